@@ -1,0 +1,209 @@
+package evidence
+
+import (
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
+)
+
+// MaxEvent is the largest stored event, in bytes: a tile entry holds at most 65,535 (C2SP tlog-tiles), and half of that leaves room.
+const MaxEvent = 32 << 10
+
+// Event is one entry of a workspace's log: who did what, under whose authority, why it was permitted, and where. Its stored bytes, made
+// once by Bytes, are what the log hashes; nothing is ever serialised again.
+type Event struct {
+	V       int      `json:"v"` // 1
+	ID      id.Event `json:"id"`
+	At      int64    `json:"at"` // microseconds since 1970, for people: the order is Rev
+	Kind    Kind     `json:"kind"`
+	Outcome Outcome  `json:"outcome"`
+	Thread  id.Event `json:"thread,omitzero"` // the first event of the story
+	Cause   id.Event `json:"cause,omitzero"`  // the event before
+	Who     Who      `json:"who"`
+	Under   *Under   `json:"under,omitempty"`
+	Did     *Did     `json:"did,omitempty"`
+	Why     *Why     `json:"why,omitempty"`
+	What    *What    `json:"what,omitempty"`
+	Where   Where    `json:"where"`
+	Rev     int64    `json:"rev"` // position in the workspace's history, given by the log
+}
+
+// Outcome is how an event ended.
+type Outcome string
+
+// The outcomes. A tool.finished carries how the call ended instead: ok, tool_error, rpc_error, cancelled, cut or lost.
+const (
+	OK     Outcome = "ok"
+	Permit Outcome = "permit"
+	Deny   Outcome = "deny"
+	Ask    Outcome = "ask"
+
+	ToolError Outcome = "tool_error"
+	RPCError  Outcome = "rpc_error"
+	Cancelled Outcome = "cancelled"
+	Cut       Outcome = "cut"
+	Lost      Outcome = "lost"
+)
+
+// Who signed, and for whom. Sub is an agent, a user or "server" for the server's own acts.
+type Who struct {
+	Sub      string    `json:"sub"`
+	Instance id.Key    `json:"instance,omitzero"`
+	Owner    id.User   `json:"owner,omitzero"` // of the agent, at that moment
+	Proof    *ProofRef `json:"proof,omitempty"`
+	Chain    []Hop     `json:"chain,omitempty"` // the person first, the current actor last; absent where one acts for nobody
+}
+
+// ServerSub is Who.Sub of the server's own acts.
+const ServerSub = "server"
+
+// ProofRef names the proof that came with the request: "dpop", "jws" (an assertion), "passkey" or "link", and the SHA-256 of its bytes. The proof itself is
+// the detail "proof".
+type ProofRef struct {
+	Type   string    `json:"type"`
+	SHA256 id.Digest `json:"sha256,omitzero"`
+}
+
+// Hop is one principal on a chain. Link is the digest of the delegation.Signed that made it the delegate, kept as content.
+type Hop struct {
+	Sub        string        `json:"sub"`
+	Instance   id.Key        `json:"instance,omitzero"`
+	Delegation id.Delegation `json:"dlg,omitzero"`
+	Link       id.Digest     `json:"link,omitzero"`
+}
+
+// Under is the authority that was used.
+type Under struct {
+	Token      *TokenRef     `json:"token,omitempty"`
+	Delegation id.Delegation `json:"dlg,omitzero"`
+	Statement  id.Digest     `json:"statement,omitzero"` // digest of the last statement's bytes
+	Task       string        `json:"task,omitempty"`
+	UsesLeft   *int64        `json:"uses_left,omitempty"` // the least over the chain, after this call
+	Approvals  []ApprovalRef `json:"approvals,omitempty"`
+}
+
+// TokenRef names an access token; the token itself is content, unless it is a bearer token.
+type TokenRef struct {
+	ID      string    `json:"jti"`
+	Kid     id.Key    `json:"kid"`
+	Expires int64     `json:"exp"`
+	SHA256  id.Digest `json:"sha256"`
+}
+
+// ApprovalRef names an approval that lifted a gate. Ask is the digest of the approval's object, Votes those of the signed votes: all content.
+type ApprovalRef struct {
+	ID    id.Approval `json:"id"`
+	Ask   id.Digest   `json:"ask"`
+	Votes []id.Digest `json:"votes"`
+}
+
+// Did is the act.
+type Did struct {
+	Action   string    `json:"action"` // a permission
+	Resource Resource  `json:"resource"`
+	Pin      id.Digest `json:"pin,omitzero"`   // of the tool's definition
+	Args     *Sealed   `json:"args,omitempty"` // the RFC 8785 bytes of the arguments
+	Digest   id.Digest `json:"digest,omitzero"`
+	Result   id.Digest `json:"result,omitzero"` // tool.finished: of the result as delivered
+	Bytes    int64     `json:"bytes,omitzero"`
+}
+
+// Resource is what was acted on, as in policy.
+type Resource struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// Why is the decision: with Bundle and Facts as content anyone can decide again.
+type Why struct {
+	Code    string    `json:"code,omitempty"`
+	Reason  string    `json:"reason,omitempty"` // for a refusal
+	Bundle  id.Digest `json:"bundle,omitzero"`
+	Facts   id.Digest `json:"facts,omitzero"`
+	AsOf    int64     `json:"as_of,omitzero"` // the snapshot's revision
+	Reasons []string  `json:"reasons,omitempty"`
+	Waived  []string  `json:"waived,omitempty"` // gates lifted
+	Errors  []string  `json:"errors,omitempty"`
+	Engine  string    `json:"engine,omitempty"`
+}
+
+// What is what a change of state was about: only the members that the event's kind needs. Personal data is Sealed.
+type What struct {
+	Agent      id.Agent        `json:"agent,omitzero"`
+	User       id.User         `json:"user,omitzero"`
+	Instance   id.Key          `json:"instance,omitzero"`
+	Key        *jose.PublicKey `json:"key,omitempty"`  // the public key that was enrolled, registered, created or published
+	COSE       string          `json:"cose,omitempty"` // a passkey's public key (RFC 9052), base64url
+	Credential string          `json:"credential,omitempty"`
+	Delegation id.Delegation   `json:"dlg,omitzero"`
+	Link       id.Digest       `json:"link,omitzero"` // of the delegation.Signed, kept as content
+	Ended      []string        `json:"ended,omitempty"`
+	Approval   id.Approval     `json:"approval,omitzero"`
+	Ask        id.Digest       `json:"ask,omitzero"`
+	Vote       id.Digest       `json:"vote,omitzero"`
+	Bundle     id.Digest       `json:"bundle,omitzero"`
+	Server     string          `json:"server,omitempty"` // an MCP server's name
+	Tool       string          `json:"tool,omitempty"`
+	Pin        id.Digest       `json:"pin,omitzero"`
+	Role       string          `json:"role,omitempty"`
+	Scope      string          `json:"scope,omitempty"`
+	Audience   string          `json:"aud,omitempty"`
+	Status     string          `json:"status,omitempty"`
+	Use        string          `json:"use,omitempty"` // of a server key: "token" or "log"
+	Log        *Shard          `json:"log,omitempty"`
+	Name       *Sealed         `json:"name,omitempty"`
+	Text       *Sealed         `json:"text,omitempty"` // a reason or purpose in somebody's words
+}
+
+// Shard describes a log in log.opened and log.closed: its origin, its key and the checkpoint it continues from.
+type Shard struct {
+	Workspace  id.Workspace `json:"workspace"`
+	Origin     string       `json:"origin"`
+	VKey       string       `json:"vkey"`
+	Base       int64        `json:"base"`
+	Checkpoint string       `json:"checkpoint,omitempty"` // the last of the shard before
+}
+
+// Where the request came in.
+type Where struct {
+	Face string  `json:"face"` // oauth, gateway, admin, console, server
+	Node string  `json:"node"`
+	MCP  string  `json:"mcp,omitempty"` // protocol revision
+	IP   *Sealed `json:"ip,omitempty"`
+}
+
+// Sealed stands for a value that may be erased: the SHA-256 of its disclosure, a salted triple as in SD-JWT (RFC 9901 §4.2). The disclosure is kept as a detail.
+type Sealed struct {
+	SD id.Digest `json:"sd"`
+}
+
+// Bytes is the event as the log stores it: RFC 8785 form, one line, at most MaxEvent bytes.
+func (e Event) Bytes() ([]byte, error) {
+	b, err := jose.Canonical(e)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > MaxEvent {
+		return nil, fault.New(fault.TooLarge, "event_too_large", "an event of %d bytes is over the limit of %d", len(b), MaxEvent)
+	}
+	return b, nil
+}
+
+// ParseEvent reads stored bytes strictly: an unknown member, a repeated name or another form than Bytes makes is an error.
+func ParseEvent(b []byte) (Event, error) {
+	var e Event
+	if err := jose.Decode(b, &e, jose.Limits{Bytes: MaxEvent}); err != nil {
+		return e, err
+	}
+	if e.V != 1 {
+		return e, fault.New(fault.Invalid, "malformed", "an event of version %d; this verifier knows version 1", e.V)
+	}
+	again, err := e.Bytes()
+	if err != nil {
+		return e, err
+	}
+	if string(again) != string(b) {
+		return e, fault.New(fault.Invalid, "malformed", "the event is not in RFC 8785 form")
+	}
+	return e, nil
+}

@@ -1,0 +1,92 @@
+package evidence
+
+// Kind says what an event is about. The list is closed; a verifier calls an event of another kind authentic, its meaning unknown.
+type Kind string
+
+// The kinds that this version writes.
+const (
+	WorkspaceCreated Kind = "workspace.created"
+
+	UserAdded          Kind = "user.added"
+	UserSignedIn       Kind = "user.signed_in"
+	UserSignInFailed   Kind = "user.sign_in_failed"
+	UserPasskeyChanged Kind = "user.passkey_changed"
+	UserSuspended      Kind = "user.suspended"
+	UserResumed        Kind = "user.resumed"
+
+	AgentRegistered Kind = "agent.registered"
+	AgentChanged    Kind = "agent.changed"
+	AgentSuspended  Kind = "agent.suspended"
+	AgentResumed    Kind = "agent.resumed"
+	AgentRevoked    Kind = "agent.revoked"
+
+	InstanceEnrolled  Kind = "instance.enrolled"
+	InstanceSuspended Kind = "instance.suspended"
+	InstanceResumed   Kind = "instance.resumed"
+	InstanceRevoked   Kind = "instance.revoked"
+
+	ClientRegistered Kind = "client.registered"
+	ClientRemoved    Kind = "client.removed"
+
+	DelegationLent      Kind = "delegation.lent"
+	DelegationRefused   Kind = "delegation.refused"
+	DelegationExhausted Kind = "delegation.exhausted"
+	DelegationRevoked   Kind = "delegation.revoked"
+
+	TokenIssued  Kind = "token.issued"
+	TokenRefused Kind = "token.refused"
+	TokenRevoked Kind = "token.revoked"
+
+	DecisionMade Kind = "decision.made"
+
+	ToolStarted  Kind = "tool.started" // the decision itself: outcome permit
+	ToolFinished Kind = "tool.finished"
+	ToolRefused  Kind = "tool.refused"
+	ToolAdded    Kind = "tool.added"
+	ToolPinned   Kind = "tool.pinned"
+	ToolDrifted  Kind = "tool.drifted"
+
+	ServerAdded   Kind = "server.added"
+	ServerRemoved Kind = "server.removed"
+
+	ApprovalAsked     Kind = "approval.asked"
+	ApprovalVoted     Kind = "approval.voted"
+	ApprovalApproved  Kind = "approval.approved"
+	ApprovalDenied    Kind = "approval.denied"
+	ApprovalExpired   Kind = "approval.expired"
+	ApprovalCancelled Kind = "approval.cancelled"
+	ApprovalVoided    Kind = "approval.voided"
+
+	BindingAdded   Kind = "binding.added"
+	BindingRemoved Kind = "binding.removed"
+
+	PolicyPublished Kind = "policy.published"
+
+	KeyCreated   Kind = "key.created"
+	KeyPublished Kind = "key.published"
+	KeyRetired   Kind = "key.retired"
+
+	LogOpened   Kind = "log.opened"
+	LogRead     Kind = "log.read"
+	LogRevealed Kind = "log.revealed"
+	LogExported Kind = "log.exported"
+
+	SystemStarted  Kind = "system.started"
+	SystemStopped  Kind = "system.stopped"
+	SystemMigrated Kind = "system.migrated"
+)
+
+// alters lists the kinds that may change a later decision: nodes read these to end what they cached, and retention keeps their bodies.
+var alters = map[Kind]bool{
+	UserSuspended: true, UserResumed: true, UserPasskeyChanged: true,
+	AgentChanged: true, AgentSuspended: true, AgentResumed: true, AgentRevoked: true,
+	InstanceSuspended: true, InstanceResumed: true, InstanceRevoked: true,
+	ClientRemoved: true, DelegationExhausted: true, DelegationRevoked: true, TokenRevoked: true,
+	ToolPinned: true, ToolDrifted: true, ServerRemoved: true, ServerAdded: true, ToolAdded: true,
+	BindingAdded: true, BindingRemoved: true, PolicyPublished: true,
+	UserAdded: true, AgentRegistered: true, InstanceEnrolled: true,
+	KeyPublished: true, KeyRetired: true,
+}
+
+// Alters reports whether an event of kind k can change a later decision.
+func (k Kind) Alters() bool { return alters[k] }
