@@ -1,0 +1,125 @@
+package jose
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/attorn/attorn/fault"
+)
+
+// The algorithms. Ed25519 signatures are issued as EdDSA (RFC 8037 §3.1) and accepted under the fully specified name too (RFC 9864 §2.2).
+const (
+	algEdDSA   = "EdDSA"
+	algEd25519 = "Ed25519"
+	algES256   = "ES256"
+)
+
+// maxJWS is the length of a compact JWS that Parse accepts when its caller names none.
+const maxJWS = 16 << 10
+
+// Header is the whole protected header of a JWS; any other member, crit, b64 and zip among them, is refused, and jku, x5u and x5c are never
+// followed (RFC 7515 §4.1).
+type Header struct {
+	Alg string    `json:"alg"` // EdDSA, Ed25519 or ES256
+	Typ string    `json:"typ"` // "" when absent
+	Kid string    `json:"kid"` // "" when absent
+	JWK PublicKey `json:"jwk"` // zero when absent
+}
+
+// JWS is a compact JWS that was parsed, not verified: until Verify returns nil nothing in it may be believed.
+type JWS struct {
+	Header    Header
+	Payload   []byte
+	signed    []byte // RFC 7515 §5.1: header and payload as sent
+	signature []byte
+}
+
+// Sign makes a compact JWS whose header is exactly {"alg":…,"kid":…,"typ":…}: EdDSA or ES256 by the key's type, and the key's thumbprint.
+func Sign(typ string, payload []byte, s Signer) (string, error) {
+	pub := s.Public()
+	return sign(typ, `"kid":"`+pub.thumb.String()+`"`, payload, s)
+}
+
+// SignEmbedded makes a compact JWS whose header is exactly {"alg":…,"jwk":…,"typ":…} with the public key itself (DPoP, RFC 9449 §4.2).
+func SignEmbedded(typ string, payload []byte, s Signer) (string, error) {
+	pub := s.Public()
+	return sign(typ, `"jwk":`+string(pub.JWK()), payload, s)
+}
+
+func sign(typ, key string, payload []byte, s Signer) (string, error) {
+	pub := s.Public()
+	if pub.IsZero() {
+		return "", fault.New(fault.Invalid, "malformed", "the signer has no public key")
+	}
+	if len(payload) == 0 || !mediaType(typ) {
+		return "", fault.New(fault.Invalid, "malformed", "a JWS is signed with a payload and a typ of letters, digits and -+._/")
+	}
+	signed := EncodeBase64([]byte(`{"alg":"`+pub.alg+`",`+key+`,"typ":"`+typ+`"}`)) + "." + EncodeBase64(payload)
+	sig, err := s.Sign([]byte(signed))
+	if err != nil {
+		return "", err
+	}
+	return signed + "." + EncodeBase64(sig), nil
+}
+
+func mediaType(typ string) bool {
+	for _, c := range []byte(typ) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("-+._/", c) < 0 {
+			return false
+		}
+	}
+	return typ != ""
+}
+
+// Parse reads a compact JWS of at most max bytes (0: 16 KiB): three parts of strict base64url, a header with known members only, an algorithm that
+// attorn accepts, a payload that is there (detached ones, RFC 7515 appendix F, are refused). It verifies nothing. Codes: malformed,
+// too_large, alg_unsupported, and those of ParseJWK.
+func Parse(compact string, max int) (*JWS, error) {
+	if max <= 0 {
+		max = maxJWS
+	}
+	if len(compact) > max {
+		return nil, fault.New(fault.TooLarge, "too_large", "the JWS has %d bytes; at most %d are accepted", len(compact), max)
+	}
+	head, rest, _ := strings.Cut(compact, ".")
+	body, tail, ok := strings.Cut(rest, ".")
+	if !ok || head == "" || body == "" || tail == "" || strings.Contains(tail, ".") {
+		return nil, fault.New(fault.Invalid, "malformed", "a compact JWS is three parts, none of them empty, with a dot between (RFC 7515 §7.1)")
+	}
+	raw, err := DecodeBase64(head)
+	if err != nil {
+		return nil, err
+	}
+	j := &JWS{signed: []byte(compact[:len(head)+1+len(body)])}
+	if err := Decode(raw, &j.Header, Limits{Bytes: 8 << 10, Depth: 5, Values: 128}); err != nil {
+		return nil, err
+	}
+	if alg := j.Header.Alg; alg != algEdDSA && alg != algEd25519 && alg != algES256 {
+		return nil, fault.New(fault.Invalid, "alg_unsupported", "the JWS has an alg other than EdDSA, Ed25519 and ES256, or none").Try("sign with an Ed25519 key and alg EdDSA")
+	}
+	if j.Payload, err = DecodeBase64(body); err != nil {
+		return nil, err
+	}
+	if j.signature, err = DecodeBase64(tail); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// Is checks that the header's typ is one of accepted, byte for byte, so that an object made for one purpose is useless for another (RFC 8725
+// §3.11); "" accepts an absent one. Code: typ_wrong.
+func (j *JWS) Is(accepted ...string) error {
+	if slices.Contains(accepted, j.Header.Typ) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "typ_wrong", "the JWS is of another kind: its typ must be %s", strings.Join(accepted, " or "))
+}
+
+// Verify checks the signature with k. The key's type decides which alg the header may name, never the other way round. Codes: alg_key_mismatch,
+// signature_invalid.
+func (j *JWS) Verify(k PublicKey) error {
+	if alg := j.Header.Alg; alg != k.alg && (alg != algEd25519 || k.alg != algEdDSA) || k.IsZero() {
+		return fault.New(fault.Invalid, "alg_key_mismatch", "the header's alg is not the algorithm of the key's type")
+	}
+	return k.Verify(j.signed, j.signature)
+}
