@@ -16,7 +16,6 @@ type Draft struct {
 
 	Once    []Nonce   // single-use values that the event spends
 	Depends []string  // identifiers that a permit rests on: the principals, delegations, tools and keys of the chain, "policy", …
-	Touch   []string  // identifiers whose earlier state ends here
 	Details []Detail  // values that leaves hold only as digests
 	Content []Content // documents kept by their digest
 	Agent   id.Agent  // for search: the agent,

@@ -1,0 +1,277 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/internal/db"
+)
+
+// spendNonces inserts every single-use value of the batch with as few statements as may be; what is not returned had been seen.
+func (r *run) spendNonces() error {
+	r.fresh = map[evidence.Nonce]int{}
+	var rows [][]any
+	for i, e := range r.batch {
+		for _, n := range e.draft.Once {
+			if _, again := r.fresh[identity(n)]; !again {
+				r.fresh[identity(n)] = i // the first of a batch; confirmed below
+				rows = append(rows, []any{n.Kind, n.Key, n.ID, n.Expires.UnixMicro()})
+			}
+		}
+	}
+	inserted := map[evidence.Nonce]bool{}
+	err := r.insert(`INSERT INTO seen (kind, key, id, expires_at) VALUES `, ` ON CONFLICT DO NOTHING RETURNING kind, key, id`, rows, func(scan func(...any) error) error {
+		var n evidence.Nonce
+		if err := scan(&n.Kind, &n.Key, &n.ID); err != nil {
+			return err
+		}
+		inserted[n] = true
+		return nil
+	})
+	for n := range r.fresh {
+		if !inserted[n] {
+			r.fresh[n] = -1
+		}
+	}
+	return err
+}
+
+func identity(n evidence.Nonce) evidence.Nonce {
+	n.Expires = time.Time{}
+	return n
+}
+
+// replayed reports whether a nonce of entry i was seen before, in the database or earlier in the batch.
+func (r *run) replayed(i int, once []evidence.Nonce) bool {
+	return slices.ContainsFunc(once, func(n evidence.Nonce) bool { return r.fresh[identity(n)] != i })
+}
+
+// giveBack undoes the spending of entry i's nonces: its change failed, so the proof was not used.
+func (r *run) giveBack(i int, e *entry) error {
+	for _, n := range e.draft.Once {
+		if r.fresh[identity(n)] != i {
+			continue
+		}
+		if _, err := r.tx.Exec(`DELETE FROM seen WHERE kind = $1 AND key = $2 AND id = $3`, n.Kind, n.Key, n.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// append gives the event its place in each log: from here on its bytes are fixed.
+func (r *run) append(places []*head, d *evidence.Draft) error {
+	bodies := make([][]byte, len(places))
+	for i, h := range places {
+		d.Rev = h.base + h.frontier.Size()
+		var err error
+		if bodies[i], err = d.Event.Bytes(); err != nil {
+			return err
+		}
+	}
+	for i, h := range places {
+		seq := h.frontier.Size()
+		for _, x := range d.Details {
+			sealed, err := r.sealDetail(h.log, seq, x)
+			if err != nil {
+				return err
+			}
+			r.details = append(r.details, []any{h.log, seq, x.Field, x.Subject, sealed})
+		}
+		leaf := tlog.RecordHash(bodies[i])
+		h.frontier.Append(leaf)
+		if r.leaves == nil {
+			r.leaves = map[string][]tlog.Hash{}
+		}
+		r.leaves[h.log] = append(r.leaves[h.log], leaf)
+		e := d.Event
+		e.Rev = h.base + seq
+		touches := e.Touches()
+		r.events = append(r.events, []any{
+			h.log, seq, d.ID, d.At, string(d.Kind), string(d.Outcome), d.Agent, d.Person, orNull(d.Target), orNull(d.Task), d.Thread,
+			boolInt(len(touches) > 0), leaf[:], bodies[i],
+		})
+		h.alter(e.Rev, touches)
+		h.applied = e.Rev + 1
+	}
+	d.Rev = places[0].base + places[0].frontier.Size() - 1
+	for _, c := range d.Content {
+		r.contents = append(r.contents, []any{c.Digest, r.now.UnixMicro(), c.Body})
+	}
+	r.ids = append(r.ids, d.ID)
+	return nil
+}
+
+// write stores what the batch appended and the new, signed heads.
+func (r *run) write() error {
+	if err := r.insert(`INSERT INTO event (log, seq, id, at, kind, outcome, agent, person, target, task, thread, alters, leaf, body) VALUES `, ``, r.events, nil); err != nil {
+		return err
+	}
+	if err := r.insert(`INSERT INTO detail (log, seq, field, subject, sealed) VALUES `, ``, r.details, nil); err != nil {
+		return err
+	}
+	if err := r.insert(`INSERT INTO content (digest, used_at, body) VALUES `, ` ON CONFLICT DO NOTHING`, r.contents, nil); err != nil {
+		return err
+	}
+	for _, h := range r.heads {
+		added := r.leaves[h.log]
+		if len(added) == 0 {
+			continue
+		}
+		if err := r.fillTiles(h, added); err != nil {
+			return err
+		}
+		checkpoint, err := evidence.SignCheckpoint(h.frontier.Size(), h.frontier.Root(), h.signer)
+		if err != nil {
+			return err
+		}
+		h.checkpoint = string(checkpoint)
+		n, err := r.tx.Exec(`UPDATE log SET size = $2, frontier = $3, checkpoint = $4 WHERE log = $1 AND size = $5`,
+			h.log, h.frontier.Size(), h.frontier.Bytes(), h.checkpoint, h.frontier.Size()-int64(len(added)))
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return fmt.Errorf("%w: its row moved under its lock", errForked)
+		}
+	}
+	return nil
+}
+
+// insert writes rows with statements of 64, 8 and 1 rows, so that few texts are prepared. got, when given, sees each returned row.
+func (r *run) insert(head, tail string, rows [][]any, got func(scan func(...any) error) error) error {
+	for len(rows) > 0 {
+		n := 1
+		if len(rows) >= 64 {
+			n = 64
+		} else if len(rows) >= 8 {
+			n = 8
+		}
+		var text strings.Builder
+		text.WriteString(head)
+		args := make([]any, 0, n*len(rows[0]))
+		for i, row := range rows[:n] {
+			if i > 0 {
+				text.WriteString(", ")
+			}
+			for j, v := range row {
+				text.WriteString([]string{", $", "($"}[boolInt(j == 0)])
+				args = append(args, v)
+				fmt.Fprintf(&text, "%d", len(args))
+			}
+			text.WriteString(")")
+		}
+		text.WriteString(tail)
+		rows = rows[n:]
+		if got == nil {
+			if _, err := r.tx.Exec(text.String(), args...); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.collect(text.String(), args, got); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) collect(query string, args []any, got func(scan func(...any) error) error) error {
+	rows, err := r.tx.Rows(query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := got(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// resolve finds out what became of a commit whose answer was lost. The heads are locked first: the lock is granted once the old transaction
+// has ended, so looking cannot come too early.
+func (r *run) resolve(cause error) error {
+	if len(r.ids) == 0 {
+		return fmt.Errorf("nothing to look for: %w", cause)
+	}
+	var err error
+	for range 20 { // the lock waits 2 s at most each time
+		var found int
+		if found, err = r.look(); err == nil {
+			switch found {
+			case 0:
+				return &undone{cause}
+			case len(r.ids):
+				return nil
+			}
+			return fmt.Errorf("%w: %d of %d events of one commit are stored", errForked, found, len(r.ids))
+		}
+		if c := db.CauseOf(err); c != db.Gone && c != db.Busy {
+			break
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+	return fmt.Errorf("%w: and it could not be found out: %w", errForked, errors.Join(cause, err))
+}
+
+// undone is a lost commit that turned out not to have happened: the batch may run again.
+type undone struct{ error }
+
+func (u *undone) Unwrap() error { return u.error }
+
+func (r *run) look() (found int, err error) {
+	tx, err := r.log.cfg.Writer.Begin(r.ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	for _, h := range r.heads {
+		var size int64
+		if err := tx.QueryRowContext(r.ctx, `SELECT size FROM log WHERE log = $1`+r.tx.ForUpdate(), h.log).Scan(&size); err != nil {
+			return 0, err
+		}
+	}
+	for _, e := range r.ids {
+		var n int
+		if err := tx.QueryRowContext(r.ctx, `SELECT COUNT(DISTINCT id) FROM event WHERE id = $1`, e).Scan(&n); err != nil {
+			return 0, err
+		}
+		found += n
+	}
+	return found, nil
+}
+
+// sealDetail encrypts a value under its subject's key, bound to its place.
+func (r *run) sealDetail(log string, seq int64, d evidence.Detail) ([]byte, error) {
+	k, err := r.subjectKey(d.Subject)
+	if err != nil {
+		return nil, err
+	}
+	return k.Seal(d.Disclosure, detailPlace(log, seq, d.Field)), nil
+}
+
+func detailPlace(log string, seq int64, field string) string {
+	return fmt.Sprintf("detail/%s/%d/%s", log, seq, field)
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

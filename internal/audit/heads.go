@@ -1,0 +1,191 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+)
+
+// errForked stops the log: what the database holds is not a continuation of what this process has seen, or its head is not ours.
+var errForked = errors.New("the head of the log is not a continuation of what was seen before")
+
+// lockHeads reads, and on PostgreSQL locks in one order, the head of every workspace that the batch writes to. The lock is the sequencer.
+func (r *run) lockHeads() error {
+	var names []any
+	for _, e := range r.batch {
+		if e.plain {
+			continue
+		}
+		for _, ws := range append([]id.Workspace{e.draft.Workspace}, e.draft.Also...) {
+			if !slices.Contains(names, any(ws.String())) {
+				names = append(names, ws.String())
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	rows, err := r.tx.Rows(`SELECT log, workspace, kid, base, size, frontier, checkpoint FROM log WHERE closed = 0 AND workspace IN (`+
+		placeholders(len(names))+`) ORDER BY log`+r.tx.ForUpdate(), names...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h head
+		var ws id.Workspace
+		var kid id.Key
+		var size int64
+		var frontier []byte
+		if err := rows.Scan(&h.log, &ws, &kid, &h.base, &size, &frontier, &h.checkpoint); err != nil {
+			return err
+		}
+		if h.frontier, err = evidence.ParseFrontier(size, frontier); err != nil {
+			return fmt.Errorf("%w: %w", errForked, err)
+		}
+		known := r.log.known(h.log)
+		if known == nil || known.checkpoint != h.checkpoint || known.frontier != h.frontier {
+			if err := r.admit(&h, known, kid); err != nil {
+				return err
+			}
+		} else {
+			h.signer = known.signer
+		}
+		if known != nil {
+			h.altered, h.applied, h.from = known.altered, known.applied, known.from
+		} else {
+			h.applied, h.from = h.base+size, h.base+size
+		}
+		r.heads[ws] = &h
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	rows.Close() // before the next statement on the same connection
+	for _, h := range r.heads {
+		if err := r.readAltered(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Log) known(log string) *head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heads[log]
+}
+
+// admit checks a head that another process, or an earlier life of this one, wrote: our signature, the frontier's root, and no step back.
+func (r *run) admit(h, known *head, kid id.Key) error {
+	key, err := r.log.cfg.Ring.Find(r.ctx, kid)
+	if err != nil {
+		return err
+	}
+	if h.signer, err = evidence.NewLogSigner(key.Purpose, key.Signer()); err != nil {
+		return err
+	}
+	c, err := evidence.OpenCheckpoint([]byte(h.checkpoint), h.signer.LogKey)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errForked, err)
+	}
+	if c.Size != h.frontier.Size() || c.Root != h.frontier.Root() {
+		return fmt.Errorf("%w: the checkpoint is of %d entries, the frontier of %d, or their roots differ", errForked, c.Size, h.frontier.Size())
+	}
+	if known != nil && (h.frontier.Size() < known.frontier.Size() || h.frontier.Size() == known.frontier.Size() && h.frontier != known.frontier) {
+		return fmt.Errorf("%w: it had %d entries, now %d", errForked, known.frontier.Size(), h.frontier.Size())
+	}
+	return nil
+}
+
+// readAltered applies the altering events that other processes appended since the last batch.
+func (r *run) readAltered(h *head) error {
+	end := h.base + h.frontier.Size()
+	if h.applied >= end {
+		return nil
+	}
+	rows, err := r.tx.Rows(`SELECT seq, body FROM event WHERE log = $1 AND seq >= $2 AND alters = 1 ORDER BY seq`, h.log, h.applied-h.base)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	h.altered = slices.Clone(h.altered)
+	for rows.Next() {
+		var seq int64
+		var body []byte
+		if err := rows.Scan(&seq, &body); err != nil {
+			return err
+		}
+		e, err := evidence.ParseEvent(body)
+		if err != nil {
+			return fmt.Errorf("entry %d of %s: %w", seq, h.log, err)
+		}
+		h.alter(h.base+seq, e.Touches())
+	}
+	h.applied = end
+	return rows.Err()
+}
+
+// alter remembers an altering event, bounded: what is forgotten makes older snapshots stale.
+func (h *head) alter(rev int64, touches []string) {
+	if len(touches) == 0 {
+		return
+	}
+	h.altered = append(h.altered, altered{rev, touches})
+	if over := len(h.altered) - ringLength; over > 0 {
+		h.from = h.altered[over-1].rev + 1
+		h.altered = slices.Clone(h.altered[over:])
+	}
+}
+
+// ended reports whether something that d rests on ended after d's snapshot: no permit follows the end of what it rests on.
+func (h *head) ended(d evidence.Draft) bool {
+	if len(d.Depends) == 0 || d.Why == nil || d.Why.AsOf == 0 {
+		return false
+	}
+	if d.Why.AsOf < h.from {
+		return true
+	}
+	for _, a := range slices.Backward(h.altered) {
+		if a.rev < d.Why.AsOf {
+			return false
+		}
+		for _, t := range a.touches {
+			if slices.Contains(d.Depends, t) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// places are the heads that a draft's event goes to, its own workspace's first.
+func (r *run) places(d evidence.Draft) ([]*head, error) {
+	places := make([]*head, 0, 1+len(d.Also))
+	for _, ws := range append([]id.Workspace{d.Workspace}, d.Also...) {
+		h := r.heads[ws]
+		if h == nil {
+			return nil, fault.New(fault.NotFound, "workspace_unknown", "there is no workspace %q", ws)
+		}
+		if !slices.Contains(places, h) {
+			places = append(places, h)
+		}
+	}
+	return places, nil
+}
+
+func placeholders(n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	return b.String()
+}

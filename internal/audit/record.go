@@ -1,0 +1,113 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+)
+
+// ErrAgain is what a change returns when what the decision rested on is gone (an approval that another call spent): everything is undone,
+// the nonces are given back, and package guard decides once more.
+var ErrAgain = errors.New("decide again: what the decision rested on is gone")
+
+// ErrStale is what Record returns when something in Draft.Depends ended after the snapshot that the decision was made on (Draft.Why.AsOf).
+var ErrStale = errors.New("decide again: the decision's snapshot is older than the end of what it rests on")
+
+type entry struct {
+	draft  evidence.Draft
+	change func(*Tx) error
+	plain  bool // only nonces, no event
+	done   chan struct{}
+	got    evidence.Receipt
+	err    error
+}
+
+// Record makes d and change durable together, or neither; it returns after the commit.
+//
+// change may be nil and may run twice (see Tx). When it returns nil its writes and nonces are kept and the event is stored as drafted and
+// amended, or as a denial after Tx.Refuse. When it returns an error, or panics, nothing is kept, and Record returns that error. When a nonce
+// was seen before, change is skipped and the event is a denial, code "replayed". Faults: overloaded, storage_busy, storage_full,
+// storage_down; all mean that nothing was changed.
+func (l *Log) Record(ctx context.Context, d evidence.Draft, change func(*Tx) error) (evidence.Receipt, error) {
+	return l.submit(ctx, &entry{draft: d, change: change})
+}
+
+// Once spends nonces without an event, for reads that change nothing. The fault replayed means that one had been seen.
+func (l *Log) Once(ctx context.Context, nonces []evidence.Nonce) error {
+	got, err := l.submit(ctx, &entry{draft: evidence.Draft{Once: nonces}, plain: true})
+	if err == nil && got.Code != "" {
+		err = fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason)
+	}
+	return err
+}
+
+func (l *Log) submit(ctx context.Context, e *entry) (evidence.Receipt, error) {
+	e.done = make(chan struct{})
+	select {
+	case l.queue <- e:
+	default:
+		wait := time.NewTimer(queueWait)
+		defer wait.Stop()
+		select {
+		case l.queue <- e:
+		case <-wait.C:
+			return evidence.Receipt{}, overloaded()
+		case <-ctx.Done():
+			return evidence.Receipt{}, ctx.Err()
+		case <-l.ended:
+			return evidence.Receipt{}, closedError()
+		}
+	}
+	// A draft that was taken is finished, whether its caller still waits or not: so the caller waits for the truth.
+	select {
+	case <-e.done:
+		return e.got, e.err
+	case <-l.ended:
+		select {
+		case <-e.done:
+			return e.got, e.err
+		default:
+			return evidence.Receipt{}, closedError()
+		}
+	}
+}
+
+func closedError() error {
+	return fault.New(fault.Unavailable, "storage_down", "the log is closed: this process is ending").Try("try again: another process will answer")
+}
+
+// loop takes what waits, commits it as one batch, and answers.
+func (l *Log) loop() {
+	defer close(l.ended)
+	for {
+		var first *entry
+		select {
+		case first = <-l.queue:
+		case <-l.quit:
+			select {
+			case first = <-l.queue:
+			default:
+				return
+			}
+		}
+		batch := []*entry{first}
+		bytes := first.draft.Size()
+	fill:
+		for len(batch) < batchDrafts && bytes < batchBytes {
+			select {
+			case e := <-l.queue:
+				batch = append(batch, e)
+				bytes += e.draft.Size()
+			default:
+				break fill
+			}
+		}
+		l.commit(batch)
+		for _, e := range batch {
+			close(e.done)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package audit
+
+import (
+	"database/sql"
+	"errors"
+	"sync"
+
+	"github.com/attorn/attorn/internal/keyring"
+)
+
+type subjectKey = keyring.SubjectKey
+
+// subjectKeys caches the data keys of people and agents, bounded.
+type subjectKeys struct {
+	sealer *keyring.Sealer
+	mu     sync.Mutex
+	keys   map[string]subjectKey
+}
+
+const maxSubjectKeys = 10_000
+
+func newSubjectKeys(s *keyring.Sealer) *subjectKeys {
+	return &subjectKeys{sealer: s, keys: map[string]subjectKey{}}
+}
+
+func (s *subjectKeys) get(subject string) (subjectKey, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.keys[subject]
+	return k, ok
+}
+
+// keep takes over the keys that a committed batch used.
+func (s *subjectKeys) keep(used map[string]subjectKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.keys)+len(used) > maxSubjectKeys {
+		clear(s.keys)
+	}
+	for subject, k := range used {
+		s.keys[subject] = k
+	}
+}
+
+// subjectKey finds the key of a subject, or makes it in this transaction.
+func (r *run) subjectKey(subject string) (subjectKey, error) {
+	if k, ok := r.subjects[subject]; ok {
+		return k, nil
+	}
+	if k, ok := r.log.subjects.get(subject); ok {
+		return k, nil
+	}
+	sealer := r.log.subjects.sealer
+	made, wrapped := sealer.NewSubjectKey(subject)
+	n, err := r.tx.Exec(`INSERT INTO subject_key (subject, wrapped) VALUES ($1, $2) ON CONFLICT DO NOTHING`, subject, wrapped)
+	if err != nil {
+		return made, err
+	}
+	if n == 0 {
+		if err := r.tx.Row(`SELECT wrapped FROM subject_key WHERE subject = $1`, subject).Scan(&wrapped); err != nil {
+			return made, err
+		}
+		if made, err = sealer.UnwrapSubjectKey(subject, wrapped); err != nil {
+			return made, err
+		}
+	}
+	if r.subjects == nil {
+		r.subjects = map[string]subjectKey{}
+	}
+	r.subjects[subject] = made
+	return made, nil
+}
+
+var errNoRow = sql.ErrNoRows
+
+func noRow(err error) bool { return errors.Is(err, errNoRow) }
