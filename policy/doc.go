@@ -1,0 +1,38 @@
+// Package policy compiles a set of Cedar policies and decides on it. It is pure: a decision depends on the set, on one Facts value and on the
+// approvals handed in, and on nothing else, so that evidence can be decided again years later, offline.
+//
+// # How a request is decided
+//
+// For every principal of the chain (the current actor, earlier actors, the person) Cedar is asked separately, and the answers are joined:
+//
+//  1. A hard forbid that matches any principal denies (forbidden); one that cannot be evaluated denies too (policy_error).
+//  2. A principal without a permit denies (no_permit). A permit that cannot be evaluated does not permit.
+//  3. A gate, which is a forbid with @approve or @stepup, that matches or cannot be evaluated asks; only evidence lifts it.
+//  4. What is left is a permit.
+//
+// Plain Cedar differs in two points: it skips a forbid that cannot be evaluated, and it reads a gate as a forbid.
+//
+// # What a policy sees
+//
+// Principals are User::"usr_…" and Agent::"agt_…"; the action is Action::"<permission>", with the parents that Facts.ActionParents lists
+// (see the function ActionParents: "tool:files:*", "call", "read" …); the resource is whatever the caller names. The context is
+//
+//	{ actor: { agent?: Agent, instance, origin, proof: String }, subject?: User, chain: Set<Agent>,
+//	  delegation?: { id: String, depth: Long, task?, purpose?: String }, auth?: { acr, age: Long },
+//	  facts: { now: datetime, ip?: ipaddr, risk: Long }, perm: { n: Long, s0 … s7: String }, args?: { … } }
+//
+// Along the chain only principal changes. agent, subject and chain are derived from the principals, so they cannot contradict them. perm is the
+// action split at ":"; an action outside the grammar of permissions has n = 0 and empty segments, so only a policy written for it permits it.
+//
+// args is the call's arguments without a schema: an integer is a Long, one beyond int64 is refused (schema); any other number is a decimal if it has at
+// most four places and is in range, and absent if not; an object is a Record, an array a Set; null is absent. An author who guards an argument with `has`
+// must therefore not let a forbid depend on a number being present.
+//
+// # Built-in roles
+//
+// Shipped returns them as Cedar under attorn/. A binding is an edge from a principal to Role::"<name>". Their conditions test context.perm, which is derived
+// here, so they hold whatever parents a caller gives an action; only tool-reader needs the parent Action::"read".
+package policy
+
+// Engine names what evaluates the policies; the same set and facts give the same outcome under the same engine.
+const Engine = "cedar-go/1.9.0"

@@ -1,0 +1,60 @@
+package policy
+
+import (
+	_ "embed" // the built-in roles are Cedar text like any other
+	"slices"
+	"strings"
+)
+
+//go:embed attorn/roles.cedar
+var roles string
+
+// Shipped is the Cedar text of the built-in roles and of the rules that hold in every workspace. Its paths begin with attorn/ and are kept for ever, so
+// that old bundles still compile.
+func Shipped() []File {
+	return []File{{Path: "attorn/roles.cedar", Text: []byte(roles)}}
+}
+
+// ActionParents lists, sorted, the groups that an action belongs to: for "tool:files:read_file" of class "read" these are "call", "read", "tool:*" and
+// "tool:files:*"; for "attorn:agent:create" they are "attorn:*" and "attorn:agent:*". A tool whose class is not known counts as "destroy". An action outside
+// the grammar of permissions belongs to nothing.
+func ActionParents(action, class string) []string {
+	segments := segmentsOf(action)
+	if segments == nil {
+		return nil
+	}
+	var parents []string
+	for i := 1; i < len(segments); i++ {
+		parents = append(parents, strings.Join(segments[:i], ":")+":*")
+	}
+	if segments[0] == "tool" {
+		if class != "read" && class != "write" {
+			class = "destroy"
+		}
+		parents = append(parents, "call", class)
+	}
+	slices.Sort(parents)
+	return parents
+}
+
+// segmentsOf splits a concrete permission, or returns nil for what is none: at most 8 segments and 255 bytes, each segment of letters, digits and -_./@.
+func segmentsOf(action string) []string {
+	if len(action) > 255 {
+		return nil
+	}
+	segments := strings.Split(action, ":")
+	if len(segments) > 8 {
+		return nil
+	}
+	for _, s := range segments {
+		if s == "" {
+			return nil
+		}
+		for i := range len(s) {
+			if c := s[i]; !identByte(c) && strings.IndexByte("-./@", c) < 0 {
+				return nil
+			}
+		}
+	}
+	return segments
+}
