@@ -25,9 +25,9 @@ type Facts struct {
 	Delegation    Lent           `json:"delegation,omitzero"`
 	Auth          *Auth          `json:"auth,omitempty"` // only with a person
 	Now           int64          `json:"now"`
-	IP            string         `json:"ip,omitempty"`   // in netip's form
-	Risk          int64          `json:"risk,omitempty"` // 0 to 100
-	Entities      []Entity       `json:"entities"`       // all principals, the resource, voters, and what those are in
+	IP            string         `json:"ip,omitempty"`  // in netip's form
+	Risk          int64          `json:"risk,omitzero"` // 0 to 100
+	Entities      []Entity       `json:"entities"`      // all principals, the resource, voters, and what those are in
 }
 
 // Actor says how the current actor showed itself. Which agent it is stands in Facts.Principals.
