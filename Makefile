@@ -1,0 +1,50 @@
+# `make help` says what can be made here.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+STEP := tools/step
+FUZZTIME ?= 10s
+
+.PHONY: help build check test demo fmt fuzz
+
+help: ## list what can be made
+	@printf 'attorn: power of attorney for AI agents\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+build: ## build bin/attorn
+	@tools/need go
+	@$(STEP) "building bin/attorn" go build -trimpath -o bin/attorn ./cmd/attorn
+
+check: ## the gate for every commit: format, vet, staticcheck, architecture, modules, generated files, links
+	@tools/need go
+	@tools/check
+
+test: ## everything that must hold: check, then all tests on SQLite and on a PostgreSQL of its own, then again with the race detector
+	@tools/need go cc node npm postgres
+	@tools/check
+	@$(MAKE) demo/node_modules/.package-lock.json
+	@$(STEP) "building bin/pgtest, which gives the tests a PostgreSQL" go build -o bin/pgtest ./internal/pgtest
+	@$(STEP) "all tests, on SQLite and PostgreSQL" bin/pgtest -- go test -timeout 30m ./...
+	@$(STEP) "the stateful packages again, with the race detector (building it takes minutes the first time)" \
+		bin/pgtest -- tools/race
+
+demo: ## tell the story against a real MCP server, then keep the server up; ONCE=1 ends with the story
+	@tools/need go node npm
+	@$(STEP) "building bin/attorn and the story" tools/build-demo
+	@$(MAKE) demo/node_modules/.package-lock.json
+	@bin/demo $(if $(filter-out 0,$(ONCE)),-once)
+
+# npm writes this file last: it is newer than the lock exactly when everything is installed.
+demo/node_modules/.package-lock.json: demo/package-lock.json demo/package.json
+	@$(STEP) "installing the MCP servers of demo/ (npm ci)" npm --prefix demo ci --no-audit --no-fund
+	@touch $@
+
+fmt: ## format the source
+	@$(STEP) "formatting (gofumpt)" go tool -modfile=tools/go.mod gofumpt -l -w .
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@tools/need go
+	@tools/fuzz $(FUZZTIME)
