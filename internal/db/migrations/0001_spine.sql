@@ -87,6 +87,7 @@ CREATE TABLE delegation (
 CREATE INDEX delegation_parent ON delegation (parent) WHERE parent IS NOT NULL;
 CREATE INDEX delegation_delegate ON delegation (workspace, delegate, id);
 CREATE INDEX delegation_delegator ON delegation (workspace, delegator, id);
+CREATE INDEX delegation_task ON delegation (workspace, task, id) WHERE task <> '';
 
 -- rules
 CREATE TABLE policy_file (digest TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
@@ -99,16 +100,16 @@ CREATE TABLE binding (
 
 -- approvals
 CREATE TABLE approval (
-  id TEXT PRIMARY KEY, workspace TEXT NOT NULL, digest TEXT NOT NULL, ask TEXT NOT NULL, gate TEXT NOT NULL, role TEXT NOT NULL, quorum INTEGER NOT NULL,
-  excluded TEXT NOT NULL, agent TEXT NOT NULL, subject TEXT, delegation TEXT, action TEXT NOT NULL, resource TEXT NOT NULL, arguments TEXT NOT NULL, reason TEXT NOT NULL,
-  status TEXT NOT NULL, uses INTEGER NOT NULL, max_uses INTEGER NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, use_by INTEGER NOT NULL,
-  asked TEXT NOT NULL
+  id TEXT PRIMARY KEY, workspace TEXT NOT NULL, digest TEXT NOT NULL, object TEXT NOT NULL, gate TEXT NOT NULL, actor TEXT NOT NULL, subject TEXT, delegation TEXT,
+  resource_type TEXT NOT NULL, resource_id TEXT NOT NULL, role TEXT NOT NULL, quorum INTEGER NOT NULL, excluded TEXT NOT NULL, arguments TEXT NOT NULL,
+  reason TEXT NOT NULL, status TEXT NOT NULL, uses INTEGER NOT NULL, max_uses INTEGER NOT NULL, ttl INTEGER NOT NULL, created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL, use_by INTEGER NOT NULL, changed_at INTEGER, asked TEXT
 ) STRICT;
 CREATE UNIQUE INDEX approval_live ON approval (workspace, digest) WHERE status IN ('pending', 'approved');
 CREATE INDEX approval_status ON approval (workspace, status, id);
-CREATE INDEX approval_agent ON approval (agent) WHERE status IN ('pending', 'approved');
+CREATE INDEX approval_actor ON approval (workspace, actor, created_at);
 CREATE TABLE vote (
-  approval TEXT NOT NULL, voter TEXT NOT NULL, vote TEXT NOT NULL, reason TEXT NOT NULL, ballot TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (approval, voter)
+  approval TEXT NOT NULL, voter TEXT NOT NULL, vote TEXT NOT NULL, ballot TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (approval, voter)
 ) STRICT;
 
 -- catalog
@@ -118,5 +119,5 @@ CREATE TABLE mcp_server (
 ) STRICT;
 CREATE TABLE mcp_tool (
   workspace TEXT NOT NULL, server TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, definition TEXT NOT NULL, pin TEXT NOT NULL, class TEXT NOT NULL,
-  status TEXT NOT NULL, seen_pin TEXT NOT NULL, seen_at INTEGER NOT NULL, PRIMARY KEY (workspace, server, kind, name)
+  status TEXT NOT NULL, seen TEXT NOT NULL, seen_pin TEXT NOT NULL, seen_at INTEGER NOT NULL, PRIMARY KEY (workspace, server, kind, name)
 ) STRICT;
