@@ -23,7 +23,7 @@ check: ## the gate for every commit: format, vet, staticcheck, architecture, mod
 	@tools/check
 
 test: ## everything that must hold: check, then all tests on SQLite and on a PostgreSQL of its own, then again with the race detector
-	@tools/need go cc node npm postgres
+	@tools/need go node npm cc postgres
 	@tools/check
 	@$(MAKE) demo/node_modules/.package-lock.json
 	@$(STEP) "building bin/pgtest, which gives the tests a PostgreSQL" go build -o bin/pgtest ./internal/pgtest
