@@ -1,0 +1,146 @@
+package agents
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+)
+
+// Agent is a registered software actor. Its name is for people and identifies nothing outside its workspace.
+type Agent struct {
+	ID          id.Agent
+	Workspace   id.Workspace
+	Name        string
+	Owner       id.User // the person accountable for it
+	Description string
+	Status      Status
+	ExpiresAt   time.Time // zero: never
+	CreatedAt   time.Time
+}
+
+// NewAgent is what Register needs.
+type NewAgent struct {
+	ID          id.Agent // zero: Register makes one
+	Workspace   id.Workspace
+	Name        string // [a-z0-9][a-z0-9._-]{0,63}, not in the form of an identifier; unique in the workspace for ever
+	Owner       id.User
+	Description string    // at most 500 bytes, no control characters
+	ExpiresAt   time.Time // zero: never
+}
+
+const maxDescription = 500
+
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// Live is nil while the agent may act at now; else a fault with code agent_pending, agent_suspended, agent_revoked or agent_expired.
+func (a Agent) Live(now time.Time) error {
+	switch {
+	case a.Status == Revoked:
+		return fault.New(fault.Unauthenticated, "agent_revoked", "agent %s was revoked; that is final", a.ID).Try("register a new agent")
+	case a.Status == Suspended:
+		return fault.New(fault.Unauthenticated, "agent_suspended", "agent %s is suspended", a.ID).Try("ask its owner or an administrator to resume it")
+	case a.Status != Active:
+		return fault.New(fault.Unauthenticated, "agent_pending", "agent %s has not been approved yet", a.ID).Try("ask an administrator to approve it")
+	case a.expired(now):
+		return fault.New(fault.Unauthenticated, "agent_expired", "agent %s expired at %s", a.ID, a.ExpiresAt.UTC().Format(time.RFC3339)).
+			Try("register a new agent")
+	}
+	return nil
+}
+
+func (a Agent) expired(now time.Time) bool { return !a.ExpiresAt.IsZero() && !now.Before(a.ExpiresAt) }
+
+// Register stores a new agent, active at once. Whether the owner may have it is the caller's to check. Codes: agent_invalid, name_taken.
+func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
+	now := tx.Now()
+	switch {
+	case n.Workspace.IsZero() || n.Owner.IsZero():
+		return Agent{}, invalid("an agent belongs to a workspace and has an owner")
+	case !nameForm.MatchString(n.Name), len(n.Name) == len("agt_")+26 && n.Name[3] == '_':
+		return Agent{}, invalid("an agent's name begins with a letter or digit and has letters a-z, digits, dots, underscores and hyphens, 64 at most; " +
+			"it does not look like an identifier")
+	case len(n.Description) > maxDescription:
+		return Agent{}, invalid("an agent's description has at most %d bytes, not %d", maxDescription, len(n.Description))
+	case !utf8.ValidString(n.Description) || strings.ContainsFunc(n.Description, unicode.IsControl):
+		return Agent{}, invalid("an agent's description is one line of text without control characters")
+	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now):
+		return Agent{}, invalid("the agent's end lies in the past")
+	}
+	a := Agent{n.ID, n.Workspace, n.Name, n.Owner, n.Description, Active, stored(n.ExpiresAt), stored(now)}
+	if a.ID.IsZero() {
+		a.ID = id.New[id.Agent](now)
+	}
+	if ok, err := insertAgent(tx, a); err != nil {
+		return Agent{}, err
+	} else if !ok {
+		return Agent{}, fault.New(fault.Conflict, "name_taken", "the workspace has, or had, an agent named %s", a.Name).
+			Try("choose another name: names are never given again")
+	}
+	return a, nil
+}
+
+// Suspend stops the agent and all its instances until Resume. Codes: not_found, wrong_state.
+func (room *Room) Suspend(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, error) {
+	return moveAgent(tx, ws, agent, Active, Suspended)
+}
+
+// Resume ends a suspension. Instances suspended or revoked themselves stay so. Codes: not_found, wrong_state.
+func (room *Room) Resume(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, error) {
+	return moveAgent(tx, ws, agent, Suspended, Active)
+}
+
+// Revoke ends the agent and its instances for ever, and returns the keys of those that it ended, sorted. Codes: not_found, wrong_state.
+func (room *Room) Revoke(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, []id.Key, error) {
+	a, err := revokeAgent(tx, ws, agent)
+	if err != nil {
+		return Agent{}, nil, err
+	}
+	ended, err := revokeInstances(tx, ws, agent)
+	return a, ended, err
+}
+
+// Agent reads an agent of the workspace. Code: not_found.
+func (room *Room) Agent(ctx context.Context, ws id.Workspace, agent id.Agent) (Agent, error) {
+	return room.agentByID(ctx, ws, agent)
+}
+
+// List reads the workspace's agents in the order of their ids, which is that of their registration: those after the given one (zero: from the
+// first), at most limit and never more than 200; a limit outside 1 to 200 means 200.
+func (room *Room) List(ctx context.Context, ws id.Workspace, after id.Agent, limit int) ([]Agent, error) {
+	return room.listAgents(ctx, ws, after, page(limit))
+}
+
+// Find reads the agent whose id or name text is. Code: not_found.
+func (room *Room) Find(ctx context.Context, ws id.Workspace, text string) (Agent, error) {
+	if agent, err := id.Parse[id.Agent](text); err == nil { // no name has this form
+		return room.Agent(ctx, ws, agent)
+	}
+	if !nameForm.MatchString(text) { // nor reaches the database, which may choke on its bytes
+		return Agent{}, notFound("agent")
+	}
+	return room.agentByName(ctx, ws, text)
+}
+
+// stored is t as the database gives it back: in microseconds.
+func stored(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return time.UnixMicro(t.UnixMicro())
+}
+
+func invalid(reason string, args ...any) error {
+	return fault.New(fault.Invalid, "agent_invalid", reason, args...)
+}
+
+// notFound says the same of what does not exist and of what is in another workspace.
+func notFound(what string) error {
+	return fault.New(fault.NotFound, "not_found", "there is no such %s in this workspace", what)
+}

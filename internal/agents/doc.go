@@ -1,0 +1,10 @@
+// Package agents is the room of agents and their instances.
+//
+// Owns: agents with their owners, instances with their keys, and the lifecycle of both.
+//
+// Promises: a key that was once an instance of any agent is never an instance again, so a thumbprint names one instance for ever; status
+// changes go only along the legal transitions, each in one conditional statement; a revoked agent or instance stays revoked; an agent's
+// name is never given to another one.
+//
+// Tables: agent, instance.
+package agents

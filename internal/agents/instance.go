@@ -1,0 +1,135 @@
+package agents
+
+import (
+	"context"
+	"time"
+
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/jose"
+)
+
+// MaxInstances is how many instances that are not revoked an agent may have.
+const MaxInstances = 100
+
+// Trust says how an instance came to be trusted.
+type Trust string
+
+// Enrolled: by a one-time token of an administrator or owner, with proof of possession of the key.
+const Enrolled Trust = "enrolled"
+
+// Instance is one running copy of an agent. It is its key.
+type Instance struct {
+	Key       id.Key // thumbprint of JWK
+	Workspace id.Workspace
+	Agent     id.Agent
+	JWK       jose.PublicKey
+	Trust     Trust
+	Status    Status // Active, Suspended or Revoked
+	CreatedAt time.Time
+	EndedAt   time.Time // zero until it is revoked
+}
+
+// Live is nil while the instance itself may act, whatever its agent; else a fault with code instance_suspended or instance_revoked.
+func (i Instance) Live() error {
+	switch i.Status {
+	case Active:
+		return nil
+	case Suspended:
+		return fault.New(fault.Unauthenticated, "instance_suspended", "the instance %s is suspended", i.Key).
+			Try("ask its owner or an administrator to resume it")
+	}
+	return fault.New(fault.Unauthenticated, "instance_revoked", "the instance %s was revoked; that is final", i.Key).Try("enrol a new key")
+}
+
+// Enrol makes key an instance of the agent, active at once. That the key's holder proved possession is the caller's to check, and so is
+// whether the key is, or was, a person's: held says so (package people knows), and then it is refused. Only Ed25519 keys are instances.
+// Codes: not_found for the agent, agent_pending, agent_suspended, agent_revoked, agent_expired, alg_unsupported, key_in_use,
+// too_many_instances.
+func (room *Room) Enrol(tx *audit.Tx, ws id.Workspace, agent id.Agent, key jose.PublicKey, trust Trust, held bool) (Instance, error) {
+	now := tx.Now()
+	if key.Type() != "Ed25519" {
+		return Instance{}, fault.New(fault.Invalid, "alg_unsupported", "an instance's key is an Ed25519 key").Try("make an Ed25519 key pair")
+	}
+	if trust != Enrolled {
+		return Instance{}, invalid("no instance comes to be trusted as %q", trust)
+	}
+	a, live, err := lockAgent(tx, ws, agent)
+	if err != nil {
+		return Instance{}, err
+	}
+	if err := a.Live(now); err != nil {
+		return Instance{}, err
+	}
+	if held {
+		return Instance{}, keyInUse()
+	}
+	if live >= MaxInstances {
+		return Instance{}, fault.New(fault.Conflict, "too_many_instances", "agent %s has %d instances that are not revoked, which is the limit", agent, MaxInstances).
+			Try("revoke instances that no longer run")
+	}
+	i := Instance{Key: key.Thumbprint(), Workspace: ws, Agent: agent, JWK: key, Trust: trust, Status: Active, CreatedAt: stored(now)}
+	if ok, err := insertInstance(tx, i); err != nil {
+		return Instance{}, err
+	} else if !ok {
+		return Instance{}, keyInUse()
+	}
+	return i, nil
+}
+
+func keyInUse() error {
+	return fault.New(fault.Conflict, "key_in_use", "this key names somebody already, or did: a key is enrolled once").Try("make a new key pair")
+}
+
+// Known reports whether the key is or was an instance of any agent, in any workspace, so that nobody else is given its name.
+func (room *Room) Known(tx *audit.Tx, key id.Key) (bool, error) { return known(tx, key) }
+
+// SuspendInstance stops one instance until ResumeInstance. Codes: not_found, wrong_state.
+func (room *Room) SuspendInstance(tx *audit.Tx, ws id.Workspace, key id.Key) (Instance, error) {
+	return moveInstance(tx, ws, key, Active, Suspended)
+}
+
+// ResumeInstance ends a suspension. Codes: not_found, wrong_state.
+func (room *Room) ResumeInstance(tx *audit.Tx, ws id.Workspace, key id.Key) (Instance, error) {
+	return moveInstance(tx, ws, key, Suspended, Active)
+}
+
+// RevokeInstance ends one instance for ever. Codes: not_found, wrong_state.
+func (room *Room) RevokeInstance(tx *audit.Tx, ws id.Workspace, key id.Key) (Instance, error) {
+	return revokeInstance(tx, ws, key)
+}
+
+// Instance reads the instance that is key. A thumbprint is the name itself, the same in every workspace, and the caller proved or saw the
+// key; whoever reads on behalf of a workspace compares Instance.Workspace. Code: instance_unknown.
+func (room *Room) Instance(ctx context.Context, key id.Key) (Instance, error) {
+	return room.instance(ctx, key)
+}
+
+// Live reads the instance that is key and its agent, if both may act at now. Codes: instance_unknown, instance_suspended, instance_revoked,
+// agent_pending, agent_suspended, agent_revoked, agent_expired.
+func (room *Room) Live(ctx context.Context, key id.Key, now time.Time) (Agent, Instance, error) {
+	a, i, err := room.both(ctx, key)
+	if err != nil {
+		return Agent{}, Instance{}, err
+	}
+	if a.Status == Revoked { // which is why the instance is revoked, too
+		return Agent{}, Instance{}, a.Live(now)
+	}
+	if err := i.Live(); err != nil {
+		return Agent{}, Instance{}, err
+	}
+	if err := a.Live(now); err != nil {
+		return Agent{}, Instance{}, err
+	}
+	return a, i, nil
+}
+
+// Instances reads the instances of an agent of the workspace, revoked ones too, in a fixed order: paging as List.
+func (room *Room) Instances(ctx context.Context, ws id.Workspace, agent id.Agent, after id.Key, limit int) ([]Instance, error) {
+	return room.listInstances(ctx, ws, agent, after, page(limit))
+}
+
+func instanceUnknown() error {
+	return fault.New(fault.Unauthenticated, "instance_unknown", "no instance has this key").Try("enrol the key first, or sign with the key that was enrolled")
+}

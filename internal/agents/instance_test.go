@@ -1,0 +1,339 @@
+package agents_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/agents"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/db/dbtest"
+	"github.com/attorn/attorn/jose"
+)
+
+func TestEnrolledInstanceIsReadBack(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		a, key := r.agent(t, id.Default, "bot"), newKey(t)
+		want := agents.Instance{
+			Key: key.Thumbprint(), Workspace: id.Default, Agent: a.ID, JWK: key, Trust: agents.Enrolled, Status: agents.Active, CreatedAt: r.now(),
+		}
+		if i, err := r.enrol(t, id.Default, a.ID, key); err != nil || i != want {
+			t.Errorf("enrolled %+v, %v", i, err)
+		}
+		if i, err := r.Instance(t.Context(), key.Thumbprint()); err != nil || i != want {
+			t.Errorf("read %+v, %v", i, err)
+		}
+		gotA, i, err := r.Live(t.Context(), key.Thumbprint(), r.now())
+		if err != nil || gotA != a || i != want {
+			t.Errorf("live %+v %+v, %v", gotA, i, err)
+		}
+	})
+}
+
+func TestEnrolRefuses(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		a, b, elsewhere := r.agent(t, id.Default, "a"), r.agent(t, id.Default, "b"), r.agent(t, other, "c")
+		short, err := r.register(t, id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.now().Add(time.Minute)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		suspended, revoked := r.agent(t, id.Default, "suspended"), r.agent(t, id.Default, "revoked")
+		live, ended, fresh := newKey(t), newKey(t), newKey(t)
+		for _, k := range []jose.PublicKey{live, ended} {
+			if _, err := r.enrol(t, id.Default, a.ID, k); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+			if err := verbs["suspend"].agent(r.Room, tx, id.Default, suspended.ID); err != nil {
+				return err
+			}
+			if err := verbs["revoke"].agent(r.Room, tx, id.Default, revoked.ID); err != nil {
+				return err
+			}
+			return verbs["revoke"].instance(r.Room, tx, id.Default, ended.Thumbprint())
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(time.Minute)
+		for name, c := range map[string]struct {
+			ws    id.Workspace
+			agent id.Agent
+			key   jose.PublicKey
+			trust agents.Trust
+			held  bool
+			want  string
+		}{
+			"again":                 {id.Default, a.ID, live, agents.Enrolled, false, "key_in_use"},
+			"another agent's":       {id.Default, b.ID, live, agents.Enrolled, false, "key_in_use"},
+			"another workspace's":   {other, elsewhere.ID, live, agents.Enrolled, false, "key_in_use"},
+			"revoked":               {id.Default, a.ID, ended, agents.Enrolled, false, "key_in_use"},
+			"a person's":            {id.Default, a.ID, fresh, agents.Enrolled, true, "key_in_use"},
+			"P-256":                 {id.Default, a.ID, newP256(t), agents.Enrolled, false, "alg_unsupported"},
+			"no key":                {id.Default, a.ID, jose.PublicKey{}, agents.Enrolled, false, "alg_unsupported"},
+			"no trust":              {id.Default, a.ID, fresh, "", false, "agent_invalid"},
+			"other trust":           {id.Default, a.ID, fresh, "friend", false, "agent_invalid"},
+			"no such agent":         {id.Default, id.New[id.Agent](r.now()), fresh, agents.Enrolled, false, "not_found"},
+			"no agent":              {id.Default, id.Agent{}, fresh, agents.Enrolled, false, "not_found"},
+			"of a suspended agent":  {id.Default, suspended.ID, fresh, agents.Enrolled, false, "agent_suspended"},
+			"of a revoked agent":    {id.Default, revoked.ID, fresh, agents.Enrolled, false, "agent_revoked"},
+			"of an expired agent":   {id.Default, short.ID, fresh, agents.Enrolled, false, "agent_expired"},
+			"in the wrong place":    {other, a.ID, fresh, agents.Enrolled, false, "not_found"},
+			"after all that, fresh": {id.Default, a.ID, newKey(t), agents.Enrolled, false, ""},
+		} {
+			err := r.do(t, c.ws, func(tx *audit.Tx) error {
+				_, err := r.Enrol(tx, c.ws, c.agent, c.key, c.trust, c.held)
+				return err
+			})
+			if fault.Code(err) != c.want {
+				t.Errorf("%s: %v, want %q", name, err, c.want)
+			}
+		}
+		if _, err := r.Instance(t.Context(), fresh.Thumbprint()); fault.Code(err) != "instance_unknown" {
+			t.Errorf("a refused key is an instance: %v", err)
+		}
+		for key, want := range map[id.Key]bool{live.Thumbprint(): true, ended.Thumbprint(): true, fresh.Thumbprint(): false} {
+			var is bool
+			if err := r.do(t, other, func(tx *audit.Tx) (err error) { is, err = r.Known(tx, key); return err }); err != nil || is != want {
+				t.Errorf("Known: %v, %v", is, err)
+			}
+		}
+	})
+}
+
+func TestLiveSaysWhatEnded(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		if _, _, err := r.Live(t.Context(), newKey(t).Thumbprint(), r.now()); fault.Code(err) != "instance_unknown" {
+			t.Error(err)
+		}
+		if _, _, err := r.Live(t.Context(), id.Key{}, r.now()); fault.Code(err) != "instance_unknown" {
+			t.Error(err)
+		}
+		for name, c := range map[string]struct {
+			agent, instance string // verbs
+			pass            time.Duration
+			want            string
+		}{
+			"fine":               {"", "", time.Hour - time.Microsecond, ""},
+			"expired":            {"", "", time.Hour, "agent_expired"},
+			"instance suspend":   {"", "suspend", 0, "instance_suspended"},
+			"instance revoked":   {"", "revoke", 0, "instance_revoked"},
+			"agent suspended":    {"suspend", "", 0, "agent_suspended"},
+			"agent revoked":      {"revoke", "", 0, "agent_revoked"},
+			"both suspended":     {"suspend", "suspend", 0, "instance_suspended"},
+			"suspended and late": {"suspend", "", time.Hour, "agent_suspended"},
+		} {
+			a, err := r.register(t, id.Default, agents.NewAgent{Name: strings.ReplaceAll(name, " ", "-"), ExpiresAt: r.now().Add(time.Hour)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := newKey(t)
+			if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+				if c.instance != "" {
+					if err := verbs[c.instance].instance(r.Room, tx, id.Default, key.Thumbprint()); err != nil {
+						return err
+					}
+				}
+				if c.agent != "" {
+					return verbs[c.agent].agent(r.Room, tx, id.Default, a.ID)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			gotA, i, err := r.Live(t.Context(), key.Thumbprint(), r.now().Add(c.pass))
+			if fault.Code(err) != c.want || (err != nil) != (gotA.ID.IsZero() && i.Key.IsZero()) {
+				t.Errorf("%s: %+v %+v %v", name, gotA, i, err)
+			}
+		}
+	})
+}
+
+func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		a, b := r.agent(t, id.Default, "a"), r.agent(t, id.Default, "b")
+		var want []string
+		for n := range 4 {
+			k := newKey(t)
+			if _, err := r.enrol(t, id.Default, a.ID, k); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, k.Thumbprint().String())
+			if n < 2 { // one suspended, one revoked before
+				v := verbs[[]string{"suspend", "revoke"}[n]]
+				if err := r.do(t, id.Default, func(tx *audit.Tx) error { return v.instance(r.Room, tx, id.Default, k.Thumbprint()) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		before := want[1]
+		want = slices.Delete(want, 1, 2)
+		slices.Sort(want)
+		bystander := newKey(t)
+		if _, err := r.enrol(t, id.Default, b.ID, bystander); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(time.Hour)
+		var got []string
+		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+			_, ended, err := r.Revoke(tx, id.Default, a.ID)
+			got = nil
+			for _, k := range ended {
+				got = append(got, k.String())
+			}
+			return err
+		}); err != nil || !slices.Equal(got, want) {
+			t.Errorf("ended %v, %v; want %v", got, err, want)
+		}
+		list, err := r.Instances(t.Context(), id.Default, a.ID, id.Key{}, 10)
+		if err != nil || len(list) != 4 {
+			t.Fatal(list, err)
+		}
+		for _, i := range list {
+			at := r.now()
+			if i.Key.String() == before {
+				at = at.Add(-time.Hour)
+			}
+			if i.Status != agents.Revoked || !i.EndedAt.Equal(at) {
+				t.Errorf("%+v", i)
+			}
+		}
+		if _, _, err := r.Live(t.Context(), bystander.Thumbprint(), r.now()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Of 64 enrolments of one key, for two agents in two workspaces, on every node, one succeeds.
+func TestOneKeyIsEnrolledOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		all := nodes(t, dsn)
+		spaces := []id.Workspace{id.Default, other}
+		bots := []agents.Agent{all[0].agent(t, id.Default, "bot"), all[0].agent(t, other, "bot")}
+		key := newKey(t)
+		codes := parallel(64, func(n int) string {
+			w := n / len(all) % 2
+			_, err := all[n%len(all)].enrol(t, spaces[w], bots[w].ID, key)
+			return fault.Code(err)
+		})
+		if codes[""] != 1 || codes["key_in_use"] != 63 {
+			t.Errorf("results: %v", codes)
+		}
+	})
+}
+
+// Of 64 enrolments of different keys for an agent with room for three, three succeed.
+func TestLimitOfInstancesHolds(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		all := nodes(t, dsn)
+		r := all[0]
+		a := r.agent(t, id.Default, "bot")
+		var first id.Key
+		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+			for range agents.MaxInstances - 3 {
+				i, err := r.Enrol(tx, id.Default, a.ID, newKey(t), agents.Enrolled, false)
+				if err != nil {
+					return err
+				}
+				first = i.Key
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		codes := parallel(64, func(n int) string {
+			// Recorded in two logs: the limit must not rest on the lock of one.
+			r, key := all[n%len(all)], newKey(t)
+			return fault.Code(r.do(t, []id.Workspace{id.Default, other}[n/len(all)%2], func(tx *audit.Tx) error {
+				_, err := r.Enrol(tx, id.Default, a.ID, key, agents.Enrolled, false)
+				return err
+			}))
+		})
+		if codes[""] != 3 || codes["too_many_instances"] != 61 {
+			t.Errorf("results: %v", codes)
+		}
+		if err := r.do(t, id.Default, func(tx *audit.Tx) error { return verbs["revoke"].instance(r.Room, tx, id.Default, first) }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.enrol(t, id.Default, a.ID, newKey(t)); err != nil {
+			t.Errorf("a revoked instance still takes a place: %v", err)
+		}
+	})
+}
+
+// parallel runs f n times at once and counts its results.
+func parallel(n int, f func(n int) string) map[string]int {
+	results := make([]string, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { results[i] = f(i) })
+	}
+	wg.Wait()
+	count := map[string]int{}
+	for _, r := range results {
+		count[r]++
+	}
+	return count
+}
+
+// Whatever is done in whatever order, Live says what the transitions of authority.md §1 say, and nothing revoked ever lives again.
+func TestLifeFollowsTheTable(t *testing.T) {
+	r := open(t, dbtest.SQLite(t))
+	rapid.Check(t, func(rt *rapid.T) {
+		a, key := r.agent(t, id.Default, id.New[id.Agent](r.now()).String()[4:]), newKey(t)
+		if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
+			rt.Fatal(err)
+		}
+		agent, instance := agents.Active, agents.Active
+		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) [2]string {
+			return [2]string{rapid.SampledFrom([]string{"agent", "instance"}).Draw(rt, "what"), rapid.SampledFrom([]string{"suspend", "resume", "revoke", "suspend", "resume"}).Draw(rt, "verb")}
+		}), 1, 8).Draw(rt, "steps")
+		for _, s := range steps {
+			v, at := verbs[s[1]], &instance
+			err := r.do(t, id.Default, func(tx *audit.Tx) error {
+				if s[0] == "agent" {
+					at = &agent
+					return v.agent(r.Room, tx, id.Default, a.ID)
+				}
+				return v.instance(r.Room, tx, id.Default, key.Thumbprint())
+			})
+			if legal := at.May(v.to); legal != (err == nil) || !legal && fault.Code(err) != "wrong_state" {
+				rt.Fatalf("%s %s that is %s: %v", s[1], s[0], *at, err)
+			}
+			if err == nil {
+				*at = v.to
+				if agent == agents.Revoked {
+					instance = agents.Revoked
+				}
+			}
+			want := ""
+			switch {
+			case agent == agents.Revoked:
+				want = "agent_revoked"
+			case instance != agents.Active:
+				want = "instance_" + string(instance)
+			case agent != agents.Active:
+				want = "agent_" + string(agent)
+			}
+			if _, _, err := r.Live(t.Context(), key.Thumbprint(), r.now()); fault.Code(err) != want {
+				rt.Fatalf("after %v: %v, want %q", s, err, want)
+			}
+			if _, err := r.enrol(t, id.Default, a.ID, key); err == nil {
+				rt.Fatal("the key was enrolled again")
+			}
+		}
+	})
+}

@@ -1,0 +1,241 @@
+package agents
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/db"
+	"github.com/attorn/attorn/jose"
+)
+
+// Room reads and changes agents and instances. Safe for concurrent use.
+type Room struct{ r *db.Reader }
+
+// New makes the room.
+func New(r *db.Reader) *Room { return &Room{r} }
+
+const maxPage = 200
+
+func page(limit int) int {
+	if limit < 1 || limit > maxPage {
+		return maxPage
+	}
+	return limit
+}
+
+const (
+	agentColumns    = `agent.id, agent.workspace, name, owner, description, agent.status, expires_at, agent.created_at`
+	instanceColumns = `key, instance.workspace, instance.agent, jwk, trust, instance.status, instance.created_at, ended_at`
+)
+
+func (a *Agent) into() []any {
+	return []any{&a.ID, &a.Workspace, &a.Name, &a.Owner, &a.Description, &a.Status, micros{&a.ExpiresAt}, micros{&a.CreatedAt}}
+}
+
+func (i *Instance) into() []any {
+	return []any{&i.Key, &i.Workspace, &i.Agent, jwk{&i.JWK}, &i.Trust, &i.Status, micros{&i.CreatedAt}, micros{&i.EndedAt}}
+}
+
+// micros receives a time, or NULL as the zero time.
+type micros struct{ to *time.Time }
+
+// Scan implements sql.Scanner.
+func (m micros) Scan(src any) error {
+	var us sql.Null[int64]
+	if err := us.Scan(src); err != nil {
+		return err
+	}
+	*m.to = time.Time{}
+	if us.Valid {
+		*m.to = time.UnixMicro(us.V)
+	}
+	return nil
+}
+
+// jwk receives a key.
+type jwk struct{ to *jose.PublicKey }
+
+// Scan implements sql.Scanner.
+func (j jwk) Scan(src any) error {
+	var text sql.Null[string]
+	if err := text.Scan(src); err != nil {
+		return err
+	}
+	return j.to.UnmarshalJSON([]byte(text.V))
+}
+
+// all reads every row into values of one type.
+func all[T any](rows *sql.Rows, err error, into func(*T) []any) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var got []T
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(into(&v)...); err != nil {
+			return nil, err
+		}
+		got = append(got, v)
+	}
+	return got, rows.Err()
+}
+
+// one reads a row; no row is the error none.
+func one(row *sql.Row, none error, into ...any) error {
+	err := row.Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return none
+	}
+	return err
+}
+
+func scanAgent(row *sql.Row) (a Agent, err error) {
+	err = one(row, notFound("agent"), a.into()...)
+	return a, err
+}
+
+func scanInstance(row *sql.Row, none error) (i Instance, err error) {
+	err = one(row, none, i.into()...)
+	return i, err
+}
+
+func (room *Room) agentByID(ctx context.Context, ws id.Workspace, agent id.Agent) (Agent, error) {
+	return scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND id = $2`, ws, agent))
+}
+
+func (room *Room) agentByName(ctx context.Context, ws id.Workspace, name string) (Agent, error) {
+	return scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND name = $2`, ws, name))
+}
+
+func (room *Room) listAgents(ctx context.Context, ws id.Workspace, after id.Agent, limit int) ([]Agent, error) {
+	rows, err := room.r.Rows(ctx, `SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND id > $2 ORDER BY id LIMIT $3`,
+		ws, after.String(), limit)
+	return all(rows, err, (*Agent).into)
+}
+
+func insertAgent(tx *audit.Tx, a Agent) (bool, error) {
+	var expires any
+	if !a.ExpiresAt.IsZero() {
+		expires = a.ExpiresAt.UnixMicro()
+	}
+	n, err := tx.Exec(`INSERT INTO agent (id, workspace, name, owner, description, status, expires_at, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		a.ID, a.Workspace, a.Name, a.Owner, a.Description, a.Status, expires, a.CreatedAt.UnixMicro())
+	return n == 1, err
+}
+
+func moveAgent(tx *audit.Tx, ws id.Workspace, agent id.Agent, from, to Status) (Agent, error) {
+	a, err := scanAgent(tx.Row(`UPDATE agent SET status = $3 WHERE workspace = $1 AND id = $2 AND status = $4 RETURNING `+agentColumns,
+		ws, agent, to, from))
+	return a, agentState(tx, ws, agent, to, err)
+}
+
+func revokeAgent(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, error) {
+	a, err := scanAgent(tx.Row(`UPDATE agent SET status = $3 WHERE workspace = $1 AND id = $2 AND status <> $3 RETURNING `+agentColumns,
+		ws, agent, Revoked))
+	return a, agentState(tx, ws, agent, Revoked, err)
+}
+
+// agentState says why an UPDATE of an agent found no row.
+func agentState(tx *audit.Tx, ws id.Workspace, agent id.Agent, to Status, err error) error {
+	if fault.Code(err) != "not_found" {
+		return err
+	}
+	var is Status
+	if e := tx.Row(`SELECT status FROM agent WHERE workspace = $1 AND id = $2`, ws, agent).Scan(&is); e == nil {
+		return wrongState("agent "+agent.String(), is, to)
+	} else if !errors.Is(e, sql.ErrNoRows) {
+		return e
+	}
+	return err
+}
+
+func wrongState(what string, is, to Status) error {
+	return fault.New(fault.Conflict, "wrong_state", "%s is %s: it cannot become %s", what, is, to)
+}
+
+// lockAgent reads an agent and how many of its instances are not revoked. On PostgreSQL it holds the agent's row until the commit, so that
+// enrolments of one agent come one after the other and none slips past a revocation.
+func lockAgent(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, int, error) {
+	a, err := scanAgent(tx.Row(`SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND id = $2`+tx.ForUpdate(), ws, agent))
+	if err != nil {
+		return Agent{}, 0, err
+	}
+	var live int
+	err = tx.Row(`SELECT count(*) FROM instance WHERE workspace = $1 AND agent = $2 AND status <> $3`, ws, agent, Revoked).Scan(&live)
+	return a, live, err
+}
+
+// insertInstance reports false where the key was an instance before: rows of instances are never deleted.
+func insertInstance(tx *audit.Tx, i Instance) (bool, error) {
+	n, err := tx.Exec(`INSERT INTO instance (key, workspace, agent, jwk, trust, status, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT DO NOTHING`, i.Key, i.Workspace, i.Agent, string(i.JWK.JWK()), i.Trust, i.Status, i.CreatedAt.UnixMicro())
+	return n == 1, err
+}
+
+func known(tx *audit.Tx, key id.Key) (bool, error) {
+	var n int
+	err := tx.Row(`SELECT count(*) FROM instance WHERE key = $1`, key).Scan(&n)
+	return n > 0, err
+}
+
+func moveInstance(tx *audit.Tx, ws id.Workspace, key id.Key, from, to Status) (Instance, error) {
+	i, err := scanInstance(tx.Row(`UPDATE instance SET status = $3 WHERE workspace = $1 AND key = $2 AND status = $4 RETURNING `+instanceColumns,
+		ws, key, to, from), notFound("instance"))
+	return i, instanceState(tx, ws, key, to, err)
+}
+
+func revokeInstance(tx *audit.Tx, ws id.Workspace, key id.Key) (Instance, error) {
+	i, err := scanInstance(tx.Row(`UPDATE instance SET status = $3, ended_at = $4 WHERE workspace = $1 AND key = $2 AND status <> $3
+		RETURNING `+instanceColumns, ws, key, Revoked, tx.Now().UnixMicro()), notFound("instance"))
+	return i, instanceState(tx, ws, key, Revoked, err)
+}
+
+// instanceState says why an UPDATE of an instance found no row.
+func instanceState(tx *audit.Tx, ws id.Workspace, key id.Key, to Status, err error) error {
+	if fault.Code(err) != "not_found" {
+		return err
+	}
+	var is Status
+	if e := tx.Row(`SELECT status FROM instance WHERE workspace = $1 AND key = $2`, ws, key).Scan(&is); e == nil {
+		return wrongState("instance "+key.String(), is, to)
+	} else if !errors.Is(e, sql.ErrNoRows) {
+		return e
+	}
+	return err
+}
+
+// revokeInstances ends what is left of an agent's instances.
+func revokeInstances(tx *audit.Tx, ws id.Workspace, agent id.Agent) ([]id.Key, error) {
+	rows, err := tx.Rows(`UPDATE instance SET status = $3, ended_at = $4 WHERE workspace = $1 AND agent = $2 AND status <> $3 RETURNING key`,
+		ws, agent, Revoked, tx.Now().UnixMicro())
+	ended, err := all(rows, err, func(k *id.Key) []any { return []any{k} })
+	slices.SortFunc(ended, func(a, b id.Key) int { return strings.Compare(a.String(), b.String()) })
+	return ended, err
+}
+
+func (room *Room) instance(ctx context.Context, key id.Key) (Instance, error) {
+	return scanInstance(room.r.Row(ctx, `SELECT `+instanceColumns+` FROM instance WHERE key = $1`, key), instanceUnknown())
+}
+
+// both reads an instance with its agent as of one moment.
+func (room *Room) both(ctx context.Context, key id.Key) (a Agent, i Instance, err error) {
+	row := room.r.Row(ctx, `SELECT `+agentColumns+`, `+instanceColumns+`
+		FROM instance JOIN agent ON agent.id = instance.agent AND agent.workspace = instance.workspace WHERE key = $1`, key)
+	err = one(row, instanceUnknown(), append(a.into(), i.into()...)...)
+	return a, i, err
+}
+
+func (room *Room) listInstances(ctx context.Context, ws id.Workspace, agent id.Agent, after id.Key, limit int) ([]Instance, error) {
+	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND key > $3
+		ORDER BY key LIMIT $4`, ws, agent, after.String(), limit)
+	return all(rows, err, (*Instance).into)
+}
