@@ -76,17 +76,70 @@ const (
 	SystemMigrated Kind = "system.migrated"
 )
 
-// alters lists the kinds that may change a later decision: nodes read these to end what they cached, and retention keeps their bodies.
-var alters = map[Kind]bool{
-	UserSuspended: true, UserResumed: true, UserPasskeyChanged: true,
-	AgentChanged: true, AgentSuspended: true, AgentResumed: true, AgentRevoked: true,
-	InstanceSuspended: true, InstanceResumed: true, InstanceRevoked: true,
-	ClientRemoved: true, DelegationExhausted: true, DelegationRevoked: true, TokenRevoked: true,
-	ToolPinned: true, ToolDrifted: true, ServerRemoved: true, ServerAdded: true, ToolAdded: true,
-	BindingAdded: true, BindingRemoved: true, PolicyPublished: true,
-	UserAdded: true, AgentRegistered: true, InstanceEnrolled: true,
-	KeyPublished: true, KeyRetired: true,
+// kinds lists every kind, and whether an event of it may change a later decision: nodes read those to end what they cached, and retention keeps their
+// bodies.
+var kinds = map[Kind]bool{
+	WorkspaceCreated:    false,
+	UserAdded:           true,
+	UserSignedIn:        false,
+	UserSignInFailed:    false,
+	UserPasskeyChanged:  true,
+	UserSuspended:       true,
+	UserResumed:         true,
+	AgentRegistered:     true,
+	AgentChanged:        true,
+	AgentSuspended:      true,
+	AgentResumed:        true,
+	AgentRevoked:        true,
+	InstanceEnrolled:    true,
+	InstanceSuspended:   true,
+	InstanceResumed:     true,
+	InstanceRevoked:     true,
+	ClientRegistered:    false,
+	ClientRemoved:       true,
+	DelegationLent:      false,
+	DelegationRefused:   false,
+	DelegationExhausted: true,
+	DelegationRevoked:   true,
+	TokenIssued:         false,
+	TokenRefused:        false,
+	TokenRevoked:        true,
+	DecisionMade:        false,
+	ToolStarted:         false,
+	ToolFinished:        false,
+	ToolRefused:         false,
+	ToolAdded:           true,
+	ToolPinned:          true,
+	ToolDrifted:         true,
+	ServerAdded:         true,
+	ServerRemoved:       true,
+	ApprovalAsked:       false,
+	ApprovalVoted:       false,
+	ApprovalApproved:    false,
+	ApprovalDenied:      false,
+	ApprovalExpired:     false,
+	ApprovalCancelled:   false,
+	ApprovalVoided:      false,
+	BindingAdded:        true,
+	BindingRemoved:      true,
+	PolicyPublished:     true,
+	KeyCreated:          false,
+	KeyPublished:        true,
+	KeyRetired:          true,
+	LogOpened:           false,
+	LogRead:             false,
+	LogRevealed:         false,
+	LogExported:         false,
+	SystemStarted:       false,
+	SystemStopped:       false,
+	SystemMigrated:      false,
 }
 
 // Alters reports whether an event of kind k can change a later decision.
-func (k Kind) Alters() bool { return alters[k] }
+func (k Kind) Alters() bool { return kinds[k] }
+
+// Known reports whether this version knows what an event of kind k means.
+func (k Kind) Known() bool {
+	_, ok := kinds[k]
+	return ok
+}
