@@ -48,7 +48,7 @@ type Ask struct {
 	Reason     string            // of the gate, for people
 	Wait       time.Duration     // for votes
 	TTL        time.Duration     // to use it once it is approved
-	Event      id.Event          // that records the ask
+	Asked      id.Event          // that records the ask
 }
 
 // Approval is an ask and what became of it.

@@ -116,7 +116,7 @@ func insert(tx *audit.Tx, a Approval, object []byte) (bool, error) {
 			arguments, reason, status, uses, max_uses, ttl, created_at, expires_at, use_by, asked)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', 0, $16, $17, $18, $19, 0, $20) ON CONFLICT DO NOTHING`,
 		a.ID, o.Workspace, a.Digest, string(object), o.Gate, o.Actor, o.Subject, a.Delegation, o.Resource.Type, o.Resource.ID, a.Role, a.Quorum, string(excluded),
-		string(a.Arguments), a.Reason, a.MaxUses, a.TTL.Microseconds(), a.CreatedAt.UnixMicro(), a.ExpiresAt.UnixMicro(), a.Event)
+		string(a.Arguments), a.Reason, a.MaxUses, a.TTL.Microseconds(), a.CreatedAt.UnixMicro(), a.ExpiresAt.UnixMicro(), a.Asked)
 	return n == 1, err
 }
 
@@ -273,7 +273,7 @@ func scan(s scanner) (Approval, error) {
 	var object, excluded, arguments string
 	var ttl, created, expires, useBy int64
 	var changed sql.Null[int64]
-	err := s.Scan(&a.ID, &a.Digest, &object, &a.Quorum, &a.Role, &excluded, &a.Delegation, &arguments, &a.Reason, &ttl, &a.Event,
+	err := s.Scan(&a.ID, &a.Digest, &object, &a.Quorum, &a.Role, &excluded, &a.Delegation, &arguments, &a.Reason, &ttl, &a.Asked,
 		&a.Status, &a.Uses, &a.MaxUses, &created, &expires, &useBy, &changed)
 	if err != nil {
 		return Approval{}, err

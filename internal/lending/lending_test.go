@@ -324,7 +324,10 @@ func TestRevokeEndsTheSubtree(t *testing.T) {
 		for _, why := range []string{"a\x00b", "\xff", strings.Repeat("x", 501)} {
 			_, err = g.record(t, func(tx *audit.Tx) error { _, err := g.Revoke(tx, id.Default, chain[0], "x", why); return err })
 			wantCode(t, err, "reason_invalid")
-			_, err = g.record(t, func(tx *audit.Tx) error { _, err := g.RevokeOf(tx, id.Default, "usr_x", id.Key{}, "x", why); return err })
+			_, err = g.record(t, func(tx *audit.Tx) error {
+				_, err := g.RevokeOf(tx, id.Default, "usr_x", id.Key{}, "x", why)
+				return err
+			})
 			wantCode(t, err, "reason_invalid")
 		}
 	})
@@ -424,6 +427,9 @@ func TestListsAndTrees(t *testing.T) {
 		}
 		if got := list(lending.Query{Task: "REL-481"}); len(got) != 6 {
 			t.Errorf("%d for the task", len(got))
+		}
+		if got := list(lending.Query{Parent: other.ID}); !slices.Equal(got, []string{child.ID.String()}) {
+			t.Errorf("under Maya's: %v", got)
 		}
 		var paged []string
 		for q := (lending.Query{Delegator: priya.name(), Limit: 2}); ; {

@@ -82,6 +82,7 @@ func recorded(tx *audit.Tx, ws id.Workspace, statement id.Digest) (Delegation, b
 type Query struct {
 	Delegator string // "usr_…" or "agt_…"
 	Delegate  string // "agt_…"
+	Parent    id.Delegation
 	Task      string
 	Before    id.Delegation // the last one of the page before
 	Limit     int           // 1 to 200; 0 is 50
@@ -93,6 +94,7 @@ func (r *Room) List(ctx context.Context, ws id.Workspace, q Query) ([]Delegation
 	for _, c := range []struct{ test, value string }{
 		{"delegator =", q.Delegator},
 		{"delegate =", q.Delegate},
+		{"parent =", q.Parent.String()},
 		{"task <> '' AND task =", q.Task}, // as the index says
 		{"id <", q.Before.String()},
 	} {
