@@ -84,3 +84,132 @@ func TestSignerShowsNoPrivateKey(t *testing.T) {
 		t.Errorf("a key whose halves do not belong together: %v", err)
 	}
 }
+
+// No byte of a JWS can be changed: what verifies is what was signed, in the one text that it has.
+func TestEveryByteCounts(t *testing.T) {
+	for _, s := range []jose.Signer{edSigner(t), ecSigner(t)} {
+		compact, err := jose.Sign("x+jws", []byte(`{"a":1}`), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range compact {
+			for _, c := range []byte("A-_.z0=\n") {
+				changed := []byte(compact)
+				if changed[i] == c {
+					continue
+				}
+				changed[i] = c
+				if j, err := jose.Parse(string(changed), 0); err == nil && j.Verify(s.Public()) == nil {
+					t.Errorf("byte %d changed to %q verifies", i, c)
+				}
+			}
+		}
+	}
+}
+
+func TestSignRefuses(t *testing.T) {
+	s := edSigner(t)
+	for _, typ := range []string{"", `x"`, "x y", "x\n", "ü"} {
+		if _, err := jose.Sign(typ, []byte("x"), s); fault.Code(err) != "malformed" {
+			t.Errorf("typ %q: %v", typ, err)
+		}
+	}
+	if _, err := jose.Sign("x", nil, s); fault.Code(err) != "malformed" {
+		t.Errorf("no payload: %v", err)
+	}
+}
+
+func TestIs(t *testing.T) {
+	j := &jose.JWS{Header: jose.Header{Typ: "a+jwt"}}
+	if err := j.Is("b+jwt", "a+jwt"); err != nil {
+		t.Error(err)
+	}
+	for _, accepted := range [][]string{nil, {""}, {"A+jwt"}, {"a+jwt "}, {"application/a+jwt"}} {
+		if err := j.Is(accepted...); fault.Code(err) != "typ_wrong" {
+			t.Errorf("%q: %v", accepted, err)
+		}
+	}
+	if err := (&jose.JWS{}).Is("", "JWT"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseLimit(t *testing.T) {
+	compact, err := jose.Sign("x", []byte(strings.Repeat("a", 100)), edSigner(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jose.Parse(compact, len(compact)); err != nil {
+		t.Error(err)
+	}
+	if _, err := jose.Parse(compact, len(compact)-1); fault.Code(err) != "too_large" {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	s, err := jose.NewSigner(ed25519.NewKeyFromSeed(make([]byte, 32)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	kid, err := jose.Sign("x+jws", []byte(`{"a":1}`), s)
+	if err != nil {
+		f.Fatal(err)
+	}
+	embedded, err := jose.SignEmbedded("x+jws", []byte(`{"a":1}`), s)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(kid, s.Public().JWK())
+	f.Add(embedded, []byte(`{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":null}`))
+	codes := " malformed too_large alg_unsupported private_key weak_key "
+	f.Fuzz(func(t *testing.T, compact string, jwk []byte) {
+		j, err := jose.Parse(compact, 0)
+		if err != nil && !strings.Contains(codes, " "+fault.Code(err)+" ") {
+			t.Errorf("code %q of %v", fault.Code(err), err)
+		}
+		if err == nil && j.Verify(s.Public()) == nil && compact != kid && compact != embedded {
+			t.Errorf("%q was not signed and verifies", compact)
+		}
+		k, err := jose.ParseJWK(jwk)
+		if err != nil {
+			if !strings.Contains(codes, " "+fault.Code(err)+" ") {
+				t.Errorf("code %q of %v", fault.Code(err), err)
+			}
+			return
+		}
+		if again, err := jose.ParseJWK(k.JWK()); err != nil || again != k {
+			t.Errorf("%s is not read back: %v", k.JWK(), err)
+		}
+		if b, err := jose.DecodeBase64(compact); err == nil && jose.EncodeBase64(b) != compact {
+			t.Errorf("%q is not the base64url of its bytes", compact)
+		}
+	})
+}
+
+func benchSign(b *testing.B, s jose.Signer) {
+	for b.Loop() {
+		if _, err := jose.Sign("x+jws", []byte(`{"a":1}`), s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchVerify(b *testing.B, s jose.Signer) {
+	compact, err := jose.Sign("x+jws", []byte(`{"a":1}`), s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	k := s.Public()
+	for b.Loop() {
+		j, err := jose.Parse(compact, 0)
+		if err != nil || j.Verify(k) != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSign(b *testing.B)        { benchSign(b, edSigner(b)) }
+func BenchmarkVerify(b *testing.B)      { benchVerify(b, edSigner(b)) }
+func BenchmarkSignES256(b *testing.B)   { benchSign(b, ecSigner(b)) }
+func BenchmarkVerifyES256(b *testing.B) { benchVerify(b, ecSigner(b)) }
