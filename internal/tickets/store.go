@@ -35,14 +35,23 @@ func spend(tx *audit.Tx, hash id.Digest, kind Kind) (Ticket, bool, error) {
 	return t, err == nil, err
 }
 
+func (room *Room) peek(ctx context.Context, hash id.Digest, kind Kind) (Ticket, error) {
+	t := Ticket{Kind: kind}
+	err := room.r.Row(ctx, `SELECT workspace, subject, body FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)).
+		Scan(&t.Workspace, &t.Subject, &t.Body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Ticket{}, unknown()
+	}
+	return t, err
+}
+
 // whyNot says why spend gave nothing, for the reason alone.
 func whyNot(tx *audit.Tx, hash id.Digest, kind Kind) error {
 	var spent sql.Null[int64]
 	err := tx.Row(`SELECT spent_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)).Scan(&spent)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return fault.New(fault.Unauthenticated, "ticket_unknown", "this one-time secret is not known: it was mistyped, is for something else, or ended long ago").
-			Try("ask for a new one")
+		return unknown()
 	case err != nil:
 		return err
 	case spent.Valid:
@@ -50,6 +59,11 @@ func whyNot(tx *audit.Tx, hash id.Digest, kind Kind) error {
 			Try("if that was not you, tell an administrator; then ask for a new one")
 	}
 	return fault.New(fault.Unauthenticated, "ticket_expired", "this one-time secret has expired unused").Try("ask for a new one")
+}
+
+func unknown() error {
+	return fault.New(fault.Unauthenticated, "ticket_unknown", "this one-time secret is not known: it was mistyped, is for something else, or ended long ago").
+		Try("ask for a new one")
 }
 
 func end(tx *audit.Tx, ws id.Workspace, jti string, expires time.Time) error {

@@ -42,10 +42,14 @@ func TestTicketGivesBackWhatWasPutIn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		for _, kind := range kinds {
-			secret := r.issue(t, kind, kind.Life())
-			got, err := r.spend(t, id.Default, kind, secret)
-			if want := (tickets.Ticket{Kind: kind, Workspace: id.Default, Subject: agent, Body: `{"n":1}`}); err != nil || got != want {
-				t.Errorf("%s: %+v, %v", kind, got, err)
+			secret, want := r.issue(t, kind, kind.Life()), tickets.Ticket{Kind: kind, Workspace: id.Default, Subject: agent, Body: `{"n":1}`}
+			for range 2 { // a look takes nothing
+				if got, err := r.Peek(t.Context(), kind, secret); err != nil || got != want {
+					t.Errorf("%s: peeked %+v, %v", kind, got, err)
+				}
+			}
+			if got, err := r.spend(t, id.Default, kind, secret); err != nil || got != want {
+				t.Errorf("%s: spent %+v, %v", kind, got, err)
 			}
 		}
 	})
@@ -94,6 +98,9 @@ func TestSpendRefuses(t *testing.T) {
 		for _, kind := range []tickets.Kind{tickets.SignIn, tickets.Challenge, "", "ENROL"} {
 			if _, err := r.spend(t, id.Default, kind, good); fault.Code(err) != "ticket_unknown" {
 				t.Errorf("as %q: %v", kind, err)
+			}
+			if _, err := r.Peek(t.Context(), kind, good); fault.Code(err) != "ticket_unknown" {
+				t.Errorf("peeked as %q: %v", kind, err)
 			}
 		}
 		r.pass(time.Minute - time.Microsecond)
