@@ -199,6 +199,7 @@ func (c *checker) calls(dir string, r room, f *ast.File) {
 
 // instead is what to do without a power.
 var instead = map[string]string{
-	"clock": "; take now as an argument, bound a wait with a context",
+	"clock": "; take now as an argument",
+	"wait":  "; bound it with a context, or have it signalled",
 	"env":   "; take the value as an argument, internal/server reads the environment",
 }
