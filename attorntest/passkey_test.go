@@ -153,8 +153,10 @@ func TestAssertionAgreesWithTheLibrary(t *testing.T) {
 		"short":       func(a *delegation.Assertion) { a.AuthenticatorData = a.AuthenticatorData[:36] },
 		"longer":      func(a *delegation.Assertion) { a.AuthenticatorData = append(bytes.Clone(a.AuthenticatorData), 0) },
 		"client data": func(a *delegation.Assertion) { a.ClientDataJSON = append(bytes.Clone(a.ClientDataJSON), ' ') },
-		"create":      func(a *delegation.Assertion) { a.ClientDataJSON = bytes.Replace(a.ClientDataJSON, []byte("get"), []byte("create"), 1) },
-		"signature":   func(a *delegation.Assertion) { a.Signature = flip(a.Signature, len(a.Signature)-1) },
+		"create": func(a *delegation.Assertion) {
+			a.ClientDataJSON = bytes.Replace(a.ClientDataJSON, []byte("get"), []byte("create"), 1)
+		},
+		"signature": func(a *delegation.Assertion) { a.Signature = flip(a.Signature, len(a.Signature)-1) },
 		"no signature": func(a *delegation.Assertion) {
 			a.Signature = nil
 		},

@@ -104,6 +104,14 @@ func TestSignDemandsTheNamedInstance(t *testing.T) {
 	}
 }
 
+func TestZeroParentIsNone(t *testing.T) {
+	st := childStatement(t, rootStatement(), "release-bot", "deployer")
+	st.Parent = new(id.Digest)
+	if err := st.Check(); fault.Code(err) != "statement_invalid" {
+		t.Error(err)
+	}
+}
+
 func TestBothCompactFormsRoundTrip(t *testing.T) {
 	st := childStatement(t, rootStatement(), "release-bot", "deployer")
 	own, err := delegation.Encode(signed(t, st, "release-bot"))

@@ -169,6 +169,9 @@ func coseCases(t *testing.T) (all []wanted) {
 	add("indefinite", "a map of indefinite length", bad, append(append([]byte{0xbf}, ec[1:]...), 0xff))
 	add("long-head", "a length in more bytes than it needs", bad, append([]byte{0xb8, 0x05}, ec[1:]...))
 	add("long-int", "an integer in more bytes than it needs", bad, append([]byte{0xa5, 0x01, 0x18, 0x02}, ec[3:]...))
+	add("long-length", "a length in two bytes that fits in one", bad, append(append(bytes.Clone(ed[:8]), 0x59, 0x00, 0x20), ed[10:]...))
+	add("count-ed", "an EdDSA map that says it has more members", bad, at(ed, 0, 0xa5))
+	add("count-rsa", "an RS256 map that says it has more members", bad, at(rsaCOSE(modulus(2048), []byte{1, 0, 1}), 0, 0xa5))
 	add("count", "a map that says it has more members", bad, at(ec, 0, 0xa6))
 	add("order", "alg before kty", bad, at(ec, 1, 0x03, 0x26, 0x01, 0x02))
 	add("twice", "kty twice", bad, at(ec, 3, 0x01, 0x02))
@@ -184,17 +187,19 @@ func coseCases(t *testing.T) (all []wanted) {
 	add("ed448", "Ed448", bad, at(ed, 6, 0x07))
 	add("x25519", "X25519", bad, at(ed, 6, 0x04))
 	add("small-order", "an Ed25519 key of small order", "weak_key", append(bytes.Clone(ed[:10]), append([]byte{1}, make([]byte, 31)...)...))
-	n := func(bits int) []byte {
-		v := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
-		return v.SetBit(v, 0, 1).Bytes()
-	}
-	add("rsa-1024", "a modulus of 1024 bits", "weak_key", rsaCOSE(n(1024), []byte{1, 0, 1}))
-	add("rsa-2047", "a modulus of 2047 bits", "weak_key", rsaCOSE(n(2047), []byte{1, 0, 1}))
-	add("rsa-4097", "a modulus of 4097 bits", "weak_key", rsaCOSE(n(4097), []byte{1, 0, 1}))
+	add("rsa-1024", "a modulus of 1024 bits", "weak_key", rsaCOSE(modulus(1024), []byte{1, 0, 1}))
+	add("rsa-2047", "a modulus of 2047 bits", "weak_key", rsaCOSE(modulus(2047), []byte{1, 0, 1}))
+	add("rsa-4097", "a modulus of 4097 bits", "weak_key", rsaCOSE(modulus(4097), []byte{1, 0, 1}))
 	add("rsa-even", "an even modulus", "weak_key", rsaCOSE(new(big.Int).Lsh(big.NewInt(1), 2047).Bytes(), []byte{1, 0, 1}))
-	add("rsa-3", "the exponent 3", bad, rsaCOSE(n(2048), []byte{3}))
-	add("rsa-exponent", "another exponent of three bytes", "weak_key", rsaCOSE(n(2048), []byte{1, 0, 3}))
-	add("rsa-zero", "a leading zero in the modulus", bad, rsaCOSE(append([]byte{0}, n(2048)...), []byte{1, 0, 1}))
-	add("large", "more than 1024 bytes", bad, rsaCOSE(n(8192), []byte{1, 0, 1}))
+	add("rsa-3", "the exponent 3", bad, rsaCOSE(modulus(2048), []byte{3}))
+	add("rsa-exponent", "another exponent of three bytes", "weak_key", rsaCOSE(modulus(2048), []byte{1, 0, 3}))
+	add("rsa-zero", "a leading zero in the modulus", bad, rsaCOSE(append([]byte{0}, modulus(2048)...), []byte{1, 0, 1}))
+	add("large", "more than 1024 bytes", bad, rsaCOSE(modulus(8192), []byte{1, 0, 1}))
 	return all
+}
+
+// modulus is an odd number of that many bits.
+func modulus(bits int) []byte {
+	v := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+	return v.SetBit(v, 0, 1).Bytes()
 }

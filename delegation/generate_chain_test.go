@@ -25,7 +25,7 @@ func chainCases(t *testing.T) (all []wanted) {
 
 	broken, invalid := refused("chain_broken"), refused("signature_invalid")
 	add("none", "no link", []string{}, broken)
-	add("nine", "one link too many", append(links(chain(t, 8)...), three[2]), broken)
+	add("nine", "one link too many", links(chain(t, 9)...), broken)
 	add("no-root", "the root left out", three[1:], broken)
 	add("gap", "the middle left out", []string{three[0], three[2]}, broken)
 	add("order", "out of order", []string{three[0], three[2], three[1]}, broken)
@@ -80,6 +80,15 @@ func forgedCases(t *testing.T, server []jose.PublicKey) (all []wanted) {
 	}))
 	add("signature-type", "a type that is none", "signature_malformed", link(func(p map[string]any) { p["signature"] = map[string]any{"type": "none"} }))
 	add("signature-empty", "a passkey's signature without an assertion", "signature_malformed", link(func(p map[string]any) { p["signature"] = map[string]any{"type": "passkey"} }))
+	object := must(jose.Sign("attorn-object+jws", must(rootStatement().Bytes()), signer("priya's laptop")))
+	add("signature-typ", "the delegator signed it as another kind of object", "typ_wrong", link(func(p map[string]any) {
+		p["delegator"] = jwk("priya's laptop")
+		p["signature"] = delegation.Signature{Type: delegation.ByJWS, JWS: headless(object)}
+	}))
+	add("signature-whole", "a signature with a payload of its own", "malformed", link(func(p map[string]any) {
+		p["delegator"] = jwk("priya's laptop")
+		p["signature"] = delegation.Signature{Type: delegation.ByJWS, JWS: object}
+	}))
 	add("unknown", "an unknown member", "malformed", link(func(p map[string]any) { p["note"] = "" }))
 	add("no-rev", "no log position", "not_canonical", link(func(p map[string]any) { delete(p, "rev") }))
 	add("at-0", "no time", "statement_invalid", link(func(p map[string]any) { p["at"] = 0 }))
@@ -145,10 +154,14 @@ func agentLink(t *testing.T, l delegation.Link, name string) string {
 	t.Helper()
 	compact := must(jose.Sign(delegation.TypeStatement, must(l.Statement.Bytes()), signer(name)))
 	p := members(l)
-	head, _, _ := strings.Cut(compact, ".")
-	p["signature"] = delegation.Signature{Type: delegation.ByJWS, JWS: splice(head+"..", compact)}
+	p["signature"] = delegation.Signature{Type: delegation.ByJWS, JWS: headless(compact)}
 	p["delegator"] = jwk(name)
 	return forge(t, delegation.TypeCountersigned, p)
+}
+
+// headless is a compact JWS without its payload.
+func headless(compact string) string {
+	return compact[:strings.IndexByte(compact, '.')] + "." + compact[strings.LastIndexByte(compact, '.'):]
 }
 
 // resign is the link countersigned by another server.

@@ -238,9 +238,14 @@ func tokenCases(t *testing.T) (all []wanted) {
 	add("link-verified", "the signature in it", link.String(), &passkeyOf, ok(tokenAnswer{"link", delegationOf(0)}))
 	add("link-other-passkey", "another person's passkey", link.String(), new(second(byPasskey(t, rootStatement(), "maya"))), refused("signature_invalid"))
 	add("other-signature", "the signature of another statement", splice(own, must(delegation.Encode(signed(t, repurpose(st), "release-bot")))), keyOf("release-bot"), refused("signature_invalid"))
+	loose := members(link)
+	wide := rootStatement()
+	wide.MaxDepth = 9
+	loose["statement"] = wide
+	add("link-rule", "a link with a statement that breaks a rule", forge(t, delegation.TypeCountersigned, loose), nil, refused("statement_invalid"))
 	add("four-parts", "four parts", own+".", nil, refused("malformed"))
 	add("padding", "padding", own+"=", nil, refused("malformed"))
-	add("detached", "without its payload", own[:strings.IndexByte(own, '.')]+"."+own[strings.LastIndexByte(own, '.'):], nil, refused("malformed"))
+	add("detached", "without its payload", headless(own), nil, refused("malformed"))
 	add("large", "more than 16 KiB", own+strings.Repeat("A", delegation.MaxToken), nil, refused("too_large"))
 	add("empty", "no bytes", ".", nil, refused("malformed"))
 	header("typ-missing", "no typ", `{"alg":"EdDSA","kid":"`+kid+`"}`, body, "typ_wrong")

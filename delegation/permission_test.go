@@ -203,6 +203,13 @@ func TestZeroValuesAllowNothing(t *testing.T) {
 	}
 }
 
+func TestNumbersBeyondDoublesSatisfyNothing(t *testing.T) {
+	least := delegation.Constraint{Min: new(int64(0))}
+	if !least.Holds(int64(1<<53-1)) || least.Holds(int64(1<<53)) || least.Holds(float64(1)) || least.Holds(1) {
+		t.Error("a number that is no int64 within ±(2^53-1) satisfies min")
+	}
+}
+
 func FuzzParsePermission(f *testing.F) {
 	for _, s := range []string{"tool:fs:read", "*", "a*:*:b", "a**", ":", "a::b", strings.Repeat("a:", 8)} {
 		f.Add(s, "tool:fs:read")

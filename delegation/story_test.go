@@ -77,7 +77,7 @@ func rootStatement() delegation.Statement {
 func childStatement(t testing.TB, parent delegation.Statement, by, to string) delegation.Statement {
 	t.Helper()
 	s := parent
-	s.ID = delegationOf(7 - parent.MaxDepth + 1)
+	s.ID = delegationOf(9 - parent.MaxDepth)
 	s.Delegator = delegation.Delegator{Agent: agentOf(by), Instance: instance(by)}
 	s.Delegate = delegation.Delegate{Agent: agentOf(to)}
 	s.Permissions = []delegation.Permission{under("tool:files:write_file", "path", "staging/")}
@@ -136,6 +136,7 @@ func countersigned(t testing.TB, sd delegation.Signed, key delegation.DelegatorK
 func chain(t testing.TB, n int) []delegation.Link {
 	t.Helper()
 	st := rootStatement()
+	st.MaxDepth = max(st.MaxDepth, n-1)
 	sd, key := byPasskey(t, st, "priya")
 	links := []delegation.Link{countersigned(t, sd, key)}
 	by := "release-bot"
