@@ -71,6 +71,7 @@ const manyUnscoped = 50
 
 var (
 	pathForm = regexp.MustCompile(`^(policies|attorn)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.cedar$`)
+	consumed = regexp.MustCompile("^(exact got|unexpected (effect|token)|invalid primary|expected|`.*` is )") // reported at the token after
 	inputPos = regexp.MustCompile(`<input>:(\d+):(\d+)(?: "(?:[^"\\]|\\.)*")?:? ?`)
 )
 
@@ -277,19 +278,40 @@ func measure(p *xast.Policy, budget int) (nodes int, whole bool) {
 
 // place turns a message of cedar-go into one about the file.
 func place(message string, st statement) (line, col int, _ string) {
-	line, col = st.line, st.col
+	line, col = 1, 1
 	if m := inputPos.FindStringSubmatch(message); m != nil {
-		l, _ := strconv.Atoi(m[1])
-		k, _ := strconv.Atoi(m[2])
-		if l == 1 {
-			k += st.col - 1
+		line, _ = strconv.Atoi(m[1])
+		col, _ = strconv.Atoi(m[2])
+		message = strings.TrimPrefix(inputPos.ReplaceAllString(message, ""), "parse error at ")
+		if consumed.MatchString(message) {
+			line, col = tokenBefore(st.text, line, col)
 		}
-		line, col = st.line+l-1, k
-		message = inputPos.ReplaceAllString(message, "")
 	}
-	message = strings.TrimPrefix(strings.TrimPrefix(message, "parse error at "), "exact ")
+	if line == 1 {
+		col += st.col - 1
+	}
+	if strings.Contains(message, "value out of range") {
+		message = "an integer beyond 64 bits"
+	}
+	message = strings.TrimPrefix(message, "exact ")
 	if r := []rune(message); len(r) > 200 {
 		message = string(r[:200]) + "…"
 	}
-	return line, col, strings.ToValidUTF8(message, "�")
+	return st.line + line - 1, col, strings.ToValidUTF8(message, "�")
+}
+
+// tokenBefore is the place of the token before the one at a place, which stays if it is the end.
+func tokenBefore(text string, line, col int) (int, int) {
+	s := scanner{src: text, line: 1, col: 1}
+	before := token{line: line, col: col}
+	for {
+		t, wrong := s.next()
+		switch {
+		case wrong != "" || t.kind == 0:
+			return line, col
+		case t.line == line && t.col == col:
+			return before.line, before.col
+		}
+		before = t
+	}
 }

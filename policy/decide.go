@@ -94,7 +94,7 @@ func (t *tally) ask(r *request, principal UID) {
 			t.forbids[string(d.PolicyID)] = true
 		}
 	}
-	if !allowed && len(rules.Reasons) == 0 && !slices.Contains(t.lacking, principal.String()) {
+	if !allowed && !slices.Contains(t.lacking, principal.String()) {
 		t.lacking = append(t.lacking, principal.String())
 	}
 	for _, e := range rules.Errors {

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,12 @@ func FuzzCompile(f *testing.F) {
 			for _, p := range problems {
 				if p.File == "" || p.Code == "" || p.Message == "" || p.Line < 1 || p.Line > strings.Count(text, "\n")+1 || p.Col < 1 {
 					t.Errorf("%+v", p)
+				}
+			}
+			onlySyntax := !slices.ContainsFunc(problems, func(p policy.Problem) bool { return p.Code != "syntax" })
+			if onlySyntax && len(text) < 4096 {
+				if _, err := cedar.NewPolicyListFromBytes("", []byte(text)); err == nil {
+					t.Errorf("Cedar reads what was refused: %v", problems)
 				}
 			}
 			return

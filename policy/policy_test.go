@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -191,15 +192,36 @@ func TestProblemsSayWhere(t *testing.T) {
 		t.Fatal("compiled")
 	}
 	var got []string
-	for _, p := range problems { // cedar-go reports a syntax error at the token after
+	for _, p := range problems {
 		got = append(got, strings.SplitAfterN(p.String(), ": ", 2)[0]+p.Code)
 	}
 	want := []string{
-		"policies/a.cedar:6:34: syntax", "policies/a.cedar:8:2: bad_annotation",
+		"policies/a.cedar:6:33: syntax", "policies/a.cedar:8:2: bad_annotation",
 		"policies/a.cedar:11:1: missing_id", "policies/a.cedar:12:1: duplicate_id", "policies/a.cedar:12:49: unknown_annotation",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%v", diff, problems)
+	}
+}
+
+func TestSyntaxErrorsPointAtTheirToken(t *testing.T) {
+	for text, want := range map[string]string{
+		"\n permit (principal, action, resource) when { 9223372036854775808 == 1 };": "2:2 an integer beyond 64 bits",
+		"permit (principal, action, resource)":                                       "1:37 got  want ;",
+		"permit (principal, action, resource) when { true }\npermit (principal);":    "2:1 got permit want ;",
+		"permit (principal, action, resource); premit (principal);":                  "1:39 unexpected effect: premit",
+		"permit (principal, action, resource) when { context.if };":                  "1:53 expected ident",
+		"permit (principal, action, resource) when { foo(1) };":                      "1:48 `foo` is not a function",
+		"@id(a) permit (principal, action, resource);":                               "1:5 expected string",
+		"permit (principal in User, action, resource);":                              "1:26 got , want ::",
+		"permit (principal, action, resource) when { [1 2].isEmpty() };":             "1:48 got 2 want ,",
+		"permit (principal, action, resource) when { /* é */ + };":                   "1:53 invalid primary",
+		"permit (principal, action, resource) when { \"é\" == \"\\q\" };":            "1:52 invalid char escape",
+	} {
+		_, problems := policy.Compile([]policy.File{{Path: "policies/a.cedar", Text: []byte(text)}})
+		if len(problems) != 1 || fmt.Sprintf("%d:%d %s", problems[0].Line, problems[0].Col, problems[0].Message) != want {
+			t.Errorf("%s: %v, want %s", text, problems, want)
+		}
 	}
 }
 
@@ -348,5 +370,24 @@ func TestArgumentsVectors(t *testing.T) {
 		}
 		got, err := policy.Project([]byte(text))
 		return got, fault.Code(err)
+	})
+}
+
+func TestVisibleVectors(t *testing.T) {
+	vectors(t, "visible.json", func(t *testing.T, in jsontext.Value) (any, string) {
+		var c struct {
+			Policies string
+			Facts    jsontext.Value
+		}
+		if err := read(in, &c); err != nil {
+			t.Fatal(err)
+		}
+		s, f := compile(t, c.Policies), looseFacts(t, c.Facts)
+		got := policy.Visible(s, f)
+		f.Arguments = []byte(`{"path":`) // whatever they are, they are not looked at
+		if policy.Visible(s, f) != got || policy.Visible(policy.Flat(s), f) != got {
+			t.Error("the arguments or the index matter")
+		}
+		return got, ""
 	})
 }

@@ -90,6 +90,9 @@ func drawConditions(t *rapid.T, from []string) string {
 // drawPolicies draws a bundle; each element is one policy.
 func drawPolicies(t *rapid.T, conditions []string, gates bool) []string {
 	var all []string
+	if rapid.Bool().Draw(t, "permit all") { // so that the rest decides
+		all = append(all, "permit (principal, action, resource);\n")
+	}
 	for i := range rapid.IntRange(0, 12).Draw(t, "policies") {
 		head := rapid.SampledFrom([]string{"permit ", "permit ", "permit ", "forbid "}).Draw(t, "effect")
 		if gates && rapid.IntRange(0, 3).Draw(t, "gate") == 0 {

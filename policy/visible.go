@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/eval"
 )
@@ -9,6 +11,36 @@ import (
 // survive, and no hard forbid may match or err whatever the arguments are. Gates hide nothing. It errs on the side of showing where the
 // arguments decide, which is harmless: every call is decided for itself.
 func Visible(s *Set, f Facts) bool {
+	return partially(f, &s.rules, func(found []partial) bool {
+		permit := false
+		for _, p := range found {
+			switch {
+			case p.forbid && (p.verdict == surely || p.verdict == errs):
+				return false
+			case !p.forbid && (p.verdict == surely || p.verdict == perhaps):
+				permit = true
+			}
+		}
+		return permit
+	})
+}
+
+// MayAsk reports whether some gate could ask of the request, with some arguments. What cannot be judged counts.
+func MayAsk(s *Set, f Facts) bool {
+	return !partially(f, &s.gates, func(found []partial) bool {
+		return !slices.ContainsFunc(found, func(p partial) bool { return p.verdict != never })
+	})
+}
+
+// partial is a policy and what is known of it before the arguments are.
+type partial struct {
+	*compiled
+	verdict verdict
+}
+
+// partially hands every principal's policies of an index to holds, and reports whether it held for all of them. Facts that break a rule of
+// their form hold for nothing.
+func partially(f Facts, in *index, holds func([]partial) bool) bool {
 	f.Arguments = nil
 	if f.check() != nil {
 		return false
@@ -18,16 +50,11 @@ func Visible(s *Set, f Facts) bool {
 	for _, p := range f.Principals {
 		principal := entityUID(p)
 		env.Principal = principal
-		permit := false
-		for _, c := range s.rules.lookup(nil, r.keys(principal), r.shared) {
-			switch v := survives(env, c); {
-			case c.forbid && (v == surely || v == errs):
-				return false
-			case !c.forbid && (v == surely || v == perhaps):
-				permit = true
-			}
+		var found []partial
+		for _, c := range in.lookup(nil, r.keys(principal), r.shared) {
+			found = append(found, partial{c, survives(env, c)})
 		}
-		if !permit {
+		if !holds(found) {
 			return false
 		}
 	}

@@ -206,3 +206,18 @@ func (c Claims) checkPermissions() error {
 func malformed(reason string, args ...any) error {
 	return fault.New(fault.Unauthenticated, "token_malformed", "the access token is not acceptable: "+reason, args...)
 }
+
+// SetPermissions makes Scope and Details of ps: what has no constraints goes into the scope, the rest into details. What stands in a detail is
+// never in the scope too, for the union would erase its constraints.
+func (c *Claims) SetPermissions(ps []delegation.Permission) {
+	var scope []string
+	c.Details = nil
+	for _, p := range ps {
+		if len(p.Where) == 0 {
+			scope = append(scope, p.Permission)
+			continue
+		}
+		c.Details = append(c.Details, Detail{Type: detailType, Permission: p.Permission, Where: p.Where})
+	}
+	c.Scope = strings.Join(scope, " ")
+}

@@ -1,0 +1,149 @@
+package guard
+
+import (
+	"context"
+	"errors"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/policy"
+)
+
+// act is one operation of attorn's own API: what is asked of policy, and the event that records it.
+type act struct {
+	action   string // "attorn:<noun>:<verb>"
+	noun     string // names the resource: "agent:agt_…", "workspace"
+	attrs    map[string]any
+	kind     evidence.Kind
+	target   string
+	what     *evidence.What
+	content  []evidence.Content
+	also     []id.Workspace
+	personal func(*evidence.Draft) error // puts sealed values into the draft
+}
+
+// do decides an act for c, by the same rules as a tool's call, and records it together with its change. Codes: those of the refusal.
+func (g *Guard) do(ctx context.Context, c *Caller, a act, change func(*audit.Tx) error) (evidence.Receipt, error) {
+	for range rounds {
+		got, err := g.try(ctx, c, a, change)
+		if !errors.Is(err, audit.ErrAgain) && !errors.Is(err, audit.ErrStale) {
+			return got, err
+		}
+	}
+	return evidence.Receipt{}, fault.New(fault.Unavailable, "unsettled", "what this rests on keeps changing; nothing was done").Try("try again")
+}
+
+func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx) error) (evidence.Receipt, error) {
+	s, ans, err := g.judge(ctx, c, a)
+	if err != nil {
+		return evidence.Receipt{}, err
+	}
+	d := s.draft(c, a.kind)
+	d.Outcome, d.Target, d.What, d.Also = evidence.OK, a.target, a.what, a.also
+	d.Did = &evidence.Did{Action: a.action, Resource: evidence.Resource{Type: "Noun", ID: a.noun}}
+	d.Why = ans.why(s.asOf)
+	d.Content = append(append(d.Content, evidence.ContentOf(ans.bytes)), a.content...)
+	if a.personal != nil {
+		if err := a.personal(&d); err != nil {
+			return evidence.Receipt{}, err
+		}
+	}
+	got, err := g.Log.Record(ctx, d, change)
+	if err != nil {
+		return got, err
+	}
+	c.spent.Store(true)
+	if got.Outcome == evidence.Deny {
+		return got, fault.New(fault.Denied, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
+	}
+	return got, nil
+}
+
+// judge resolves the caller and decides; a refusal is recorded and comes back as a fault.
+func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer, error) {
+	s, err := g.resolve(ctx, c)
+	if err != nil {
+		return nil, nil, g.refuseAct(ctx, c, s, a, nil, err)
+	}
+	if _, err := s.covers(c, a.action, nil); err != nil {
+		return nil, nil, g.refuseAct(ctx, c, s, a, nil, err)
+	}
+	workspace := policy.UID{Type: "Workspace", ID: c.ws.String()}
+	ans, err := g.decide(ctx, c, s, question{
+		action:   a.action,
+		resource: policy.Entity{UID: policy.UID{Type: "Noun", ID: a.noun}, Parents: []policy.UID{workspace}, Attrs: a.attrs},
+		more:     []policy.Entity{{UID: workspace}},
+	}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if ans.Outcome != policy.Permit {
+		return nil, nil, g.refuseAct(ctx, c, s, a, ans, ans.refusal())
+	}
+	return s, ans, nil
+}
+
+// refuseAct records that authority was attempted and refused, and gives the refusal back.
+func (g *Guard) refuseAct(ctx context.Context, c *Caller, s *standing, a act, ans *answer, cause error) error {
+	f := fault.Of(cause)
+	if f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		return cause
+	}
+	if s == nil {
+		s = &standing{who: evidence.Who{Sub: c.Sub(), Instance: c.instance}}
+	}
+	d := s.draft(c, evidence.DecisionMade)
+	d.Outcome, d.Target, d.Depends = evidence.Deny, a.target, nil
+	d.Did = &evidence.Did{Action: a.action, Resource: evidence.Resource{Type: "Noun", ID: a.noun}}
+	why := &evidence.Why{}
+	if ans != nil && ans.bytes != nil {
+		why = ans.why(s.asOf)
+		d.Content = append(d.Content, evidence.ContentOf(ans.bytes))
+	}
+	why.Code, why.Reason = f.Code, f.Reason
+	d.Why = why
+	got, err := g.Log.Record(ctx, d, nil)
+	if err != nil {
+		return err
+	}
+	c.spent.Store(true)
+	if got.Code != "" {
+		return fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
+	}
+	return cause
+}
+
+// May decides whether c may read something of attorn's own, and spends the proof. A refusal is recorded; a permit to read is not.
+func (g *Guard) May(ctx context.Context, c *Caller, action, noun string) error {
+	return g.may(ctx, c, act{action: action, noun: noun})
+}
+
+func (g *Guard) may(ctx context.Context, c *Caller, a act) error {
+	if _, _, err := g.judge(ctx, c, a); err != nil {
+		return err
+	}
+	return g.spend(ctx, c)
+}
+
+// spend uses the proof up without an event.
+func (g *Guard) spend(ctx context.Context, c *Caller) error {
+	once := c.nonces()
+	if len(once) == 0 {
+		return nil
+	}
+	if err := g.Log.Once(ctx, once); err != nil {
+		return err
+	}
+	c.spent.Store(true)
+	return nil
+}
+
+// Self proves that the caller may act at all, for what everybody may ask about themselves, and spends the proof.
+func (g *Guard) Self(ctx context.Context, c *Caller) error {
+	if _, err := g.resolve(ctx, c); err != nil {
+		return err
+	}
+	return g.spend(ctx, c)
+}

@@ -1,0 +1,240 @@
+package guard
+
+import (
+	"context"
+	"time"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/agents"
+	"github.com/attorn/attorn/internal/approvals"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/tickets"
+	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/policy"
+)
+
+// RegisterAgent makes an agent. A person who is no administrator may register agents of their own, if policy lets them.
+func (g *Guard) RegisterAgent(ctx context.Context, c *Caller, n agents.NewAgent) (agents.Agent, evidence.Receipt, error) {
+	if n.Owner.IsZero() {
+		n.Owner = c.person
+	}
+	if n.ID.IsZero() {
+		n.ID = id.New[id.Agent](g.Now())
+	}
+	n.Workspace = c.ws
+	a := act{
+		action: "attorn:agent:create", noun: "agent:" + n.ID.String(), attrs: owned(n.Owner), kind: evidence.AgentRegistered, target: n.ID.String(),
+		what:     &evidence.What{Agent: n.ID, User: n.Owner},
+		personal: func(d *evidence.Draft) error { return seal(d, &d.What.Name, n.ID.String(), "name", n.Name) },
+	}
+	if _, err := g.People.Person(ctx, c.ws, n.Owner); err != nil {
+		return agents.Agent{}, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	var made agents.Agent
+	got, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) { made, err = g.Agents.Register(tx, n); return err })
+	return made, got, err
+}
+
+func owned(owner id.User) map[string]any {
+	if owner.IsZero() {
+		return nil
+	}
+	return map[string]any{"owner": policy.UID{Type: policy.TypeUser, ID: owner.String()}}
+}
+
+// agentAct is an act on an agent of the workspace; whose it is stands in its attributes.
+func (g *Guard) agentAct(ctx context.Context, c *Caller, agent id.Agent, verb string, kind evidence.Kind) (act, error) {
+	a := act{action: "attorn:agent:" + verb, noun: "agent:" + agent.String(), kind: kind, target: agent.String(), what: &evidence.What{Agent: agent}}
+	found, err := g.Agents.Agent(ctx, c.ws, agent)
+	if err != nil {
+		return a, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	a.attrs = owned(found.Owner)
+	return a, nil
+}
+
+// OfferEnrolment makes a one-time token that enrols one instance of the agent.
+func (g *Guard) OfferEnrolment(ctx context.Context, c *Caller, agent id.Agent) (secret string, life time.Duration, err error) {
+	a, err := g.agentAct(ctx, c, agent, "enrol", evidence.AgentChanged)
+	if err != nil {
+		return "", 0, err
+	}
+	a.kind, a.what = evidence.DecisionMade, nil // nothing about the agent changed yet
+	life = time.Hour
+	_, err = g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
+		secret, err = g.Tickets.Issue(tx, tickets.Enrol, c.ws, agent.String(), c.Sub(), life)
+		return err
+	})
+	return secret, life, err
+}
+
+// Enrol makes a key an instance, by a one-time token and a proof of possession. The token is spent even when the rest fails.
+func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agents.Agent, agents.Instance, error) {
+	key, once, raw, err := g.AuthenticateKey(cr)
+	if err != nil {
+		return agents.Agent{}, agents.Instance{}, err
+	}
+	t, err := g.Tickets.Peek(ctx, tickets.Enrol, secret)
+	if err != nil {
+		return agents.Agent{}, agents.Instance{}, err
+	}
+	agent, err := id.Parse[id.Agent](t.Subject)
+	if err != nil {
+		return agents.Agent{}, agents.Instance{}, err
+	}
+	d := keyDraft(t.Workspace, key, once, raw, cr, evidence.InstanceEnrolled)
+	d.Agent, d.Who.Sub, d.Who.Instance = agent, agent.String(), key.Thumbprint()
+	d.What = &evidence.What{Agent: agent, Instance: key.Thumbprint(), Key: &key, Status: string(agents.Enrolled)}
+	var made agents.Instance
+	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+		if _, err := g.Tickets.Spend(tx, tickets.Enrol, secret); err != nil {
+			tx.Refuse(fault.Code(err), err.Error())
+			return keepable(err)
+		}
+		held, err := g.People.Known(tx, key.Thumbprint())
+		if err != nil {
+			return err
+		}
+		made, err = g.Agents.Enrol(tx, t.Workspace, agent, key, agents.Enrolled, held)
+		if err != nil {
+			tx.Refuse(fault.Code(err), err.Error())
+			return keepable(err)
+		}
+		return nil
+	})
+	if err != nil {
+		return agents.Agent{}, made, err
+	}
+	if got.Outcome == evidence.Deny {
+		return agents.Agent{}, made, fault.New(fault.Denied, got.Code, "%s", got.Reason).Try("ask for a new enrolment token, and enrol a new key")
+	}
+	found, err := g.Agents.Agent(ctx, t.Workspace, agent)
+	return found, made, err
+}
+
+// keepable is nil for a refusal, which keeps what was spent, and the error itself for a failure of the store.
+func keepable(err error) error {
+	if f := fault.Of(err); f != nil && f.Kind != fault.Internal && f.Kind != fault.Unavailable {
+		return nil
+	}
+	return err
+}
+
+// keyDraft begins the event of somebody who is known by nothing but a key and a one-time secret.
+func keyDraft(ws id.Workspace, key jose.PublicKey, once []evidence.Nonce, raw []byte, cr Credentials, kind evidence.Kind) evidence.Draft {
+	d := evidence.Draft{Workspace: ws, Once: once, Target: key.Thumbprint().String()}
+	d.Kind, d.Outcome, d.Where = kind, evidence.OK, evidence.Where{Face: cr.Face}
+	d.Who.Proof = &evidence.ProofRef{Type: "dpop", SHA256: id.Sum(raw)}
+	d.Details = []evidence.Detail{{Field: "proof", Subject: key.Thumbprint().String(), Disclosure: raw}}
+	return d
+}
+
+// EndAgent suspends, resumes or revokes an agent. Suspending and revoking end what was lent by and to it and the approvals it waits for.
+func (g *Guard) EndAgent(ctx context.Context, c *Caller, agent id.Agent, verb, why string) (agents.Agent, []id.Delegation, evidence.Receipt, error) {
+	kind := map[string]evidence.Kind{"suspend": evidence.AgentSuspended, "resume": evidence.AgentResumed, "revoke": evidence.AgentRevoked}[verb]
+	a, err := g.agentAct(ctx, c, agent, verb, kind)
+	if err != nil {
+		return agents.Agent{}, nil, evidence.Receipt{}, err
+	}
+	a.personal = g.reason(c, why)
+	var after agents.Agent
+	var ended []id.Delegation
+	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
+		var err error
+		var keys []id.Key
+		switch verb {
+		case "suspend":
+			after, err = g.Agents.Suspend(tx, c.ws, agent)
+		case "resume":
+			after, err = g.Agents.Resume(tx, c.ws, agent)
+		default:
+			after, keys, err = g.Agents.Revoke(tx, c.ws, agent)
+		}
+		if err != nil || verb == "resume" {
+			return err
+		}
+		what := *tx.Event().What
+		for _, k := range keys {
+			what.Ended = append(what.Ended, k.String())
+		}
+		tx.Event().What = &what
+		if verb == "revoke" {
+			if ended, err = g.Lending.RevokeOf(tx, c.ws, agent.String(), id.Key{}, c.Sub(), why); err != nil {
+				return err
+			}
+		}
+		if _, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Actor: agent.String()}); err != nil {
+			return err
+		}
+		return g.endWith(tx, c.ws, ended)
+	})
+	return after, ended, got, err
+}
+
+// EndInstance suspends, resumes or revokes one instance.
+func (g *Guard) EndInstance(ctx context.Context, c *Caller, key id.Key, verb, why string) (agents.Instance, []id.Delegation, evidence.Receipt, error) {
+	kind := map[string]evidence.Kind{"suspend": evidence.InstanceSuspended, "resume": evidence.InstanceResumed, "revoke": evidence.InstanceRevoked}[verb]
+	a := act{action: "attorn:instance:" + verb, noun: "instance:" + key.String(), kind: kind, target: key.String(), what: &evidence.What{Instance: key}}
+	i, err := g.Agents.Instance(ctx, key)
+	if err == nil && i.Workspace != c.ws {
+		err = fault.New(fault.NotFound, "not_found", "there is no such instance in this workspace")
+	}
+	var owner agents.Agent
+	if err == nil {
+		owner, err = g.Agents.Agent(ctx, c.ws, i.Agent)
+	}
+	if err != nil {
+		return i, nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	a.attrs, a.personal = owned(owner.Owner), g.reason(c, why)
+	var ended []id.Delegation
+	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
+		var err error
+		switch verb {
+		case "suspend":
+			i, err = g.Agents.SuspendInstance(tx, c.ws, key)
+		case "resume":
+			i, err = g.Agents.ResumeInstance(tx, c.ws, key)
+		default:
+			i, err = g.Agents.RevokeInstance(tx, c.ws, key)
+		}
+		if err != nil || verb != "revoke" {
+			return err
+		}
+		if ended, err = g.Lending.RevokeOf(tx, c.ws, i.Agent.String(), key, c.Sub(), why); err != nil {
+			return err
+		}
+		return g.endWith(tx, c.ws, ended)
+	})
+	return i, ended, got, err
+}
+
+// ListAgents lists agents for who may read them.
+func (g *Guard) ListAgents(ctx context.Context, c *Caller, after id.Agent, limit int) ([]agents.Agent, error) {
+	if err := g.May(ctx, c, "attorn:agent:read", "workspace"); err != nil {
+		return nil, err
+	}
+	return g.Agents.List(ctx, c.ws, after, limit)
+}
+
+// FindAgent reads an agent by id or name: any member may, to know whom to lend to, and any agent itself or whom it lends to.
+func (g *Guard) FindAgent(ctx context.Context, c *Caller, text string) (agents.Agent, error) {
+	if err := g.Self(ctx, c); err != nil {
+		return agents.Agent{}, err
+	}
+	return g.Agents.Find(ctx, c.ws, text)
+}
+
+// Instances lists an agent's instances.
+func (g *Guard) Instances(ctx context.Context, c *Caller, agent id.Agent) ([]agents.Instance, error) {
+	a, err := g.agentAct(ctx, c, agent, "read", evidence.DecisionMade)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.may(ctx, c, a); err != nil {
+		return nil, err
+	}
+	return g.Agents.Instances(ctx, c.ws, agent, id.Key{}, 200)
+}

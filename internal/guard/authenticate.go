@@ -1,0 +1,116 @@
+package guard
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/attorn/attorn/dpop"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/token"
+)
+
+// The windows of a DPoP proof's iat (oauth.md §5), and how long a spent one is remembered beyond them.
+const (
+	dpopPast   = 60 * time.Second
+	dpopFuture = 30 * time.Second
+	skew       = 30 * time.Second
+)
+
+// Authenticate proves who sent a request with an access token for audience (authority.md §5, step 0): the token is ours, live and for this
+// audience, and the DPoP proof was made for this request by the key that the token is bound to. Nothing is spent yet. Codes, all
+// Unauthenticated: token_missing, invalid_token, those of package token and dpop.
+func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience string) (*Caller, error) {
+	raw, err := tokenOf(cr)
+	if err != nil {
+		return nil, err
+	}
+	now := g.Now()
+	claims, err := token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, Audience: audience, Now: now, Leeway: skew})
+	if err != nil {
+		return nil, err
+	}
+	proof, err := g.proof(cr, raw, claims.JKT, now)
+	if err != nil {
+		return nil, err
+	}
+	c := &Caller{
+		ws: claims.Workspace, claims: claims, raw: raw, ip: cr.IP, face: cr.Face,
+		proof: evidence.ProofRef{Type: "dpop", SHA256: id.Sum([]byte(proof.Raw))}, proofRaw: []byte(proof.Raw),
+		once: []evidence.Nonce{dpopNonce(proof, now)}, acr: acrOf(claims.ACR), authTime: claims.AuthTime,
+	}
+	if err := c.identify(claims); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// tokenOf takes the token from the one Authorization header: scheme DPoP, for our tokens are bound to a key (RFC 9449 §7.1).
+func tokenOf(cr Credentials) (string, error) {
+	if len(cr.Authorization) == 0 {
+		return "", fault.New(fault.Unauthenticated, "token_missing", "the request has no access token").
+			Try("get a token for this resource and send it as Authorization: DPoP, with a proof in the DPoP header")
+	}
+	if len(cr.Authorization) > 1 {
+		return "", fault.New(fault.Unauthenticated, "invalid_token", "the request has more than one Authorization header")
+	}
+	scheme, raw, ok := strings.Cut(cr.Authorization[0], " ")
+	if !ok || !strings.EqualFold(scheme, "DPoP") {
+		return "", fault.New(fault.Unauthenticated, "invalid_token", "the access token is bound to a key; it is not a bearer token").
+			Try("send it as Authorization: DPoP, with a proof in the DPoP header")
+	}
+	return raw, nil
+}
+
+// proof checks the one DPoP header of a request.
+func (g *Guard) proof(cr Credentials, raw string, jkt id.Key, now time.Time) (dpop.Proof, error) {
+	if len(cr.DPoP) != 1 {
+		return dpop.Proof{}, fault.New(fault.Unauthenticated, "dpop_malformed", "the request has %d DPoP headers, not one", len(cr.DPoP)).
+			Try("sign a proof for this request with the key that the token is bound to")
+	}
+	return dpop.Verify(cr.DPoP[0], dpop.Want{
+		Method: cr.Method, URL: cr.URL, AccessToken: raw, Key: jkt, Now: now, Past: dpopPast, Future: dpopFuture,
+	})
+}
+
+func dpopNonce(p dpop.Proof, now time.Time) evidence.Nonce {
+	return evidence.Nonce{
+		Kind: "dpop", Key: p.Thumbprint.String(), ID: id.Sum([]byte(p.JTI)),
+		Expires: p.IssuedAt.Add(dpopPast + dpopFuture + skew),
+	}
+}
+
+// identify reads who the token says acts. The sub of an agent that acts for nobody is the agent itself; a person's own token has sid.
+func (c *Caller) identify(claims token.Claims) error {
+	bad := fault.New(fault.Unauthenticated, "invalid_token", "the token does not say who acts")
+	switch {
+	case claims.Act != nil:
+		c.agent, c.instance = claims.Act.Sub, claims.JKT
+	case claims.Session != "":
+		c.key = claims.JKT
+	default:
+		a, err := id.Parse[id.Agent](claims.Subject)
+		if err != nil {
+			return bad
+		}
+		c.agent, c.instance = a, claims.JKT
+		return nil
+	}
+	u, err := id.Parse[id.User](claims.Subject)
+	if err != nil {
+		return bad
+	}
+	c.person = u
+	return nil
+}
+
+// acrOf reads `urn:attorn:acr:<n>`; anything else is 0, unknown.
+func acrOf(s string) int64 {
+	n, ok := strings.CutPrefix(s, "urn:attorn:acr:")
+	if !ok || len(n) != 1 || n[0] < '0' || n[0] > '3' {
+		return 0
+	}
+	return int64(n[0] - '0')
+}

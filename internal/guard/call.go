@@ -1,0 +1,447 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/attorn/attorn/delegation"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/approvals"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/policy"
+)
+
+// rounds is how often a decision is made anew because something that it rested on ended meanwhile.
+const rounds = 3
+
+// Start decides a call and records the decision (authority.md §5). Permit: tool.started is durable, and uses, approvals and the proof are spent.
+// Ask: an approval waits for people. Deny: the refusal is in the log. Start may be called again for the same Caller, in the same request, after
+// Wait. An error means that nothing was decided, and nothing may be done.
+func (g *Guard) Start(ctx context.Context, c *Caller, call Call) (Verdict, error) {
+	for range rounds {
+		v, err := g.start(ctx, c, call)
+		if !errors.Is(err, audit.ErrAgain) && !errors.Is(err, audit.ErrStale) {
+			return v, err
+		}
+	}
+	return Verdict{}, fault.New(fault.Unavailable, "unsettled", "what this call rests on keeps changing; nothing was done").Try("try again")
+}
+
+func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error) {
+	s, err := g.resolve(ctx, c)
+	if err != nil {
+		return g.refuseCall(ctx, c, s, call, nil, err)
+	}
+	s.depends = append(s.depends, "server:"+call.Server, call.Action)
+	tool, err := g.Catalog.Callable(ctx, c.ws, call.Server, call.Tool)
+	if err != nil {
+		return g.refuseCall(ctx, c, s, call, nil, err)
+	}
+	if tool.Pin != call.Pin {
+		return g.refuseCall(ctx, c, s, call, nil, fault.New(fault.Conflict, "tool_quarantined", "the tool's definition changed since this call was prepared").Try("list the tools again"))
+	}
+	args, err := delegation.DecodeArgs(call.Arguments)
+	if err != nil {
+		return g.refuseCall(ctx, c, s, call, nil, err)
+	}
+	lacking, lacks := s.covers(c, call.Action, args)
+	if lacks != nil && lacking == "delegation" {
+		return g.refuseCall(ctx, c, s, call, nil, lacks)
+	}
+	if err := g.Catalog.Check(tool, call.Arguments); err != nil {
+		return g.refuseCall(ctx, c, s, call, nil, err)
+	}
+	a, err := g.decide(ctx, c, s, g.toolQuestion(c.ws, call), func(o policy.Obligation) evidence.Approval { return g.object(c, s, call, o) })
+	if err != nil {
+		return Verdict{}, err
+	}
+	if lacks != nil { // step 2 failed in the token alone: more scope would help only if policy does not refuse anyway
+		v, err := g.refuseCall(ctx, c, s, call, a, lacks)
+		if a.Outcome != policy.Deny {
+			v.Scopes = []string{call.Action}
+		}
+		return v, err
+	}
+	switch a.Outcome {
+	case policy.Permit:
+		return g.permitCall(ctx, c, s, call, a)
+	case policy.Ask:
+		return g.askCall(ctx, c, s, call, a)
+	}
+	return g.refuseCall(ctx, c, s, call, a, a.refusal())
+}
+
+// refusal is policy's denial as a fault.
+func (a *answer) refusal() error {
+	e := fault.New(fault.Denied, a.Code, "%s", a.Message)
+	if a.Code == "no_permit" {
+		return e.Try("ask for a policy or a role that permits it")
+	}
+	return e
+}
+
+// toolQuestion is the call in policy's terms.
+func (g *Guard) toolQuestion(ws id.Workspace, call Call) question {
+	workspace := policy.UID{Type: "Workspace", ID: ws.String()}
+	server := policy.UID{Type: "Server", ID: call.Server}
+	return question{
+		action: call.Action, class: call.Class, arguments: call.Arguments,
+		resource: policy.Entity{
+			UID: policy.UID{Type: "Tool", ID: call.Server + ":" + call.Tool}, Parents: []policy.UID{server},
+			Attrs: map[string]any{"pin": call.Pin.String()},
+		},
+		more: []policy.Entity{{UID: server, Parents: []policy.UID{workspace}}, {UID: workspace}},
+	}
+}
+
+// object is what people approve: exactly this call, by this chain, under this gate.
+func (g *Guard) object(c *Caller, s *standing, call Call, o policy.Obligation) evidence.Approval {
+	a := evidence.Approval{
+		Issuer: g.Issuer, Workspace: c.ws, Gate: o.Gate, GateSHA256: o.GateSHA256, Flow: o.Flow, FlowSHA256: id.Sum([]byte(o.Flow)),
+		Actor: c.Sub(), Subject: c.person, Task: c.claims.Task, Action: call.Action, Resource: evidence.Resource{Type: "Tool", ID: call.Server + ":" + call.Tool},
+		Pin: call.Pin, Binds: o.Binds, ArgsSHA256: id.Sum(call.Arguments), Call: call.Digest,
+	}
+	for _, d := range s.chain {
+		a.Chain = append(a.Chain, d.Digest)
+	}
+	return a
+}
+
+// callDraft begins the event of a call.
+func (g *Guard) callDraft(c *Caller, s *standing, call Call, a *answer, kind evidence.Kind) (evidence.Draft, error) {
+	if s == nil {
+		s = &standing{who: evidence.Who{Sub: c.Sub(), Instance: c.instance}}
+	}
+	d := s.draft(c, kind)
+	d.Target = "Tool::" + call.Server + ":" + call.Tool
+	d.Where.MCP = call.Protocol
+	d.Did = &evidence.Did{
+		Action: call.Action, Resource: evidence.Resource{Type: "Tool", ID: call.Server + ":" + call.Tool}, Pin: call.Pin, Digest: call.Digest,
+	}
+	if len(call.Arguments) <= maxKeptArguments {
+		if err := sealJSON(&d, &d.Did.Args, c.Sub(), "args", call.Arguments); err != nil {
+			return d, err
+		}
+	}
+	if a != nil && a.bytes != nil {
+		d.Why = a.why(s.asOf)
+		d.Content = append(d.Content, evidence.ContentOf(a.bytes))
+	}
+	return d, nil
+}
+
+// maxKeptArguments bounds the arguments that the log keeps, in bytes; of larger ones it has the call digest alone.
+const maxKeptArguments = 64 << 10
+
+func (g *Guard) permitCall(ctx context.Context, c *Caller, s *standing, call Call, a *answer) (Verdict, error) {
+	d, err := g.callDraft(c, s, call, a, evidence.ToolStarted)
+	if err != nil {
+		return Verdict{}, err
+	}
+	d.Outcome = evidence.Permit
+	for _, l := range a.lifts {
+		if d.Under == nil {
+			d.Under = &evidence.Under{}
+		}
+		d.Under.Approvals = append(d.Under.Approvals, l.ref)
+		d.Depends = append(d.Depends, voterIDs(l)...)
+	}
+	links := make([]id.Delegation, len(s.chain))
+	for i, l := range s.chain {
+		links[i] = l.ID
+	}
+	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+		for _, l := range a.lifts {
+			if err := g.Approvals.Spend(tx, c.ws, l.approval.ID, l.approval.Digest); err != nil {
+				if fault.Of(err) != nil {
+					return audit.ErrAgain
+				}
+				return err
+			}
+		}
+		if len(links) == 0 {
+			return nil
+		}
+		left, _, err := g.Lending.Use(tx, c.ws, links)
+		if err != nil {
+			return err
+		}
+		under := *tx.Event().Under
+		under.UsesLeft = left
+		tx.Event().Under = &under
+		return nil
+	})
+	if f := fault.Of(err); f != nil && f.Kind == fault.Denied { // a use that somebody else took meanwhile
+		return g.refuseCall(ctx, c, s, call, a, err)
+	}
+	if err != nil {
+		return Verdict{}, err
+	}
+	c.spent.Store(true)
+	if got.Outcome == evidence.Deny {
+		return Verdict{Outcome: evidence.Deny, Event: got.ID, Code: got.Code, Reason: got.Reason, Remedy: remedyFor(got.Code)}, nil
+	}
+	fin := s.draft(c, evidence.ToolFinished)
+	fin.Once, fin.Details, fin.Content, fin.Depends, fin.Where.IP = nil, nil, nil, nil, nil
+	fin.Target, fin.Thread, fin.Cause = d.Target, got.ID, got.ID
+	fin.Did = &evidence.Did{Action: call.Action, Resource: d.Did.Resource, Pin: call.Pin, Digest: call.Digest}
+	return Verdict{
+		Outcome: evidence.Permit, Event: got.ID, Deadline: s.deadline(c), started: Started{event: got.ID, workspace: c.ws, draft: fin},
+	}, nil
+}
+
+func voterIDs(l lift) (ids []string) {
+	for _, v := range l.Voters {
+		ids = append(ids, v.ID)
+	}
+	return ids
+}
+
+// deadline is when the authority of a call ends by itself.
+func (s *standing) deadline(c *Caller) time.Time {
+	var end time.Time
+	for _, d := range s.chain {
+		if t := time.Unix(d.Link.Statement.ExpiresAt, 0); end.IsZero() || t.Before(end) {
+			end = t
+		}
+	}
+	return end
+}
+
+// refuseCall records that a call was refused. What cannot even be recorded is an error, and so refused, too.
+func (g *Guard) refuseCall(ctx context.Context, c *Caller, s *standing, call Call, a *answer, cause error) (Verdict, error) {
+	f := fault.Of(cause)
+	if f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		return Verdict{}, cause
+	}
+	d, err := g.callDraft(c, s, call, a, evidence.ToolRefused)
+	if err != nil {
+		return Verdict{}, err
+	}
+	why := evidence.Why{}
+	if d.Why != nil {
+		why = *d.Why
+	}
+	why.Code, why.Reason = f.Code, f.Reason
+	d.Why, d.Outcome, d.Depends = &why, evidence.Deny, nil
+	got, err := g.Log.Record(ctx, d, nil)
+	if err != nil {
+		return Verdict{}, err
+	}
+	c.spent.Store(true)
+	v := Verdict{Outcome: evidence.Deny, Event: got.ID, Code: f.Code, Reason: f.Reason, Remedy: f.Remedy}
+	if got.Code != "" { // the proof was used before: say that, whatever else is wrong
+		v.Code, v.Reason, v.Remedy = got.Code, got.Reason, remedyFor(got.Code)
+	}
+	return v, nil
+}
+
+func remedyFor(code string) string {
+	if code == "replayed" {
+		return "sign a new proof for each request"
+	}
+	return ""
+}
+
+// askCall makes, or joins, what people must approve before the call.
+func (g *Guard) askCall(ctx context.Context, c *Caller, s *standing, call Call, a *answer) (Verdict, error) {
+	for _, o := range a.Obligations {
+		if o.Kind == policy.KindStepUp {
+			return g.refuseCall(ctx, c, s, call, a, fault.New(fault.Denied, "step_up_needed", "%s", o.Reason).Try("have the person sign in again, or use a stronger proof"))
+		}
+	}
+	if len(call.Arguments) > maxKeptArguments {
+		return g.refuseCall(ctx, c, s, call, a, fault.New(fault.TooLarge, "args_too_large", "arguments over %d bytes cannot be shown to the people who would approve them", maxKeptArguments))
+	}
+	var first *approvals.Approval
+	for _, w := range a.asks {
+		if w.pending != nil {
+			first = w.pending
+			continue
+		}
+		asked, v, err := g.askOne(ctx, c, s, call, a, w)
+		if err != nil || asked == nil {
+			return v, err
+		}
+		if first == nil {
+			first = asked
+		}
+	}
+	if first == nil {
+		return Verdict{}, audit.ErrAgain
+	}
+	if once := c.nonces(); len(once) > 0 { // all asks were joined: the proof is spent all the same
+		if err := g.Log.Once(ctx, once); err != nil {
+			return g.refuseCall(ctx, c, s, call, a, err)
+		}
+		c.spent.Store(true)
+	}
+	return Verdict{
+		Outcome: evidence.Ask, Event: first.Asked, Code: "approval_pending", Reason: first.Reason,
+		Remedy:   "wait for approval by " + flow(first) + ", then call again with the same arguments",
+		Approval: &Pending{ID: first.ID, URL: g.Issuer + "/approvals/" + first.ID.String(), Expires: first.ExpiresAt},
+	}, nil
+}
+
+// askOne records one ask. A nil approval comes with the verdict that it was refused.
+func (g *Guard) askOne(ctx context.Context, c *Caller, s *standing, call Call, a *answer, w ask) (*approvals.Approval, Verdict, error) {
+	d, err := g.callDraft(c, s, call, a, evidence.ApprovalAsked)
+	if err != nil {
+		return nil, Verdict{}, err
+	}
+	d.Outcome = evidence.Ask
+	d.ID = id.New[id.Event](s.now)
+	approval := id.New[id.Approval](s.now)
+	d.What = &evidence.What{Approval: approval, Ask: w.digest}
+	d.Content = append(d.Content, evidence.Content{Digest: w.digest, Body: w.raw})
+	var asked approvals.Asked
+	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+		var excluded []string
+		for _, u := range a.facts.Excluded() {
+			excluded = append(excluded, u.ID)
+		}
+		asked, err = g.Approvals.Ask(tx, c.ws, approvals.Ask{
+			ID: approval, Object: w.object, Role: w.obligation.Role, Quorum: w.obligation.Quorum, Excluded: excluded,
+			Delegation: c.claims.Delegation, Arguments: call.Arguments, Reason: w.obligation.Reason, TTL: w.obligation.TTL, Wait: approvalWait, Asked: d.ID,
+		})
+		if err != nil {
+			return err
+		}
+		what := *tx.Event().What
+		what.Approval = asked.ID
+		tx.Event().What = &what
+		return nil
+	})
+	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable {
+		v, err := g.refuseCall(ctx, c, s, call, a, err)
+		return nil, v, err
+	}
+	if err != nil {
+		return nil, Verdict{}, err
+	}
+	c.spent.Store(true)
+	if got.Outcome == evidence.Deny {
+		return nil, Verdict{Outcome: evidence.Deny, Event: got.ID, Code: got.Code, Reason: got.Reason, Remedy: remedyFor(got.Code)}, nil
+	}
+	return &asked.Approval, Verdict{}, nil
+}
+
+// approvalWait is how long an approval waits for votes.
+const approvalWait = 30 * time.Minute
+
+// Finish records how a permitted call ended; it is durable when Finish returns.
+func (g *Guard) Finish(ctx context.Context, v Verdict, f Finished) error {
+	if v.Outcome != evidence.Permit || v.started.event.IsZero() {
+		return fault.New(fault.Internal, "not_started", "only a call that was started can finish")
+	}
+	d := v.started.draft
+	did := *d.Did
+	did.Result, did.Bytes = f.Result, f.Bytes
+	d.Did, d.Outcome = &did, f.Outcome
+	_, err := g.Log.Record(ctx, d, nil)
+	return err
+}
+
+// Sight is whether a tool is on a caller's list.
+type Sight uint8
+
+// The sights.
+const (
+	Hidden Sight = iota // it could not be permitted with any arguments
+	Open
+	Gated // it could, after approval or step-up
+)
+
+// Visible says for each call, its arguments unknown, whether the caller could be permitted it. It spends the proof as a plain read. An error
+// means that nothing may be shown.
+func (g *Guard) Visible(ctx context.Context, c *Caller, calls []Call) ([]Sight, error) {
+	s, err := g.resolve(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if once := c.nonces(); len(once) > 0 {
+		if err := g.Log.Once(ctx, once); err != nil {
+			return nil, err
+		}
+		c.spent.Store(true)
+	}
+	live, err := g.Rules.Live(ctx, c.ws)
+	if err != nil {
+		return nil, err
+	}
+	set, err := g.Rules.Load(ctx, c.ws, live)
+	if err != nil {
+		return nil, err
+	}
+	sights := make([]Sight, len(calls))
+	for i, call := range calls {
+		if !s.couldCover(c, call.Action) {
+			continue
+		}
+		q := g.toolQuestion(c.ws, call)
+		f := policy.Facts{
+			Principals: s.principals, Action: q.action, ActionParents: policy.ActionParents(q.action, q.class), Resource: q.resource.UID,
+			Actor: s.actor, Delegation: s.lent(), Auth: s.auth(c), Now: s.now.UnixMicro(), IP: c.ip,
+			Entities: merge(s.entities, append([]policy.Entity{q.resource}, q.more...)),
+		}
+		if policy.Visible(set, f) {
+			sights[i] = Open
+			if policy.MayAsk(set, f) {
+				sights[i] = Gated
+			}
+		}
+	}
+	return sights, nil
+}
+
+// couldCover is covers for some arguments.
+func (s *standing) couldCover(c *Caller, action string) bool {
+	could := func(ps []delegation.Permission) bool {
+		for _, p := range ps {
+			if delegation.Covers(delegation.Permission{Permission: p.Permission}, delegation.Permission{Permission: action}) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, d := range s.chain {
+		if !could(d.Link.Statement.Permissions) {
+			return false
+		}
+	}
+	return c.raw == "" || could(c.claims.Permissions())
+}
+
+// Wait returns how an approval of the caller's own call stands as soon as it is decided, or "pending" when ctx ends.
+func (g *Guard) Wait(ctx context.Context, c *Caller, a id.Approval) (string, error) {
+	tick := time.NewTicker(500 * time.Millisecond) // another node's commits wake nobody here
+	defer tick.Stop()
+	for {
+		moved := g.Log.Moved()
+		found, err := g.Approvals.Get(ctx, c.ws, a)
+		if ctx.Err() != nil {
+			return string(approvals.Pending), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if found.Object.Actor != c.Sub() {
+			return "", fault.New(fault.NotFound, "not_found", "there is no such approval")
+		}
+		if status := found.StatusAt(g.Now()); status != approvals.Pending {
+			return string(status), nil
+		}
+		select {
+		case <-ctx.Done():
+			return string(approvals.Pending), nil
+		case <-moved:
+		case <-tick.C:
+		}
+	}
+}
+
+func flow(a *approvals.Approval) string { return fmt.Sprintf("%d of %s", a.Quorum, a.Role) }

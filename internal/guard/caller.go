@@ -1,0 +1,64 @@
+package guard
+
+import (
+	"sync/atomic"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/token"
+)
+
+// Caller is who a request was proved to come from. It is opaque to faces: what it may do is asked of the Guard, each time anew.
+type Caller struct {
+	ws       id.Workspace
+	agent    id.Agent // zero for a person
+	instance id.Key   // the agent's
+	person   id.User  // who acts, or at the root of the chain; zero for an agent that acts for nobody
+	key      id.Key   // the person's registered key; zero for a console session
+	acr      int64    // how well the person signed in (policy.Auth)
+	authTime int64    // and when, seconds
+	claims   token.Claims
+	raw      string // the token
+	proof    evidence.ProofRef
+	proofRaw []byte
+	once     []evidence.Nonce
+	spent    atomic.Bool
+	ip       string
+	face     string
+}
+
+// Workspace is where the caller acts.
+func (c *Caller) Workspace() id.Workspace { return c.ws }
+
+// Sub is who acts now: an agent's or a person's identifier.
+func (c *Caller) Sub() string {
+	if !c.agent.IsZero() {
+		return c.agent.String()
+	}
+	return c.person.String()
+}
+
+// Agent is the agent that acts; zero for a person.
+func (c *Caller) Agent() id.Agent { return c.agent }
+
+// Instance is the key of the instance that acts; zero for a person.
+func (c *Caller) Instance() id.Key { return c.instance }
+
+// Person is the person who acts, or for whom the agent acts; zero for nobody.
+func (c *Caller) Person() id.User { return c.person }
+
+// ClientKey is a stable text for this caller on this chain, to bind sealed state and sessions to.
+func (c *Caller) ClientKey() string {
+	return c.ws.String() + " " + c.Sub() + " " + c.instance.String() + " " + c.claims.Delegation.String() + " " + c.person.String()
+}
+
+// nonces are the single-use values that the next commit must spend.
+func (c *Caller) nonces() []evidence.Nonce {
+	if c.spent.Load() {
+		return nil
+	}
+	return c.once
+}
+
+// where the request came in.
+func (c *Caller) where() evidence.Where { return evidence.Where{Face: c.face} }

@@ -1,0 +1,136 @@
+package guard
+
+import (
+	"context"
+	"time"
+
+	"github.com/attorn/attorn/dpop"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/token"
+)
+
+// Client is who a request at the authorization server was proved to come from: an agent's instance, a person's own key, or a service.
+type Client struct {
+	Caller
+	id      string // client_id
+	service id.Service
+	aud     string // a service's resource
+}
+
+// ID is the client_id.
+func (c *Client) ID() string { return c.id }
+
+// ClientProof is what a client sends to prove itself: a client assertion (RFC 7523) and, for tokens, a DPoP proof by the same key.
+type ClientProof struct {
+	Method, URL string
+	ClientID    string // as sent, "" when absent
+	Assertion   string
+	DPoP        []string
+	NeedDPoP    bool
+	IP          string
+}
+
+// invalidClient is the one text for an unknown client, a wrong key, a wrong audience and a replay: it tells a stranger nothing.
+func invalidClient(cause error) error {
+	return fault.Wrap(cause, fault.Unauthenticated, "invalid_client", "client authentication failed").
+		Try("sign a new assertion with the enrolled key: iss and sub are the client_id, aud is the issuer")
+}
+
+// AuthenticateClient proves a client. The DPoP nonce is demanded before anything else can be spent. Nothing is spent yet: the grant's commit
+// does that. Codes: invalid_client, and those of package dpop.
+func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client, error) {
+	now := g.Now()
+	a, j, err := token.ParseAssertion(p.Assertion, g.Issuer, now)
+	if err != nil {
+		return nil, invalidClient(err)
+	}
+	if p.ClientID != "" && p.ClientID != a.Subject {
+		return nil, invalidClient(nil)
+	}
+	c := &Client{id: a.Subject}
+	c.ip, c.face = p.IP, "oauth"
+	key, err := g.clientKey(ctx, c, a.Kid, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.Verify(key); err != nil {
+		return nil, invalidClient(err)
+	}
+	c.once = []evidence.Nonce{{
+		Kind: "assertion", Key: a.Kid.String(), ID: id.Sum([]byte(a.JTI)), Expires: a.Expires.Add(skew),
+	}}
+	c.proof, c.proofRaw = evidence.ProofRef{Type: "jws", SHA256: id.Sum([]byte(a.Raw))}, []byte(a.Raw)
+	if !p.NeedDPoP {
+		return c, nil
+	}
+	return c, g.clientDPoP(c, p, key, now)
+}
+
+// clientKey finds the live key that the assertion names: an instance's, a person's, a service's.
+func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.Time) (jose.PublicKey, error) {
+	none := jose.PublicKey{}
+	if want, err := id.Parse[id.Agent](c.id); err == nil {
+		a, i, err := g.Agents.Live(ctx, kid, now)
+		if err != nil || a.ID != want {
+			return none, invalidClient(err)
+		}
+		c.ws, c.agent, c.instance = a.Workspace, a.ID, i.Key
+		return i.JWK, nil
+	}
+	if want, err := id.Parse[id.User](c.id); err == nil {
+		p, k, err := g.People.PersonByKey(ctx, kid)
+		if err != nil || p.ID != want {
+			return none, invalidClient(err)
+		}
+		c.person, c.key = p.ID, k.Key
+		return k.JWK, nil
+	}
+	if want, err := id.Parse[id.Service](c.id); err == nil {
+		s, err := g.Clients.Client(ctx, want)
+		if err != nil || s.Key.Thumbprint() != kid {
+			return none, invalidClient(err)
+		}
+		c.ws, c.service, c.aud = s.Workspace, s.ID, s.Resource
+		return s.Key, nil
+	}
+	return none, invalidClient(nil)
+}
+
+func (g *Guard) clientDPoP(c *Client, p ClientProof, key jose.PublicKey, now time.Time) error {
+	if len(p.DPoP) != 1 {
+		return fault.New(fault.Unauthenticated, "dpop_malformed", "the request has %d DPoP headers, not one", len(p.DPoP)).
+			Try("sign a proof for this request with the key that signs the assertion")
+	}
+	proof, err := dpop.Verify(p.DPoP[0], dpop.Want{
+		Method: p.Method, URL: p.URL, Key: key.Thumbprint(), Now: now, Past: dpopPast, Future: dpopFuture,
+	})
+	if err != nil {
+		return err
+	}
+	if err := g.nonces.Demand(proof, now); err != nil {
+		return err
+	}
+	c.once = append(c.once, dpopNonce(proof, now))
+	c.proof, c.proofRaw = evidence.ProofRef{Type: "dpop", SHA256: id.Sum([]byte(proof.Raw))}, []byte(proof.Raw)
+	return nil
+}
+
+// AuthenticateKey proves that a request was signed by the holder of a key that need not be known yet: for enrolment and first sign-in.
+func (g *Guard) AuthenticateKey(cr Credentials) (jose.PublicKey, []evidence.Nonce, []byte, error) {
+	now := g.Now()
+	if len(cr.DPoP) != 1 {
+		return jose.PublicKey{}, nil, nil, fault.New(fault.Unauthenticated, "dpop_malformed", "the request has %d DPoP headers, not one", len(cr.DPoP)).
+			Try("sign a DPoP proof for this request with the key that is to be registered")
+	}
+	proof, err := dpop.Verify(cr.DPoP[0], dpop.Want{Method: cr.Method, URL: cr.URL, Now: now, Past: dpopPast, Future: dpopFuture})
+	if err != nil {
+		return jose.PublicKey{}, nil, nil, err
+	}
+	if err := g.nonces.Demand(proof, now); err != nil {
+		return jose.PublicKey{}, nil, nil, err
+	}
+	return proof.Key, []evidence.Nonce{dpopNonce(proof, now)}, []byte(proof.Raw), nil
+}

@@ -1,0 +1,213 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/approvals"
+	"github.com/attorn/attorn/policy"
+)
+
+// question is what policy is asked, in one place for tools and for attorn's own API.
+type question struct {
+	action    string
+	class     string // of a tool
+	resource  policy.Entity
+	more      []policy.Entity // what the resource is in
+	arguments []byte          // RFC 8785; nil where the action has none
+}
+
+// answer is policy's decision with all that evidence needs to decide again.
+type answer struct {
+	policy.Decision
+	set   *policy.Set
+	facts policy.Facts
+	bytes []byte // of facts
+	lifts []lift
+	asks  []ask // what is still to be approved
+}
+
+// lift is an approval that lets the call through a gate.
+type lift struct {
+	policy.Lift
+	approval approvals.Approval
+	ref      evidence.ApprovalRef
+}
+
+// ask is an approval that the call still needs.
+type ask struct {
+	obligation policy.Obligation
+	object     evidence.Approval
+	raw        []byte
+	digest     id.Digest
+	pending    *approvals.Approval // an identical one that waits already
+}
+
+// decide asks policy (authority.md §5, steps 4 to 6). bind makes the object that an approval of this call is for; nil where approvals do not
+// apply.
+func (g *Guard) decide(ctx context.Context, c *Caller, s *standing, q question, bind func(policy.Obligation) evidence.Approval) (*answer, error) {
+	live, err := g.Rules.Live(ctx, c.ws)
+	if err != nil {
+		return nil, err
+	}
+	set, err := g.Rules.Load(ctx, c.ws, live)
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{set: set, facts: policy.Facts{
+		Principals: s.principals, Action: q.action, ActionParents: policy.ActionParents(q.action, q.class), Resource: q.resource.UID,
+		Arguments: q.arguments, Actor: s.actor, Delegation: s.lent(), Auth: s.auth(c), Now: s.now.UnixMicro(), IP: c.ip,
+	}}
+	a.facts.Entities = merge(s.entities, append([]policy.Entity{q.resource}, q.more...))
+	a.Decision = policy.Decide(set, a.facts, nil)
+	if a.Outcome == policy.Ask {
+		if err := g.approvals(ctx, c, a, bind); err != nil {
+			return nil, err
+		}
+	}
+	if a.bytes, err = a.facts.Bytes(); err != nil {
+		a.Decision = policy.Decision{Outcome: policy.Deny, Code: fault.Code(err), Message: err.Error()}
+	}
+	return a, nil
+}
+
+// approvals looks for what lifts the gates that asked, and decides again with it. Voters' roles are read now: who may no longer vote does
+// not count.
+func (g *Guard) approvals(ctx context.Context, c *Caller, a *answer, bind func(policy.Obligation) evidence.Approval) error {
+	if bind == nil {
+		a.Decision.Outcome, a.Decision.Code = policy.Deny, "unmeetable"
+		a.Message = "a policy asks for approval of an act that cannot wait for one"
+		return nil
+	}
+	for _, o := range a.Obligations {
+		if o.Kind != policy.KindApprove {
+			continue
+		}
+		object := bind(o)
+		raw, err := object.Bytes()
+		if err != nil {
+			return err
+		}
+		wanted := ask{obligation: o, object: object, raw: raw, digest: id.Sum(raw)}
+		found, ok, err := g.Approvals.ByDigest(ctx, c.ws, wanted.digest, g.Now())
+		if err != nil {
+			return err
+		}
+		if ok && found.Status == approvals.Approved {
+			l, err := g.lift(ctx, c.ws, found, o.Gate)
+			if err != nil {
+				return err
+			}
+			if err := g.addVoters(ctx, c.ws, a, l.Voters); err != nil {
+				return err
+			}
+			a.lifts = append(a.lifts, l)
+			continue
+		}
+		if ok {
+			wanted.pending = &found
+		}
+		if err := g.meetable(ctx, c.ws, a, o); err != nil {
+			return err
+		}
+		if a.Outcome == policy.Deny {
+			return nil
+		}
+		a.asks = append(a.asks, wanted)
+	}
+	if len(a.lifts) > 0 {
+		lifts := make([]policy.Lift, len(a.lifts))
+		for i, l := range a.lifts {
+			lifts[i] = l.Lift
+		}
+		a.Decision = policy.Decide(a.set, a.facts, lifts)
+	}
+	return nil
+}
+
+// lift reads the votes of an approval.
+func (g *Guard) lift(ctx context.Context, ws id.Workspace, found approvals.Approval, gate string) (lift, error) {
+	votes, err := g.Approvals.Votes(ctx, ws, found.ID)
+	if err != nil {
+		return lift{}, err
+	}
+	l := lift{Lift: policy.Lift{Gate: gate, Approval: found.ID}, approval: found, ref: evidence.ApprovalRef{ID: found.ID, Ask: found.Digest}}
+	for _, v := range votes {
+		if v.Vote.Vote != evidence.Approve {
+			continue
+		}
+		l.Voters = append(l.Voters, policy.UID{Type: policy.TypeUser, ID: v.Vote.Voter.String()})
+		l.ref.Votes = append(l.ref.Votes, id.Sum([]byte(v.String())))
+	}
+	return l, nil
+}
+
+func (g *Guard) addVoters(ctx context.Context, ws id.Workspace, a *answer, voters []policy.UID) error {
+	subs := make([]string, len(voters))
+	for i, v := range voters {
+		subs[i] = v.ID
+	}
+	found, err := g.Rules.Entities(ctx, ws, subs...)
+	if err != nil {
+		return err
+	}
+	able := found[:0]
+	for _, e := range found { // somebody who may no longer act may no longer vote
+		u, err := id.Parse[id.User](e.UID.ID)
+		if err != nil {
+			able = append(able, e)
+			continue
+		}
+		p, err := g.People.Person(ctx, ws, u)
+		if fault.Code(err) == "not_found" {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if p.Live() == nil {
+			able = append(able, e)
+		}
+	}
+	a.facts.Entities = merge(a.facts.Entities, able)
+	return nil
+}
+
+// meetable turns an ask into a denial where fewer people could vote than must.
+func (g *Guard) meetable(ctx context.Context, ws id.Workspace, a *answer, o policy.Obligation) error {
+	holders, err := g.Rules.Holders(ctx, ws, o.Role)
+	if err != nil {
+		return err
+	}
+	candidates, err := g.Rules.Entities(ctx, ws, holders...)
+	if err != nil {
+		return err
+	}
+	if policy.Unmeetable(o, candidates, a.facts.Excluded()) {
+		a.Decision.Outcome, a.Decision.Code = policy.Deny, "unmeetable"
+		a.Message = "policy " + o.Gate + " asks for approval by " + o.Flow + ", and too few people hold that role who are not on the chain"
+	}
+	return nil
+}
+
+// merge adds entities that are not there yet.
+func merge(have, more []policy.Entity) []policy.Entity {
+	known := map[policy.UID]bool{}
+	all := make([]policy.Entity, 0, len(have)+len(more))
+	for _, e := range append(append([]policy.Entity{}, have...), more...) {
+		if !known[e.UID] {
+			known[e.UID] = true
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// why is the decision as the event keeps it.
+func (a *answer) why(asOf int64) *evidence.Why {
+	return &evidence.Why{
+		Code: a.Code, Bundle: a.set.Digest(), Facts: id.Sum(a.bytes), AsOf: asOf,
+		Reasons: a.Reasons, Waived: a.Waived, Errors: a.Errors, Engine: policy.Engine,
+	}
+}

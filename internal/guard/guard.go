@@ -1,0 +1,78 @@
+package guard
+
+import (
+	"context"
+	"time"
+
+	"github.com/attorn/attorn/dpop"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/agents"
+	"github.com/attorn/attorn/internal/approvals"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/catalog"
+	"github.com/attorn/attorn/internal/clients"
+	"github.com/attorn/attorn/internal/keyring"
+	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/people"
+	"github.com/attorn/attorn/internal/rules"
+	"github.com/attorn/attorn/internal/tickets"
+	"github.com/attorn/attorn/jose"
+)
+
+// Config says what a Guard composes.
+type Config struct {
+	Issuer    string // the server's external URL, byte for byte, without a final slash
+	Log       *audit.Log
+	Ring      *keyring.Ring
+	People    *people.Room
+	Agents    *agents.Room
+	Lending   *lending.Room
+	Rules     *rules.Room
+	Approvals *approvals.Room
+	Catalog   *catalog.Room
+	Clients   *clients.Room
+	Tickets   *tickets.Room
+	Now       func() time.Time
+	TokenTTL  time.Duration // life of an access token; zero is 5 minutes
+}
+
+// Guard is the one door. Safe for concurrent use.
+type Guard struct {
+	Config
+	nonces dpop.Nonces
+}
+
+// New makes a Guard.
+func New(cfg Config) *Guard {
+	if cfg.TokenTTL == 0 {
+		cfg.TokenTTL = 5 * time.Minute
+	}
+	return &Guard{Config: cfg, nonces: dpop.Nonces{Key: cfg.Ring.Sealer().Derive("dpop-nonce/1")}}
+}
+
+// Challenge is a fresh DPoP nonce, for the answer's DPoP-Nonce header.
+func (g *Guard) Challenge() string { return g.nonces.Issue(g.Now()) }
+
+// API is the audience of tokens for attorn's own API in a workspace.
+func (g *Guard) API(ws id.Workspace) string { return g.in(ws) + "/api" }
+
+// MCP is the audience of tokens for an MCP server behind the gateway, and its URL.
+func (g *Guard) MCP(ws id.Workspace, server string) string { return g.in(ws) + "/mcp/" + server }
+
+func (g *Guard) in(ws id.Workspace) string {
+	if ws == id.Default {
+		return g.Issuer
+	}
+	return g.Issuer + "/w/" + ws.String()
+}
+
+// issuerKey finds one of the issuer's keys, retired ones too: what they signed stays verifiable.
+func (g *Guard) issuerKey(ctx context.Context) func(id.Key) (jose.PublicKey, bool) {
+	return func(kid id.Key) (jose.PublicKey, bool) {
+		k, err := g.Ring.Find(ctx, kid)
+		if err != nil || k.Purpose != keyring.ForTokens {
+			return jose.PublicKey{}, false
+		}
+		return k.Public, true
+	}
+}

@@ -1,0 +1,134 @@
+package guard
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/attorn/attorn/delegation"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/clients"
+	"github.com/attorn/attorn/token"
+)
+
+// Introspect reads a token for a client that may see it: a service for its own resource, an agent or person for its own. ok is false for
+// every other token, and for one that anything it rests on has ended (RFC 7662 §2.2: inactive, and nothing more). The client's proofs are
+// spent either way.
+func (g *Guard) Introspect(ctx context.Context, c *Client, raw string) (claims token.Claims, chain []evidence.Hop, ok bool, err error) {
+	if err := g.Log.Once(ctx, c.once); err != nil {
+		return claims, nil, false, invalidClient(err)
+	}
+	claims, err = token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
+	if err != nil {
+		return token.Claims{}, nil, false, nil
+	}
+	switch {
+	case !c.service.IsZero() && (claims.Audience != c.aud || claims.Workspace != c.ws),
+		c.service.IsZero() && claims.ClientID != c.id:
+		return token.Claims{}, nil, false, nil
+	}
+	holder := &Caller{ws: claims.Workspace, claims: claims, raw: raw}
+	if err := holder.identify(claims); err != nil {
+		return token.Claims{}, nil, false, nil
+	}
+	s, err := g.resolve(ctx, holder)
+	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable {
+		return token.Claims{}, nil, false, nil
+	}
+	if err != nil {
+		return token.Claims{}, nil, false, err
+	}
+	return claims, s.who.Chain, true, nil
+}
+
+// RevokeToken ends a token of the client's own, or a delegation that it made or was given (RFC 7009, oauth.md §9), and lists the delegations
+// that ended. An unknown token is no error; what could not be recorded is.
+func (g *Guard) RevokeToken(ctx context.Context, c *Client, raw string) ([]id.Delegation, error) {
+	if signed, link, err := delegation.ParseToken(raw); err == nil {
+		if link != nil {
+			signed = link.Signed
+		}
+		return g.revokeStatement(ctx, c, signed.Statement)
+	}
+	claims, err := token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
+	if err != nil || claims.ClientID != c.id {
+		return nil, g.unknownToken(ctx, c)
+	}
+	d := g.clientDraft(c, claims.Workspace, evidence.TokenRevoked, claims.ID)
+	d.What = &evidence.What{Ended: []string{claims.ID}}
+	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+		return g.Tickets.End(tx, claims.Workspace, claims.ID, time.Unix(claims.Expires, 0).Add(skew))
+	})
+	return nil, clientReceipt(got, err)
+}
+
+func (g *Guard) revokeStatement(ctx context.Context, c *Client, st delegation.Statement) ([]id.Delegation, error) {
+	digest, err := st.Digest()
+	if err != nil {
+		return nil, g.unknownToken(ctx, c)
+	}
+	ws := st.Workspace
+	found, err := g.Lending.ByStatement(ctx, ws, digest)
+	if fault.Code(err) == "not_found" {
+		return nil, g.unknownToken(ctx, c)
+	} else if err != nil {
+		return nil, err
+	}
+	parties := []string{st.Delegator.User.String(), st.Delegator.Agent.String(), st.Delegate.Agent.String()}
+	if !slices.Contains(parties, c.Sub()) {
+		return nil, g.unknownToken(ctx, c)
+	}
+	d := g.clientDraft(c, ws, evidence.DelegationRevoked, found.ID.String())
+	d.What = &evidence.What{Delegation: found.ID}
+	var ended []id.Delegation
+	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
+		if ended, err = g.Lending.Revoke(tx, ws, found.ID, c.Sub(), ""); err != nil {
+			return err
+		}
+		return g.endWith(tx, ws, ended)
+	})
+	return ended, clientReceipt(got, err)
+}
+
+func (g *Guard) unknownToken(ctx context.Context, c *Client) error {
+	if err := g.Log.Once(ctx, c.once); err != nil {
+		return invalidClient(err)
+	}
+	return nil
+}
+
+func (g *Guard) clientDraft(c *Client, ws id.Workspace, kind evidence.Kind, target string) evidence.Draft {
+	s := &standing{who: evidence.Who{Sub: c.Sub(), Instance: c.instance, Proof: &c.proof}}
+	d := s.draft(&c.Caller, kind)
+	d.Workspace, d.Outcome, d.Target = ws, evidence.OK, target
+	return d
+}
+
+func clientReceipt(got evidence.Receipt, err error) error {
+	if err == nil && got.Outcome == evidence.Deny {
+		return invalidClient(nil)
+	}
+	return err
+}
+
+// RegisterService adds a resource server.
+func (g *Guard) RegisterService(ctx context.Context, c *Caller, n clients.NewService) (clients.Service, error) {
+	n.ID, n.Workspace = id.New[id.Service](g.Now()), c.ws
+	a := act{
+		action: "attorn:client:register", noun: "client:" + n.ID.String(), kind: evidence.ClientRegistered, target: n.ID.String(),
+		what: &evidence.What{Audience: n.Resource, Key: &n.Key},
+	}
+	if under(n.Resource, g.Issuer) {
+		return clients.Service{}, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Invalid, "resource_invalid", "a URL of this server is nobody else's resource"))
+	}
+	var made clients.Service
+	_, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) { made, err = g.Clients.Register(tx, n); return err })
+	return made, err
+}
+
+func under(url, base string) bool {
+	return url == base || len(url) > len(base) && url[:len(base)] == base && (url[len(base)] == '/' || url[len(base)] == '?')
+}

@@ -1,0 +1,198 @@
+package guard
+
+import (
+	"context"
+	"time"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/approvals"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/people"
+	"github.com/attorn/attorn/internal/tickets"
+)
+
+// Bootstrap is the body of the sign-in link that makes the first administrator.
+const Bootstrap = "bootstrap"
+
+// BootstrapLink makes the one-time secret for the first administrator, while there is none. It is the server's own act.
+func (g *Guard) BootstrapLink(ctx context.Context) (secret string, err error) {
+	if n, err := g.Rules.Holders(ctx, id.Default, "owner"); err != nil || len(n) > 0 {
+		return "", err
+	}
+	d := evidence.Draft{Workspace: id.Default, Target: "workspace"}
+	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "server"
+	d.Did = &evidence.Did{Action: "attorn:user:invite", Resource: evidence.Resource{Type: "Noun", ID: "workspace"}}
+	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
+		secret, err = g.Tickets.Issue(tx, tickets.SignIn, id.Default, "", Bootstrap, signInLife)
+		return err
+	})
+	return secret, err
+}
+
+const signInLife = 15 * time.Minute
+
+// Invite adds a person to the workspace and makes their one-time sign-in link.
+func (g *Guard) Invite(ctx context.Context, c *Caller, name string) (people.Person, string, error) {
+	n := people.NewPerson{ID: id.New[id.User](g.Now()), Name: name}
+	a := act{
+		action: "attorn:user:invite", noun: "user:" + n.ID.String(), kind: evidence.UserAdded, target: n.ID.String(), also: []id.Workspace{id.Server},
+		what:     &evidence.What{User: n.ID},
+		personal: func(d *evidence.Draft) error { return seal(d, &d.What.Name, n.ID.String(), "name", name) },
+	}
+	var made people.Person
+	var secret string
+	_, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
+		if made, err = g.People.Add(tx, n); err != nil {
+			return err
+		}
+		if err := g.People.Join(tx, c.ws, n.ID); err != nil {
+			return err
+		}
+		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, n.ID.String(), "", signInLife)
+		return err
+	})
+	return made, secret, err
+}
+
+// SignIn spends a sign-in link and registers the key that signed the request as the person's own. The first link makes the first
+// administrator, who is called name.
+func (g *Guard) SignIn(ctx context.Context, secret, name, label string, cr Credentials) (people.Person, id.Workspace, error) {
+	key, once, raw, err := g.AuthenticateKey(cr)
+	if err != nil {
+		return people.Person{}, id.Workspace{}, err
+	}
+	var p people.Person
+	ws, err := g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User) evidence.Draft {
+		d := keyDraft(t.Workspace, key, once, raw, cr, evidence.UserSignedIn)
+		d.What = &evidence.What{User: user, Key: &key}
+		return d
+	}, func(tx *audit.Tx) error {
+		held, err := g.Agents.Known(tx, key.Thumbprint())
+		if err != nil {
+			return err
+		}
+		_, err = g.People.AddKey(tx, p.ID, key, label, held)
+		return err
+	})
+	return p, ws, err
+}
+
+// SignInPage spends a sign-in link in the browser and opens a session, in which the person makes a passkey.
+func (g *Guard) SignInPage(ctx context.Context, secret, name, ip string) (session string, p people.Person, ws id.Workspace, err error) {
+	ws, err = g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User) evidence.Draft {
+		d := evidence.Draft{Workspace: t.Workspace, Target: user.String()}
+		d.Kind, d.Outcome, d.Where = evidence.UserSignedIn, evidence.OK, evidence.Where{Face: "console"}
+		d.Who.Proof = &evidence.ProofRef{Type: "link"}
+		d.What = &evidence.What{User: user}
+		return d
+	}, func(tx *audit.Tx) (err error) {
+		session, _, err = g.People.OpenSession(tx, p.ID, 0)
+		return err
+	})
+	return session, p, ws, err
+}
+
+// spendLink is what both ways to use a link share: the link is spent, the person exists, and then does its part.
+func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Person, draft func(tickets.Ticket, id.User) evidence.Draft, then func(*audit.Tx) error) (id.Workspace, error) {
+	t, err := g.Tickets.Peek(ctx, tickets.SignIn, secret)
+	if err != nil {
+		return id.Workspace{}, err
+	}
+	user := id.New[id.User](g.Now())
+	if t.Body != Bootstrap {
+		if user, err = id.Parse[id.User](t.Subject); err != nil {
+			return id.Workspace{}, err
+		}
+	}
+	d := draft(t, user)
+	d.Person, d.Who.Sub, d.Also = user, user.String(), []id.Workspace{id.Server}
+	if t.Body == Bootstrap {
+		if err := seal(&d, &d.What.Name, user.String(), "name", name); err != nil {
+			return t.Workspace, err
+		}
+		d.What.Role = "owner"
+	}
+	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+		if _, err := g.Tickets.Spend(tx, tickets.SignIn, secret); err != nil {
+			tx.Refuse(fault.Code(err), err.Error())
+			return keepable(err)
+		}
+		if t.Body == Bootstrap {
+			if err := g.firstOwner(tx, t.Workspace, user, name, p); err != nil {
+				return err
+			}
+		} else {
+			p.ID = user
+		}
+		return then(tx)
+	})
+	if err != nil {
+		return t.Workspace, err
+	}
+	if got.Outcome == evidence.Deny {
+		return t.Workspace, fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason).Try("ask an administrator for a new link")
+	}
+	*p, err = g.People.Person(ctx, t.Workspace, user)
+	return t.Workspace, err
+}
+
+func (g *Guard) firstOwner(tx *audit.Tx, ws id.Workspace, user id.User, name string, p *people.Person) error {
+	made, err := g.People.Add(tx, people.NewPerson{ID: user, Name: name})
+	if err != nil {
+		return err
+	}
+	*p = made
+	if err := g.People.Join(tx, ws, user); err != nil {
+		return err
+	}
+	return g.Rules.Bind(tx, ws, user.String(), "owner", evidence.ServerSub, "the first administrator")
+}
+
+// EndPerson suspends or resumes a person; suspending ends what they lent, and their sessions.
+func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, why string) ([]id.Delegation, evidence.Receipt, error) {
+	kind := map[string]evidence.Kind{"suspend": evidence.UserSuspended, "resume": evidence.UserResumed}[verb]
+	a := act{action: "attorn:user:" + verb, noun: "user:" + user.String(), kind: kind, target: user.String(), also: []id.Workspace{id.Server}, what: &evidence.What{User: user}}
+	a.personal = g.reason(c, why)
+	var ended []id.Delegation
+	got, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
+		if verb == "resume" {
+			return g.People.Resume(tx, c.ws, user)
+		}
+		if _, err := g.People.Suspend(tx, c.ws, user); err != nil {
+			return err
+		}
+		_, err = g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Subject: user})
+		return err
+	})
+	return ended, got, err
+}
+
+// ListPeople lists members, for who may read them.
+func (g *Guard) ListPeople(ctx context.Context, c *Caller, after id.User, limit int) ([]people.Person, error) {
+	if err := g.May(ctx, c, "attorn:user:read", "workspace"); err != nil {
+		return nil, err
+	}
+	return g.People.Members(ctx, c.ws, after, limit)
+}
+
+// Whoami reads the person who calls.
+func (g *Guard) Whoami(ctx context.Context, c *Caller) (people.Person, error) {
+	if err := g.Self(ctx, c); err != nil || c.person.IsZero() {
+		return people.Person{}, err
+	}
+	return g.People.Person(ctx, c.ws, c.person)
+}
+
+// Session authenticates a console session's cookie. Code: session_unknown.
+func (g *Guard) Session(ctx context.Context, secret string, ws id.Workspace, ip string) (*Caller, people.Person, error) {
+	s, p, err := g.People.Session(ctx, secret, g.Now())
+	if err != nil {
+		return nil, p, err
+	}
+	if _, err := g.People.Person(ctx, ws, p.ID); err != nil {
+		return nil, p, err
+	}
+	return &Caller{ws: ws, person: p.ID, acr: int64(s.ACR), authTime: s.AuthTime.Unix(), ip: ip, face: "console"}, p, nil
+}

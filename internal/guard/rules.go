@@ -1,0 +1,103 @@
+package guard
+
+import (
+	"context"
+	"strings"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/rules"
+	"github.com/attorn/attorn/policy"
+)
+
+// PublishShipped makes the built-in policies the live bundle of a workspace that has none. It is the server's own act.
+func (g *Guard) PublishShipped(ctx context.Context, ws id.Workspace) error {
+	if _, err := g.Rules.Live(ctx, ws); fault.Code(err) != "not_found" {
+		return err
+	}
+	set, problems := policy.Compile(policy.Shipped())
+	if set == nil {
+		return fault.New(fault.Internal, "shipped_policy", "the built-in policies do not compile: %v", problems)
+	}
+	d := evidence.Draft{Workspace: ws, Target: "policy"}
+	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.PolicyPublished, evidence.OK, evidence.ServerSub, "server"
+	d.What = &evidence.What{Bundle: set.Digest()}
+	d.Content = bundleContent(set)
+	_, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error { return g.Rules.Publish(tx, ws, set, id.Digest{}) })
+	return err
+}
+
+// bundleContent is the bundle as evidence keeps it: its manifest, whose digest names it, and each file by its own.
+func bundleContent(set *policy.Set) []evidence.Content {
+	content := []evidence.Content{evidence.ContentOf(set.Manifest())}
+	for _, f := range set.Files() {
+		content = append(content, evidence.ContentOf(f.Text))
+	}
+	return content
+}
+
+// Publish makes files, with the built-in policies, the live bundle. base, unless zero, must be the one that is live. Codes: policy_invalid,
+// with what is wrong and where; stale_base.
+func (g *Guard) Publish(ctx context.Context, c *Caller, files []policy.File, base id.Digest) (id.Digest, []policy.Problem, evidence.Receipt, error) {
+	set, problems := policy.Compile(append(policy.Shipped(), files...))
+	a := act{action: "attorn:policy:publish", noun: "policy", kind: evidence.PolicyPublished, target: "policy"}
+	if set == nil {
+		var text strings.Builder
+		for _, p := range problems {
+			text.WriteString("\n  " + p.String())
+		}
+		return id.Digest{}, problems, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Invalid, "policy_invalid", "the policies have errors:%s", text.String()))
+	}
+	a.what, a.content = &evidence.What{Bundle: set.Digest()}, bundleContent(set)
+	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Publish(tx, c.ws, set, base) })
+	return set.Digest(), problems, got, err
+}
+
+// LivePolicy reads the live bundle.
+func (g *Guard) LivePolicy(ctx context.Context, c *Caller) (*policy.Set, error) {
+	if err := g.May(ctx, c, "attorn:policy:read", "policy"); err != nil {
+		return nil, err
+	}
+	live, err := g.Rules.Live(ctx, c.ws)
+	if err != nil {
+		return nil, err
+	}
+	return g.Rules.Load(ctx, c.ws, live)
+}
+
+// Bind gives a principal a role, or takes it away.
+func (g *Guard) Bind(ctx context.Context, c *Caller, principal, role, reason string, remove bool) (evidence.Receipt, error) {
+	a := act{action: "attorn:role:bind", noun: "role:" + role, kind: evidence.BindingAdded, target: principal, what: &evidence.What{Role: role}}
+	user, notUser := id.Parse[id.User](principal)
+	agent, notAgent := id.Parse[id.Agent](principal)
+	var err error
+	switch {
+	case notUser == nil:
+		a.what.User = user
+		_, err = g.People.Person(ctx, c.ws, user)
+	case notAgent == nil:
+		a.what.Agent = agent
+		_, err = g.Agents.Agent(ctx, c.ws, agent)
+	default:
+		err = fault.New(fault.Invalid, "malformed", "a role is bound to a user (usr_…) or an agent (agt_…)")
+	}
+	if err != nil {
+		return evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	a.personal = g.reason(c, reason)
+	if remove {
+		a.kind = evidence.BindingRemoved
+		return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Unbind(tx, c.ws, principal, role) })
+	}
+	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Bind(tx, c.ws, principal, role, c.Sub(), reason) })
+}
+
+// Bindings lists who has which role.
+func (g *Guard) Bindings(ctx context.Context, c *Caller) ([]rules.Binding, error) {
+	if err := g.May(ctx, c, "attorn:role:read", "workspace"); err != nil {
+		return nil, err
+	}
+	return g.Rules.Bindings(ctx, c.ws)
+}
