@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -85,7 +86,9 @@ func (r *Room) compile(ctx context.Context, ws id.Workspace, digest id.Digest) (
 	files := make([]policy.File, 0, len(sums))
 	for path, sum := range sums {
 		text, err := r.file(ctx, sum)
-		if err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, broken(err)
+		} else if err != nil {
 			return nil, err
 		}
 		files = append(files, policy.File{Path: path, Text: text})

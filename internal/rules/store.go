@@ -53,7 +53,7 @@ func (r *Room) manifest(ctx context.Context, ws id.Workspace, digest id.Digest) 
 func (r *Room) file(ctx context.Context, digest id.Digest) ([]byte, error) {
 	var text string
 	err := r.r.Row(ctx, `SELECT body FROM policy_file WHERE digest = $1`, digest).Scan(&text)
-	return []byte(text), found(err)
+	return []byte(text), err
 }
 
 func found(err error) error {

@@ -1,0 +1,423 @@
+package rules_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/db"
+	"github.com/attorn/attorn/internal/db/dbtest"
+	"github.com/attorn/attorn/internal/keyring"
+	"github.com/attorn/attorn/internal/rules"
+	"github.com/attorn/attorn/policy"
+)
+
+var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+
+// rig is the room on a real log.
+type rig struct {
+	*rules.Room
+	log    *audit.Log
+	reader *db.Reader
+}
+
+func open(t testing.TB, dsn string) *rig {
+	t.Helper()
+	r, w, err := db.Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	seal, err := keyring.NewSealer(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keyring.Open(t.Context(), r, seal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := audit.Open(t.Context(), audit.Config{
+		Reader: r, Writer: w, Ring: ring, Issuer: "http://localhost:7070", Node: "n1",
+		Now: func() time.Time { return start }, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return &rig{rules.New(r), l, r}
+}
+
+// record runs a change in the log's transaction.
+func (g *rig) record(t testing.TB, change func(*audit.Tx) error) error {
+	d := evidence.Draft{Workspace: id.Default}
+	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "test"
+	_, err := g.log.Record(t.Context(), d, change)
+	return err
+}
+
+func (g *rig) exec(t testing.TB, query string, args ...any) {
+	t.Helper()
+	if err := g.record(t, func(tx *audit.Tx) error {
+		n, err := tx.Exec(query, args...)
+		if err == nil && n == 0 {
+			return fmt.Errorf("changed nothing")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bundle is the shipped policies and one of its own.
+func bundle(t testing.TB, text string) *policy.Set {
+	t.Helper()
+	set, problems := policy.Compile(append(policy.Shipped(), policy.File{Path: "policies/own.cedar", Text: []byte(text)}))
+	if set == nil {
+		t.Fatal(problems)
+	}
+	return set
+}
+
+func numbered(t testing.TB, n int) *policy.Set {
+	return bundle(t, fmt.Sprintf(`@id("p%d") permit (principal, action, resource) when { context.perm.n == %d };`, n, n))
+}
+
+func (g *rig) publish(t testing.TB, ws id.Workspace, set *policy.Set, base id.Digest) error {
+	return g.record(t, func(tx *audit.Tx) error { return g.Publish(tx, ws, set, base) })
+}
+
+func wantCode(t testing.TB, err error, code string) {
+	t.Helper()
+	if got := fault.Code(err); got != code {
+		t.Errorf("code %q, want %q (%v)", got, code, err)
+	}
+}
+
+func acme() id.Workspace {
+	ws, err := id.ParseWorkspace("acme")
+	if err != nil {
+		panic(err)
+	}
+	return ws
+}
+
+func TestPublishMovesThePointer(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		g := open(t, dsn)
+		_, err := g.Live(t.Context(), id.Default)
+		wantCode(t, err, "not_found")
+		one, two, three := numbered(t, 1), numbered(t, 2), numbered(t, 3)
+		wantCode(t, g.publish(t, id.Default, one, two.Digest()), "stale_base")
+		if _, err := g.Load(t.Context(), id.Default, one.Digest()); fault.Code(err) != "not_found" {
+			t.Error("a publication that was refused left its bundle", err)
+		}
+		for _, step := range []struct {
+			set  *policy.Set
+			base id.Digest
+			code string
+		}{
+			{one, id.Digest{}, ""},
+			{two, one.Digest(), ""},
+			{three, one.Digest(), "stale_base"},
+			{one, two.Digest(), ""}, // back to what was there
+			{three, id.Digest{}, ""},
+			{three, three.Digest(), ""},
+		} {
+			before := g.live(t)
+			err := g.publish(t, id.Default, step.set, step.base)
+			if step.code != "" {
+				wantCode(t, err, step.code)
+				if g.live(t) != before {
+					t.Error("a refusal moved the pointer")
+				}
+			} else if err != nil || g.live(t) != step.set.Digest() {
+				t.Errorf("live %s, want %s; %v", g.live(t), step.set.Digest(), err)
+			}
+		}
+		if _, err := g.Live(t.Context(), acme()); fault.Code(err) != "not_found" {
+			t.Error("another workspace has it live", err)
+		}
+		fresh := rules.New(g.reader) // nothing kept
+		for _, set := range []*policy.Set{one, two, three} {
+			got, err := fresh.Load(t.Context(), id.Default, set.Digest())
+			if err != nil || got.Digest() != set.Digest() || len(got.Files()) != len(set.Files()) {
+				t.Errorf("%v", err)
+			}
+		}
+	})
+}
+
+// live is the live bundle, zero where there is none.
+func (g *rig) live(t testing.TB) id.Digest {
+	t.Helper()
+	d, err := g.Live(t.Context(), id.Default)
+	if err != nil && fault.Code(err) != "not_found" {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestPublishersAtOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		all := []*rig{open(t, dsn)}
+		if !strings.HasPrefix(dsn, "sqlite:") {
+			all = append(all, open(t, dsn))
+		}
+		base := numbered(t, 0)
+		if err := all[0].publish(t, id.Default, base, id.Digest{}); err != nil {
+			t.Fatal(err)
+		}
+		sets := make([]*policy.Set, 16)
+		for i := range sets {
+			sets[i] = numbered(t, i+1)
+		}
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		won := []int{}
+		for i, set := range sets {
+			wg.Go(func() {
+				err := all[i%len(all)].publish(t, id.Default, set, base.Digest())
+				if err != nil {
+					wantCode(t, err, "stale_base")
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				won = append(won, i)
+			})
+		}
+		wg.Wait()
+		if len(won) != 1 {
+			t.Fatalf("%d of them published on the same base", len(won))
+		}
+		if d, err := all[0].Live(t.Context(), id.Default); err != nil || d != sets[won[0]].Digest() {
+			t.Error(d, err)
+		}
+	})
+}
+
+func TestLoadBelievesNothing(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		g := open(t, dsn)
+		one, two := numbered(t, 1), numbered(t, 2)
+		for _, set := range []*policy.Set{one, two} {
+			if err := g.publish(t, id.Default, set, id.Digest{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		load := func(set *policy.Set) error {
+			_, err := rules.New(g.reader).Load(t.Context(), id.Default, set.Digest())
+			return err
+		}
+		own := func(set *policy.Set) id.Digest { return id.Sum(set.Files()[1].Text) }
+		if one.Files()[1].Path != "policies/own.cedar" {
+			t.Fatal(one.Files()[1].Path)
+		}
+		g.exec(t, `UPDATE policy_file SET body = $2 WHERE digest = $1`, own(one), string(two.Files()[1].Text))
+		wantCode(t, load(one), "bundle_broken")
+		g.exec(t, `UPDATE policy_file SET body = 'permit (' WHERE digest = $1`, own(one))
+		wantCode(t, load(one), "bundle_broken")
+		g.exec(t, `DELETE FROM policy_file WHERE digest = $1`, own(one))
+		wantCode(t, load(one), "bundle_broken")
+		if err := load(two); err != nil {
+			t.Error(err)
+		}
+		for _, manifest := range []string{string(one.Manifest()), "{}", "[", `{"policies/own.cedar":"x"}`} {
+			g.exec(t, `UPDATE bundle SET manifest = $2 WHERE digest = $1`, two.Digest(), manifest)
+			wantCode(t, load(two), "bundle_broken")
+		}
+	})
+}
+
+func TestLoadIsKeptAndShared(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		g := open(t, dsn)
+		set := numbered(t, 1)
+		if err := g.publish(t, id.Default, set, id.Digest{}); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		got := make([]*policy.Set, 32)
+		for i := range got {
+			wg.Go(func() {
+				ctx, cancel := context.WithCancel(t.Context())
+				if i%4 == 0 {
+					cancel() // one that gave up must not spoil it for the others
+				}
+				defer cancel()
+				loaded, err := g.Load(ctx, id.Default, set.Digest())
+				if i%4 != 0 && err != nil {
+					t.Error(err)
+				}
+				got[i] = loaded
+			})
+		}
+		wg.Wait()
+		for i, s := range got {
+			if i%4 != 0 && (s == nil || s != got[1]) {
+				t.Fatalf("caller %d has a set of its own", i)
+			}
+		}
+		_, err := g.Load(t.Context(), acme(), set.Digest())
+		wantCode(t, err, "not_found")
+		if err := g.publish(t, acme(), set, id.Digest{}); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := g.Load(t.Context(), acme(), set.Digest()); err != nil || s != got[1] {
+			t.Error("the same bundle of another workspace is compiled again", err)
+		}
+		_, err = g.Load(t.Context(), id.Server, set.Digest())
+		wantCode(t, err, "not_found")
+		for i := range 40 { // far more than are kept
+			other := numbered(t, i+2)
+			if err := g.publish(t, id.Default, other, id.Digest{}); err != nil {
+				t.Fatal(err)
+			}
+			if s, err := g.Load(t.Context(), id.Default, other.Digest()); err != nil || s.Digest() != other.Digest() {
+				t.Fatal(err)
+			}
+		}
+		if s, err := g.Load(t.Context(), id.Default, set.Digest()); err != nil || s == got[1] || s.Digest() != set.Digest() {
+			t.Error("what was not used for long is still kept", err)
+		}
+	})
+}
+
+func TestBindings(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		g := open(t, dsn)
+		maya, priya, bot := id.New[id.User](start).String(), id.New[id.User](start).String(), id.New[id.Agent](start).String()
+		bind := func(ws id.Workspace, p, role string) error {
+			return g.record(t, func(tx *audit.Tx) error { return g.Bind(tx, ws, p, role, "server", "because") })
+		}
+		unbind := func(ws id.Workspace, p, role string) error {
+			return g.record(t, func(tx *audit.Tx) error { return g.Unbind(tx, ws, p, role) })
+		}
+		for _, b := range []struct{ p, role string }{{maya, "release-manager"}, {maya, "owner"}, {priya, "release-manager"}, {bot, "tool-user"}} {
+			if err := bind(id.Default, b.p, b.role); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := bind(acme(), maya, "tool-user"); err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]struct{ code, p, role string }{
+			"again":            {"already_bound", maya, "owner"},
+			"a group":          {"principal_invalid", "grp_x", "owner"},
+			"nobody":           {"principal_invalid", "", "owner"},
+			"a delegation":     {"principal_invalid", id.New[id.Delegation](start).String(), "owner"},
+			"an upper case id": {"principal_invalid", strings.ToUpper(maya), "owner"},
+			"no role":          {"role_invalid", priya, ""},
+			"upper case":       {"role_invalid", priya, "Owner"},
+			"a hyphen first":   {"role_invalid", priya, "-x"},
+			"a quote":          {"role_invalid", priya, `x"`},
+			"a scope":          {"role_invalid", priya, "owner@prod"},
+			"too long":         {"role_invalid", priya, strings.Repeat("x", 65)},
+		} {
+			err := bind(id.Default, c.p, c.role)
+			t.Log(name, err)
+			wantCode(t, err, c.code)
+		}
+		for _, reason := range []string{"a\x00", "\xff", strings.Repeat("x", 501)} {
+			err := g.record(t, func(tx *audit.Tx) error { return g.Bind(tx, id.Default, priya, "x", "server", reason) })
+			wantCode(t, err, "reason_invalid")
+		}
+		all, err := g.Bindings(t.Context(), id.Default)
+		if err != nil || len(all) != 4 || all[0].BoundBy != "server" || all[0].Reason != "because" || !all[0].CreatedAt.Equal(start) {
+			t.Errorf("%+v, %v", all, err)
+		}
+		roles, err := g.RolesOf(t.Context(), id.Default, maya, bot, maya, "usr_unknown")
+		if err != nil || len(roles) != 2 || !slices.Equal(roles[maya], []string{"owner", "release-manager"}) || !slices.Equal(roles[bot], []string{"tool-user"}) {
+			t.Errorf("%v, %v", roles, err)
+		}
+		holders, err := g.Holders(t.Context(), id.Default, "release-manager")
+		want := []string{maya, priya}
+		slices.Sort(want)
+		if err != nil || !slices.Equal(holders, want) {
+			t.Errorf("%v, %v", holders, err)
+		}
+		if holders, err = g.Holders(t.Context(), acme(), "release-manager"); err != nil || len(holders) != 0 {
+			t.Errorf("another workspace: %v, %v", holders, err)
+		}
+		wantCode(t, unbind(id.Default, priya, "owner"), "not_found")
+		wantCode(t, unbind(acme(), priya, "release-manager"), "not_found")
+		wantCode(t, unbind(id.Default, maya, "owner"), "lockout")
+		if err := bind(id.Default, priya, "owner"); err != nil {
+			t.Fatal(err)
+		}
+		if err := unbind(id.Default, maya, "owner"); err != nil {
+			t.Error(err)
+		}
+		wantCode(t, unbind(id.Default, priya, "owner"), "lockout")
+		if err := unbind(id.Default, priya, "release-manager"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The entities are what policy needs: with them, a built-in role permits and a role of a gate makes its holder eligible.
+func TestEntitiesDecide(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		g := open(t, dsn)
+		maya, bot := id.New[id.User](start).String(), id.New[id.Agent](start).String()
+		if err := g.record(t, func(tx *audit.Tx) error {
+			for _, p := range []string{maya, bot} {
+				if err := g.Bind(tx, id.Default, p, "tool-user", "server", ""); err != nil {
+					return err
+				}
+			}
+			return g.Bind(tx, id.Default, maya, "release-manager", "server", "")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.publish(t, id.Default, bundle(t, `@id("gate") @approve("1 of release-manager") forbid (principal, action == Action::"tool:deploy:run", resource);`), id.Digest{}); err != nil {
+			t.Fatal(err)
+		}
+		live, err := g.Live(t.Context(), id.Default)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := g.Load(t.Context(), id.Default, live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decide := func(ws id.Workspace, action string) policy.Decision {
+			t.Helper()
+			entities, err := g.Entities(t.Context(), ws, bot, maya)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return policy.Decide(set, policy.Facts{
+				Principals: []policy.UID{{Type: policy.TypeAgent, ID: bot}, {Type: policy.TypeUser, ID: maya}}, Action: action, ActionParents: policy.ActionParents(action, "write"),
+				Resource: policy.UID{Type: "Tool", ID: "x"}, Now: start.UnixMicro(), Entities: entities,
+			}, nil)
+		}
+		if d := decide(id.Default, "tool:files:read"); d.Outcome != policy.Permit {
+			t.Errorf("%+v", d)
+		}
+		if d := decide(acme(), "tool:files:read"); d.Outcome != policy.Deny || d.Code != policy.CodeNoPermit {
+			t.Errorf("with another workspace's roles: %+v", d)
+		}
+		d := decide(id.Default, "tool:deploy:run")
+		if d.Outcome != policy.Ask || len(d.Obligations) != 1 {
+			t.Fatalf("%+v", d)
+		}
+		voters, err := g.Entities(t.Context(), id.Default, maya)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := policy.Eligible(set, d.Obligations[0], voters[0], nil); err != nil {
+			t.Error(err)
+		}
+		_, err = g.Entities(t.Context(), id.Default, "Role")
+		wantCode(t, err, "principal_invalid")
+	})
+}
