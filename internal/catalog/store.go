@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -51,6 +52,34 @@ func (r *Room) Tool(ctx context.Context, ws id.Workspace, server string, kind Ki
 func (r *Room) Tools(ctx context.Context, ws id.Workspace, server string) ([]Tool, error) {
 	rows, err := r.r.Rows(ctx, allTools, ws, server)
 	return collect(rows, err, scanTool)
+}
+
+// Callable reads what a permission's last segment names: a tool, "prompts/<name>", or "resources/read", which has no definition of its own.
+// Code: unknown_tool.
+func (r *Room) Callable(ctx context.Context, ws id.Workspace, server, segment string) (Tool, error) {
+	if segment == ResourcesRead {
+		return Tool{Workspace: ws, Server: server, Kind: KindResource, Name: segment, Class: Read, Status: Accepted}, nil
+	}
+	if prompt, ok := strings.CutPrefix(segment, "prompts/"); ok {
+		return r.Tool(ctx, ws, server, KindPrompt, prompt)
+	}
+	return r.Tool(ctx, ws, server, KindTool, segment)
+}
+
+// Check holds a call of t to the schema of its accepted definition. Codes: tool_quarantined, schema.
+func (r *Room) Check(t Tool, arguments []byte) error {
+	if t.Status != Accepted {
+		return fault.New(fault.Denied, "tool_quarantined", "the definition of %s is not the one that was accepted", t.Name).
+			Try("have an administrator look at what changed and accept it")
+	}
+	if t.Kind == KindResource {
+		return nil
+	}
+	s, err := r.Schema(t)
+	if err != nil {
+		return err
+	}
+	return s.Check(arguments)
 }
 
 // Schema is the check for calls of t's accepted definition, compiled once per pin. Code: schema, when it cannot be compiled.
@@ -126,7 +155,7 @@ func Observe(tx *audit.Tx, ws id.Workspace, server string, items []Item) ([]Chan
 			}
 		}
 		if c.What == "new" {
-			err = insertTool(tx, ws, server, it, New, Destroy)
+			err = insertTool(tx, ws, server, it, Unaccepted, Destroy)
 		} else {
 			_, err = tx.Exec(`UPDATE mcp_tool SET status = CASE WHEN status = 'new' THEN 'new' ELSE 'quarantined' END, seen = $5, seen_pin = $6, seen_at = $7
 				WHERE workspace = $1 AND server = $2 AND kind = $3 AND name = $4`, ws, server, it.Kind, it.Name, string(it.Definition), it.Pin, tx.Now().UnixMicro())

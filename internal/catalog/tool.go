@@ -14,7 +14,11 @@ const (
 	KindTool         Kind = "tool"
 	KindPrompt       Kind = "prompt"
 	KindInstructions Kind = "instructions" // one at most, named "instructions"
+	KindResource     Kind = "resource"     // reading resources: one act per server, stored nowhere
 )
+
+// ResourcesRead is the last segment of the permission to read a server's resources.
+const ResourcesRead = "resources/read"
 
 // Status of a definition.
 type Status string
@@ -22,7 +26,7 @@ type Status string
 // The statuses.
 const (
 	Accepted    Status = "accepted"    // a person accepted this definition; it is served
-	New         Status = "new"         // seen after registration, accepted by nobody: hidden
+	Unaccepted  Status = "new"         // seen after registration, accepted by nobody: hidden
 	Quarantined Status = "quarantined" // changed at the server since, or never acceptable: refused
 )
 
@@ -49,11 +53,14 @@ type Tool struct {
 }
 
 // Action is the permission that using it takes (authority.md §2).
-func (t Tool) Action() string {
+func (t Tool) Action() string { return "tool:" + t.Server + ":" + t.Segment() }
+
+// Segment is the last segment of Action.
+func (t Tool) Segment() string {
 	if t.Kind == KindPrompt {
-		return "tool:" + t.Server + ":prompts/" + t.Name
+		return "prompts/" + t.Name
 	}
-	return "tool:" + t.Server + ":" + t.Name
+	return t.Name
 }
 
 // Change is one difference between what is stored and what a server offers now.
