@@ -186,6 +186,9 @@ func (c *compiler) file(path, src string) {
 		c.bad(p)
 	}
 	for i, st := range statements {
+		if len(c.problems) >= maxProblems {
+			return
+		}
 		if len(c.all) == maxPolicies {
 			c.bad(Problem{File: path, Line: st.line, Col: st.col, Code: "too_complex", Message: fmt.Sprintf("from here on the bundle has more than %d policies", maxPolicies)})
 			return

@@ -65,7 +65,7 @@ func split(path, src string) ([]statement, []Problem) {
 			}
 			open = nil
 		}
-		if t.kind == 0 || len(problems) >= maxProblems {
+		if t.kind == 0 || len(problems) >= maxProblems || len(all) > maxPolicies { // one over shows in the count
 			return all, problems
 		}
 		last = t
