@@ -16,6 +16,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
+	"github.com/attorn/attorn/vectors"
 )
 
 var at = time.Unix(1795427523, 0)
@@ -137,17 +138,69 @@ func TestIssueRefuses(t *testing.T) {
 	}
 }
 
-// A key set that answers with another key than the one asked for proves nothing.
+// A key set that answers with another key than the one named proves nothing, even where that key signed.
 func TestKeyMustBeTheOneNamed(t *testing.T) {
-	s := signer(t, seed)
-	forger := signer(t, strings.Repeat("A", 43))
-	raw, err := token.Issue(chain(), forger)
+	s, other := signer(t, seed), signer(t, strings.Repeat("A", 43))
+	raw, err := token.Issue(chain(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
+	j, err := jose.Parse(raw, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	misnamed := vectors.JWS{
+		Header:  `{"alg":"EdDSA","kid":"` + other.Public().Thumbprint().String() + `","typ":"at+jwt"}`,
+		Payload: string(j.Payload), Ed25519: seed,
+	}
 	any := func(id.Key) (jose.PublicKey, bool) { return s.Public(), true }
-	if _, err := token.Verify(raw, any, token.Want{Issuer: issuer, Audience: audience, Now: at}); fault.Code(err) != "token_signature" {
+	want := token.Want{Issuer: issuer, Audience: audience, Now: at}
+	if _, err := token.Verify(text(t, misnamed), any, want); fault.Code(err) != "token_signature" {
 		t.Error(err)
+	}
+	if _, err := token.Verify(raw, any, want); err != nil {
+		t.Error(err)
+	}
+}
+
+// An issuer reads its own tokens back for whatever audience; the other rules stand.
+func TestAnyAudience(t *testing.T) {
+	s := signer(t, seed)
+	raw, err := token.Issue(chain(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := token.Verify(raw, published(s), token.Want{Issuer: issuer, AnyAudience: true, Now: at}); err != nil {
+		t.Error(err)
+	}
+	for code, want := range map[string]token.Want{
+		"token_issuer":  {Issuer: audience, AnyAudience: true, Now: at},
+		"token_expired": {Issuer: issuer, AnyAudience: true, Now: at.Add(time.Hour)},
+	} {
+		if _, err := token.Verify(raw, published(s), want); fault.Code(err) != code {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
+// What goes in comes out, constrained or not, and replaces what was there.
+func TestSetPermissions(t *testing.T) {
+	c := chain()
+	max := int64(3)
+	in := []delegation.Permission{
+		{Permission: "tool:files:read_file"},
+		{Permission: "tool:files:list_*"},
+		{Permission: "tool:deploy:run", Where: map[string]delegation.Constraint{"replicas": {Max: &max}}},
+	}
+	c.SetPermissions(in)
+	if d := cmp.Diff(in, c.Permissions(), values); d != "" {
+		t.Error(d)
+	}
+	if c.Scope != "tool:files:read_file tool:files:list_*" || len(c.Details) != 1 {
+		t.Errorf("%q, %+v", c.Scope, c.Details)
+	}
+	if c.SetPermissions(nil); c.Scope != "" || c.Details != nil {
+		t.Errorf("%q, %+v", c.Scope, c.Details)
 	}
 }
 
