@@ -38,19 +38,6 @@ func Int(n int64) Value { return Value{kind: integer, n: n} }
 // Bool makes a value of a boolean.
 func Bool(b bool) Value { return Value{kind: boolean, b: b} }
 
-// Any is the value as a string, int64 or bool; nil for the zero value.
-func (v Value) Any() any {
-	switch v.kind {
-	case text:
-		return v.s
-	case integer:
-		return v.n
-	case boolean:
-		return v.b
-	}
-	return nil
-}
-
 func valueOf(arg any) (Value, bool) {
 	switch a := arg.(type) {
 	case string:
