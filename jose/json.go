@@ -121,7 +121,8 @@ func numberEnd(data []byte, i int) int {
 	return i
 }
 
-// malformed turns an error of the JSON library into a fault. The reason says where and which rule, and repeats no value of the input.
+// malformed turns an error of the JSON library into a fault. It says where and which rule; neither reason nor cause repeats a value of the input,
+// which may be secret.
 func malformed(err error) error {
 	if f := fault.Of(err); f != nil {
 		return f
@@ -134,6 +135,7 @@ func malformed(err error) error {
 		where = position(syntax.JSONPointer, syntax.ByteOffset)
 	case errors.As(err, &semantic):
 		where, rule = position(semantic.JSONPointer, semantic.ByteOffset), "a value of the wrong type or form"
+		semantic.JSONValue = nil // the cause goes to the log
 	}
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):

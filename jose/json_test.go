@@ -202,6 +202,9 @@ func TestReasonsRepeatNoValue(t *testing.T) {
 		if fault.Code(err) != "malformed" || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), secret) || strings.ContainsAny(err.Error(), "\r\n") || len(err.Error()) > 300 {
 			t.Errorf("%s: %v", text, err)
 		}
+		if cause := errors.Unwrap(err); cause != nil && strings.Contains(cause.Error(), secret) {
+			t.Errorf("%s: the cause is %v", text, cause)
+		}
 	}
 }
 

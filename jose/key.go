@@ -34,10 +34,14 @@ func Ed25519Key(pub ed25519.PublicKey) (PublicKey, error) {
 	return PublicKey{alg: algEdDSA, x: [32]byte(pub)}.named(), nil
 }
 
-// P256Key wraps an ECDSA key on the curve P-256. Code: malformed for another curve or a point that is not on it.
+// P256Key wraps an ECDSA key on the curve P-256. Codes: alg_unsupported for another curve, malformed for a point that is not on it.
 func P256Key(pub *ecdsa.PublicKey) (PublicKey, error) {
 	if pub == nil || pub.Curve != elliptic.P256() {
 		return PublicKey{}, fault.New(fault.Invalid, "alg_unsupported", "the ECDSA key is not on the curve P-256")
+	}
+	//lint:ignore SA1019 only asked whether they are there: Bytes would panic
+	if pub.X == nil || pub.Y == nil {
+		return PublicKey{}, errPoint(nil)
 	}
 	b, err := pub.Bytes()
 	if err != nil {

@@ -179,11 +179,11 @@ func TestNoKeyIsNothing(t *testing.T) {
 
 func TestWrappedKeysAreChecked(t *testing.T) {
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	off := &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}
+	empty := &ecdsa.PublicKey{Curve: elliptic.P256()}
 	for name, err := range map[string]error{
 		"alg_unsupported nil":   second(jose.P256Key(nil)),
 		"alg_unsupported P-384": second(jose.P256Key(&p384.PublicKey)),
-		"malformed off curve":   second(jose.P256Key(off)),
+		"malformed no point":    second(jose.P256Key(empty)),
 		"malformed short":       second(jose.Ed25519Key(make([]byte, 31))),
 		"malformed none":        second(jose.Ed25519Key(nil)),
 	} {
