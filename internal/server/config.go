@@ -1,0 +1,130 @@
+package server
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/attorn/attorn/fault"
+)
+
+// Config is what a server is started with. The zero value, with Dev, is what `attorn dev` needs.
+type Config struct {
+	URL        string // issuer and external address, without a final slash; dev: from Listen
+	Listen     string // dev: localhost:7070
+	Data       string // dev: ./.attorn
+	DSN        string // "" is SQLite under Data
+	SealingKey string // file with 32 bytes; dev: made under Data
+	Dev        bool
+	Node       string           // "" is the host's name
+	Now        func() time.Time // nil is the clock
+	Logger     *slog.Logger
+}
+
+// fill completes the configuration, or says what is missing and how to give it.
+func (c *Config) fill() error {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Node == "" {
+		c.Node, _ = os.Hostname()
+	}
+	if c.Listen == "" {
+		c.Listen = "localhost:7070"
+	}
+	if c.Dev {
+		if c.Data == "" {
+			c.Data = ".attorn"
+		}
+		if c.URL == "" {
+			c.URL = "http://" + c.Listen
+		}
+		if c.SealingKey == "" {
+			c.SealingKey = filepath.Join(c.Data, "sealing.key")
+		}
+	}
+	if c.URL == "" {
+		return missing("url", "the server's external URL is not set").Try("start with --url https://attorn.example.com, or use: attorn dev")
+	}
+	if c.Data == "" {
+		return missing("data", "the data directory is not set").Try("start with --data /var/lib/attorn")
+	}
+	if c.SealingKey == "" {
+		return missing("sealing.key", "there is no sealing key").Try("make one with: head -c 32 /dev/urandom > sealing.key, keep it apart from the data, and start with --sealing-key sealing.key")
+	}
+	if c.DSN == "" {
+		c.DSN = "sqlite:" + filepath.Join(c.Data, "attorn.db")
+	}
+	return c.checkURL()
+}
+
+func missing(key, reason string) *fault.Error {
+	return fault.New(fault.Invalid, "config_missing", "%s (%s)", reason, key)
+}
+
+// checkURL demands a URL that can be an issuer (RFC 8414 §2): https, or http on loopback.
+func (c *Config) checkURL() error {
+	u, err := url.Parse(c.URL)
+	bad := fault.New(fault.Invalid, "config_url", "the external URL must be https://…, or http:// on loopback, without user, query, fragment and final slash: %q", c.URL)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(c.URL, "/") {
+		return bad
+	}
+	if u.Scheme == "https" && !c.Dev {
+		return nil
+	}
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	if u.Scheme == "http" && (host == "localhost" || ip != nil && ip.IsLoopback()) {
+		return nil
+	}
+	return bad
+}
+
+// prepare makes the data directory, closed to others, and in dev the sealing key and a .gitignore, so that neither ends in a repository.
+func (c *Config) prepare() error {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	if !c.Dev {
+		return nil
+	}
+	if err := os.WriteFile(filepath.Join(c.Data, ".gitignore"), []byte("*\n"), 0o600); err != nil {
+		return err
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	f, err := os.OpenFile(c.SealingKey, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("make the sealing key: %w", err)
+	}
+	defer f.Close()
+	if _, err := f.Write(key); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// readSealingKey refuses a key that others can read.
+func (c *Config) readSealingKey() ([]byte, error) {
+	info, err := os.Stat(c.SealingKey)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "sealing_key", "the sealing key cannot be read: %s", c.SealingKey).Try("check the path and the owner of the file")
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fault.New(fault.Invalid, "sealing_key", "others can read the sealing key %s", c.SealingKey).Try("chmod 600 %s", c.SealingKey)
+	}
+	return os.ReadFile(c.SealingKey)
+}
