@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -202,7 +203,14 @@ func TestReasonsRepeatNoValue(t *testing.T) {
 		if fault.Code(err) != "malformed" || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), secret) || strings.ContainsAny(err.Error(), "\r\n") || len(err.Error()) > 300 {
 			t.Errorf("%s: %v", text, err)
 		}
-		if cause := errors.Unwrap(err); cause != nil && strings.Contains(cause.Error(), secret) {
+	}
+	var holder struct {
+		Key   id.Key `json:"key"`
+		Count int64  `json:"count"`
+	}
+	for _, text := range []string{`{"key":"` + secret + `"}`, `{"count":"` + secret + `"}`, `{"count":90125.5}`} {
+		err := jose.Decode([]byte(text), &holder, jose.Limits{})
+		if cause := errors.Unwrap(err); cause == nil || strings.Contains(cause.Error(), secret) || strings.Contains(cause.Error(), "90125") {
 			t.Errorf("%s: the cause is %v", text, cause)
 		}
 	}
