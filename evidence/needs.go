@@ -106,8 +106,10 @@ func (n *gatherer) who(e Event) {
 
 func (n *gatherer) under(u *Under) {
 	if u.Token != nil {
-		n.take(u.Token.SHA256)
 		n.Keys = addOnce(n.Keys, u.Token.Kid)
+		if raw, ok := n.take(u.Token.SHA256); ok {
+			n.holder(string(raw))
+		}
 	}
 	for _, a := range u.Approvals {
 		n.take(a.Ask)
@@ -124,9 +126,27 @@ func (n *gatherer) under(u *Under) {
 	}
 }
 
+// holder notes the key of a person who acts themselves.
+func (n *gatherer) holder(raw string) {
+	var c struct {
+		Subject string `json:"sub"`
+		Session string `json:"sid"`
+		Cnf     struct {
+			JKT id.Key `json:"jkt"`
+		} `json:"cnf"`
+	}
+	j, err := jose.Parse(raw, 0)
+	if err != nil || jose.DecodeForeign(j.Payload, &c, jose.Limits{}) != nil {
+		return
+	}
+	if u, err := id.Parse[id.User](c.Subject); err == nil && c.Session != "" {
+		n.People = addOnce(n.People, PersonKey{User: u, Thumbprint: c.Cnf.JKT})
+	}
+}
+
 // signed notes the server's key under a JWS.
 func (n *gatherer) signed(compact string) {
-	if j, err := jose.Parse(compact, 0); err == nil {
+	if j, err := jose.Parse(compact, maxBallot); err == nil {
 		if kid, err := id.ParseKey(j.Header.Kid); err == nil {
 			n.Keys = addOnce(n.Keys, kid)
 		}

@@ -28,6 +28,7 @@ type Line struct {
 	Question string  `json:"question"` // Authentic, AuthorisedThen or AllowedNow; "" for a remark
 	Name     string  `json:"name"`
 	Verdict  Verdict `json:"verdict"`
+	Code     string  `json:"code,omitempty"` // why it does not hold, stable: the fault's, or not_shown
 	Detail   string  `json:"detail"`
 }
 

@@ -108,11 +108,11 @@ func (v *verifier) run(pack []byte) {
 func (v *verifier) all(checks []check) bool {
 	for _, c := range checks {
 		detail, err := c.do()
-		l := Line{c.question, c.name, Holds, detail}
+		l := Line{Question: c.question, Name: c.name, Verdict: Holds, Detail: detail}
 		if m, ok := err.(missing); ok {
-			l.Verdict, l.Detail = NotShown, m.reason
+			l.Verdict, l.Code, l.Detail = NotShown, "not_shown", m.reason
 		} else if err != nil {
-			l.Verdict, l.Detail = Fails, err.Error()
+			l.Verdict, l.Code, l.Detail = Fails, fault.Code(err), err.Error()
 		}
 		v.report.Lines = append(v.report.Lines, l)
 		if l.Verdict == Fails || v.event == nil && l.Verdict == NotShown {
@@ -150,8 +150,8 @@ func (v *verifier) conclude() {
 		r.Answers[2].Verdict = Fails
 	}
 	r.Lines = append(r.Lines, Line{
-		"", "remark", NotShown,
-		"inclusion shows what is in the log, not that nothing else is: that no key, delegation or agent was revoked before the event rests on the server's refusal to permit after an end, which the whole log shows (attorn audit verify)",
+		Name: "remark", Verdict: NotShown, Code: "not_shown",
+		Detail: "inclusion shows what is in the log, not that nothing else is: that no key, delegation or agent was revoked before the event rests on the server's refusal to permit after an end, which the whole log shows (attorn audit verify)",
 	})
 }
 
@@ -176,7 +176,7 @@ func (v *verifier) open(data []byte) (string, error) {
 		v.report.Question = man.Question
 	}
 	if name := changed(members); name != "" {
-		return "", blame(members, name)
+		return "", blame(members, name, v.report.Question)
 	}
 	if err := checkZip(members, data); err != nil {
 		return "", err
@@ -191,7 +191,7 @@ func (v *verifier) open(data []byte) (string, error) {
 }
 
 // blame says of a changed member that is an event whether its own proof refutes it.
-func blame(members []member, name string) error {
+func blame(members []member, name string, q Question) error {
 	stem, ok := strings.CutSuffix(name, ".json")
 	i := slices.IndexFunc(members, func(m member) bool { return m.name == name })
 	j := slices.IndexFunc(members, func(m member) bool { return m.name == stem+".tlog-proof" })
@@ -207,9 +207,11 @@ func blame(members []member, name string) error {
 		return memberChanged(name)
 	}
 	if err := proof.leads(members[i].data, c); err != nil {
-		if _, rest, _ := strings.Cut(stem, "/"); rest != "" {
-			return fault.New(fault.Denied, "not_in_log", "body does not hash to its leaf (%s)", strings.Replace(rest, "/", " #", 1))
+		where := strings.Replace(strings.TrimPrefix(stem, "events/"), "/", " #", 1)
+		if where == fmt.Sprintf("%s #%d", q.Workspace, q.Rev) {
+			return err
 		}
+		return fault.Wrap(err, fault.Denied, fault.Code(err), "%s: %s", where, err.Error())
 	}
 	return memberChanged(name)
 }

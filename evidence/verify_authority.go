@@ -29,6 +29,7 @@ type authority struct {
 	set    *policy.Set
 	lifts  []policy.Lift
 	voted  []string
+	judged bool // the approvals hold, or none was used
 }
 
 // authorityChecks are those that the kind of the event allows.

@@ -38,6 +38,9 @@ func (v *verifier) checkFacts() (string, error) {
 	if err := v.restore(&f); err != nil {
 		return "", err
 	}
+	if f.Auth != nil && v.claims == nil && e.Kind == ToolStarted {
+		return "", notShown("the token, which says how the person signed in, is not in the pack")
+	}
 	for _, m := range v.factMembers(f) {
 		if !m.same {
 			return "", wrong("the facts are of another %s than the event", m.name)
@@ -121,7 +124,7 @@ func (v *verifier) factMembers(f policy.Facts) []factMember {
 // sameSignIn holds the facts about the person's sign-in to the token.
 func (v *verifier) sameSignIn(f policy.Facts) bool {
 	if f.Auth == nil || v.claims == nil {
-		return f.Auth == nil || v.event.Kind != ToolStarted
+		return true
 	}
 	level, _ := strings.CutPrefix(v.claims.ACR, "urn:attorn:acr:")
 	acr, _ := strconv.ParseInt(level, 10, 64) // what is no level is 0: unknown
@@ -198,17 +201,20 @@ func (v *verifier) checkBundle() (string, error) {
 
 // checkApprovals finds the gates that asked, and for each the approval of exactly this call by enough people who could vote.
 func (v *verifier) checkApprovals() (string, error) {
-	if v.facts == nil || v.set == nil {
-		return "", notShown("the facts or the policies are not in the pack")
+	if v.facts == nil || v.set == nil || len(v.event.Who.Chain) > 0 && v.event.Kind == ToolStarted && v.links == nil {
+		return "", notShown("the facts, the policies or the chain are not in the pack")
 	}
+	v.judged = true
 	var refs []ApprovalRef
 	if v.event.Under != nil {
 		refs = v.event.Under.Approvals
 	}
-	gates := slices.DeleteFunc(policy.Decide(v.set, *v.facts, nil).Obligations, func(o policy.Obligation) bool { return o.Kind != policy.KindApprove })
-	if len(refs) == 0 {
-		return fmt.Sprintf("%d gates asked, no approval was used", len(gates)), nil
+	first := policy.Decide(v.set, *v.facts, nil)
+	gates := slices.DeleteFunc(first.Obligations, func(o policy.Obligation) bool { return o.Kind != policy.KindApprove })
+	if len(refs) == 0 || first.Outcome == policy.Deny { // a denial is the next check's to report
+		return fmt.Sprintf("%d gates asked, %d approvals were used", len(gates), len(refs)), nil
 	}
+	v.judged = false // until all of them hold
 	for _, ref := range refs {
 		i, err := v.gateOf(ref, gates)
 		if err != nil {
@@ -222,6 +228,7 @@ func (v *verifier) checkApprovals() (string, error) {
 		v.voted = append(v.voted, fmt.Sprintf("%s %d of %d", ref.ID.Short(), len(voters), gates[i].Quorum))
 		gates = slices.Delete(gates, i, i+1)
 	}
+	v.judged = true
 	return strings.Join(v.voted, ", ") + " by people who could vote, for exactly this call", nil
 }
 
@@ -351,8 +358,8 @@ func (v *verifier) entityOf(uid policy.UID) policy.Entity {
 
 // checkDecision decides again.
 func (v *verifier) checkDecision() (string, error) {
-	if v.facts == nil || v.set == nil {
-		return "", notShown("the facts or the policies are not in the pack")
+	if !v.judged {
+		return "", notShown("the facts, the policies or the approvals are not in the pack")
 	}
 	e := v.event
 	if e.Outcome == Deny && !slices.Contains(policyCodes(), e.Why.Code) {
