@@ -62,6 +62,17 @@ func (v Value) valid() bool {
 	return v.kind == boolean
 }
 
+// String is the value as people read it.
+func (v Value) String() string {
+	switch v.kind {
+	case integer:
+		return strconv.FormatInt(v.n, 10)
+	case boolean:
+		return strconv.FormatBool(v.b)
+	}
+	return v.s
+}
+
 var errValue = errors.New("a value is a string, an integer within ±(2^53-1) or a boolean")
 
 // MarshalJSON implements json.Marshaler.

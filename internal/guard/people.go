@@ -65,7 +65,8 @@ func (g *Guard) SignIn(ctx context.Context, secret, name, label string, cr Crede
 	}
 	var p people.Person
 	ws, err := g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User) evidence.Draft {
-		d := keyDraft(t.Workspace, key, once, raw, cr, evidence.UserSignedIn)
+		d := keyDraft(t.Workspace, key, once, raw, cr, evidence.UserPasskeyChanged)
+		d.Target = user.String()
 		d.What = &evidence.What{User: user, Key: &key}
 		return d
 	}, func(tx *audit.Tx) error {
@@ -112,7 +113,7 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 		if err := seal(&d, &d.What.Name, user.String(), "name", name); err != nil {
 			return t.Workspace, err
 		}
-		d.What.Role = "owner"
+		d.Kind, d.What.Role = evidence.UserAdded, "owner"
 	}
 	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
 		if _, err := g.Tickets.Spend(tx, tickets.SignIn, secret); err != nil {

@@ -1,0 +1,171 @@
+package explain
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/attorn/attorn/delegation"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+)
+
+// Answer is what the log says about an event, for people: the story in a few lines, and the report of the pack's verification, line by line.
+type Answer struct {
+	Event     id.Event        `json:"event"`
+	Rev       int64           `json:"rev"`
+	Kind      evidence.Kind   `json:"kind"`
+	Outcome   string          `json:"outcome"`
+	At        string          `json:"at"`
+	Action    string          `json:"action"`
+	Arguments string          `json:"arguments,omitempty"` // RFC 8785 text
+	Chain     []Hop           `json:"chain"`
+	Policy    string          `json:"policy,omitempty"`
+	Approved  []string        `json:"approved"`
+	Reason    string          `json:"reason,omitempty"`
+	Report    *evidence.Report `json:"report"`
+}
+
+// Hop is one principal on the way from the person to the act.
+type Hop struct {
+	Sub      string `json:"sub"`
+	Name     string `json:"name"`
+	Instance id.Key `json:"instance,omitzero"`
+	Lent     string `json:"lent,omitempty"` // what the hop before lent to it, in words
+	By       string `json:"by,omitempty"`   // what proves the lending
+}
+
+// Answer explains one event of a workspace. Code: not_found.
+func (x *Explainer) Answer(ctx context.Context, ws id.Workspace, event id.Event) (Answer, error) {
+	e, err := x.Log.Event(ctx, ws, event)
+	if err != nil {
+		return Answer{}, err
+	}
+	pack, err := x.Pack(ctx, ws, event)
+	if err != nil {
+		return Answer{}, err
+	}
+	trust, err := x.Trust(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	report, err := evidence.Verify(pack, trust)
+	if err != nil {
+		return Answer{}, err
+	}
+	a := Answer{
+		Event: e.ID, Rev: e.Rev, Kind: e.Kind, Outcome: string(e.Outcome), At: time.UnixMicro(e.At).UTC().Format(time.RFC3339Nano),
+		Chain: []Hop{}, Approved: []string{}, Report: report,
+	}
+	if e.Did != nil {
+		a.Action = e.Did.Action
+	}
+	if d, err := x.Log.Detail(ctx, e, "args"); err == nil && e.Did != nil && e.Did.Args != nil {
+		if value, err := e.Did.Args.Open(d, "args"); err == nil {
+			a.Arguments = string(value)
+		}
+	}
+	if w := e.Why; w != nil {
+		a.Reason = w.Reason
+		a.Policy = policyLine(w)
+	}
+	x.chain(ctx, ws, e, &a)
+	x.approved(ctx, ws, e, &a)
+	return a, nil
+}
+
+func policyLine(w *evidence.Why) string {
+	var parts []string
+	if !w.Bundle.IsZero() {
+		parts = append(parts, "bundle "+w.Bundle.String()[:8]+"…")
+	}
+	if len(w.Reasons) > 0 {
+		parts = append(parts, "by "+strings.Join(w.Reasons, ", "))
+	}
+	if len(w.Waived) > 0 {
+		parts = append(parts, "gate "+strings.Join(w.Waived, ", ")+" lifted")
+	}
+	return strings.Join(parts, " · ")
+}
+
+// chain tells who lent what to whom, from the statements.
+func (x *Explainer) chain(ctx context.Context, ws id.Workspace, e audit.Entry, a *Answer) {
+	hops := e.Who.Chain
+	if len(hops) == 0 {
+		hops = []evidence.Hop{{Sub: e.Who.Sub, Instance: e.Who.Instance}}
+	}
+	for _, h := range hops {
+		hop := Hop{Sub: h.Sub, Name: x.Name(ctx, ws, h.Sub), Instance: h.Instance}
+		if raw, err := x.Log.Content(ctx, h.Link); err == nil {
+			if l, err := delegation.ParseLink(string(raw)); err == nil {
+				hop.Lent, hop.By = lentWords(l.Statement), fmt.Sprintf("%s, countersigned at #%d", l.Statement.ID, l.Rev)
+			}
+		}
+		a.Chain = append(a.Chain, hop)
+	}
+}
+
+// lentWords says what a statement lends.
+func lentWords(st delegation.Statement) string {
+	var ps []string
+	for _, p := range st.Permissions {
+		ps = append(ps, p.Permission+whereWords(p))
+	}
+	text := strings.Join(ps, "; ")
+	text += ", until " + time.Unix(st.ExpiresAt, 0).UTC().Format("15:04:05 MST on 2 Jan")
+	if st.MaxUses != nil {
+		text += fmt.Sprintf(", %d uses", *st.MaxUses)
+	}
+	if st.Task != "" {
+		text += ", task " + st.Task
+	}
+	return text
+}
+
+func whereWords(p delegation.Permission) string {
+	if len(p.Where) == 0 {
+		return ""
+	}
+	return " where " + delegation.Words(p.Where)
+}
+
+func (x *Explainer) approved(ctx context.Context, ws id.Workspace, e audit.Entry, a *Answer) {
+	if e.Under == nil {
+		return
+	}
+	for _, ref := range e.Under.Approvals {
+		for _, v := range ref.Votes {
+			raw, err := x.Log.Content(ctx, v)
+			if err != nil {
+				continue
+			}
+			b, err := evidence.ParseBallot(string(raw))
+			if err != nil {
+				continue
+			}
+			how := "with a registered key"
+			if b.Key.Passkey != nil {
+				how = "with a passkey"
+			}
+			a.Approved = append(a.Approved, fmt.Sprintf("%s (%s) %s at %s, this call only (%s)", x.Name(ctx, ws, b.Vote.Voter.String()), b.Vote.Voter.Short(),
+				how, time.UnixMicro(b.At).UTC().Format("15:04:05"), ref.ID))
+		}
+	}
+}
+
+// Name is what people call a principal now; "" where nobody knows.
+func (x *Explainer) Name(ctx context.Context, ws id.Workspace, sub string) string {
+	if u, err := id.Parse[id.User](sub); err == nil {
+		if p, err := x.People.Person(ctx, ws, u); err == nil {
+			return p.Name
+		}
+	}
+	if g, err := id.Parse[id.Agent](sub); err == nil {
+		if a, err := x.Agents.Agent(ctx, ws, g); err == nil {
+			return a.Name
+		}
+	}
+	return ""
+}

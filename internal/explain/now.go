@@ -1,0 +1,127 @@
+package explain
+
+import (
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/policy"
+)
+
+// now is the server's signed word on whether the same act would be allowed at the head: the same chain, as it is now, on the live bundle. It
+// says nothing for events that decided nothing.
+func (g *gathering) now(ws id.Workspace, e audit.Entry) (string, error) {
+	if e.Why == nil || e.Why.Facts.IsZero() {
+		return "", nil
+	}
+	outcome, err := g.again(ws, e)
+	f := fault.Of(err)
+	if err != nil && (f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable) {
+		return "", err
+	}
+	n := evidence.Now{
+		V: 1, Issuer: g.Issuer, Workspace: ws, Event: e.ID, Rev: g.heads[ws].Rev(), At: g.Explainer.Now().UnixMicro(), Outcome: outcome,
+	}
+	if f != nil {
+		n.Outcome, n.Code, n.Reason = evidence.Deny, f.Code, f.Reason
+	}
+	s, err := g.Signer()
+	if err != nil {
+		return "", err
+	}
+	return evidence.SignNow(n, s)
+}
+
+// again asks the question once more. A fault is the reason why it would be refused now.
+func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, error) {
+	at := g.Explainer.Now()
+	raw, err := g.Log.Content(g.ctx, e.Why.Facts)
+	if err != nil {
+		return "", err
+	}
+	facts, err := policy.ParseFacts(raw)
+	if err != nil {
+		return "", err
+	}
+	if e.Under != nil && !e.Under.Delegation.IsZero() {
+		chain, err := g.Lending.Chain(g.ctx, ws, e.Under.Delegation)
+		if err != nil {
+			return "", err
+		}
+		if err := lending.Live(chain, at); err != nil {
+			return "", err
+		}
+	}
+	instances := []id.Key{e.Who.Instance}
+	for _, h := range e.Who.Chain {
+		instances = append(instances, h.Instance)
+	}
+	for _, k := range instances {
+		if k.IsZero() {
+			continue
+		}
+		if _, _, err := g.Agents.Live(g.ctx, k, at); err != nil {
+			return "", err
+		}
+	}
+	if person, ok := facts.Person(); ok {
+		if err := g.personLive(ws, person.ID); err != nil {
+			return "", err
+		}
+	}
+	live, err := g.Rules.Live(g.ctx, ws)
+	if err != nil {
+		return "", err
+	}
+	set, err := g.Rules.Load(g.ctx, ws, live)
+	if err != nil {
+		return "", err
+	}
+	if err := g.refresh(ws, &facts); err != nil {
+		return "", err
+	}
+	facts.Now = at.UnixMicro()
+	d := policy.Decide(set, facts, nil)
+	if d.Outcome == policy.Deny {
+		return "", fault.New(fault.Denied, d.Code, "%s", d.Message)
+	}
+	return evidence.Outcome(d.Outcome), nil
+}
+
+func (g *gathering) personLive(ws id.Workspace, person string) error {
+	u, err := id.Parse[id.User](person)
+	if err != nil {
+		return err
+	}
+	p, err := g.People.Person(g.ctx, ws, u)
+	if err != nil {
+		return err
+	}
+	return p.Live()
+}
+
+// refresh replaces the roles of the principals by those of now.
+func (g *gathering) refresh(ws id.Workspace, f *policy.Facts) error {
+	subs := make([]string, len(f.Principals))
+	for i, p := range f.Principals {
+		subs[i] = p.ID
+	}
+	fresh, err := g.Rules.Entities(g.ctx, ws, subs...)
+	if err != nil {
+		return err
+	}
+	known := map[policy.UID]int{}
+	for i, e := range f.Entities {
+		known[e.UID] = i
+	}
+	for _, e := range fresh {
+		if i, ok := known[e.UID]; ok {
+			e.Attrs = f.Entities[i].Attrs
+			f.Entities[i] = e
+			continue
+		}
+		f.Entities = append(f.Entities, e)
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package explain
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/agents"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/people"
+	"github.com/attorn/attorn/internal/rules"
+	"github.com/attorn/attorn/jose"
+)
+
+// Config says what an Explainer reads.
+type Config struct {
+	Issuer  string
+	Log     *audit.Log
+	People  *people.Room
+	Agents  *agents.Room
+	Lending *lending.Room
+	Rules   *rules.Room
+	Signer  func() (jose.Signer, error) // the issuer's key: for the server's word on what would be allowed now
+	Now     func() time.Time
+}
+
+// Explainer answers questions about events.
+type Explainer struct{ Config }
+
+// New makes an Explainer.
+func New(cfg Config) *Explainer { return &Explainer{cfg} }
+
+// Trust is the policy that a verifier keeps: the one key from which everything else follows (C2SP tlog-policy).
+func (x *Explainer) Trust(ctx context.Context) ([]byte, error) {
+	h, err := x.Log.Head(ctx, id.Server)
+	if err != nil {
+		return nil, err
+	}
+	key, err := evidence.ParseVKey(h.Shard.VKey)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(evidence.TrustPolicy(key)), nil
+}
+
+// gathering is a pack in the making: each entry once, all of one workspace proved against one head.
+type gathering struct {
+	*Explainer
+	ctx     context.Context
+	heads   map[id.Workspace]audit.Head
+	entries []evidence.Entry
+}
+
+// Pack is the evidence about one event, as a file that verifies offline. Code: not_found.
+func (x *Explainer) Pack(ctx context.Context, ws id.Workspace, event id.Event) ([]byte, error) {
+	e, err := x.Log.Event(ctx, ws, event)
+	if err != nil {
+		return nil, err
+	}
+	g := &gathering{Explainer: x, ctx: ctx, heads: map[id.Workspace]audit.Head{}}
+	for _, w := range []id.Workspace{id.Server, ws} {
+		if g.heads[w], err = x.Log.Head(ctx, w); err != nil {
+			return nil, err
+		}
+	}
+	return g.pack(ws, e)
+}
+
+func (g *gathering) pack(ws id.Workspace, e audit.Entry) ([]byte, error) {
+	needs := evidence.NeedsOf(e.Event, func(d id.Digest) ([]byte, bool) {
+		b, err := g.Log.Content(g.ctx, d)
+		return b, err == nil
+	})
+	if err := g.add(ws, e); err != nil {
+		return nil, err
+	}
+	if err := g.serverLog(ws, needs); err != nil {
+		return nil, err
+	}
+	if err := g.workspaceLog(ws, e, needs); err != nil {
+		return nil, err
+	}
+	p := evidence.Pack{
+		Question: evidence.Question{Event: e.ID, Workspace: ws, Rev: e.Rev}, Issuer: g.Issuer, Content: needs.Content, Entries: g.entries,
+	}
+	trust, err := g.Trust(g.ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.Trust = string(trust)
+	for _, field := range []string{"args", "proof"} { // what authority was used on; names and addresses are nobody else's business
+		b, err := g.Log.Detail(g.ctx, e, field)
+		if fault.Code(err) == "not_found" {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		p.Details = append(p.Details, evidence.Disclosed{Workspace: ws, Rev: e.Rev, Field: field, Bytes: b})
+	}
+	if p.Now, err = g.now(ws, e); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(p.Entries, func(a, b evidence.Entry) int {
+		return cmp.Or(cmp.Compare(a.Workspace.String(), b.Workspace.String()), cmp.Compare(a.Rev, b.Rev))
+	})
+	var out bytes.Buffer
+	err = p.Write(&out)
+	return out.Bytes(), err
+}
+
+// serverLog adds the way from the server's key to the workspace's log and to the issuer's keys.
+func (g *gathering) serverLog(ws id.Workspace, needs evidence.Needs) error {
+	for _, w := range []id.Workspace{id.Server, ws} {
+		opened, err := g.Log.First(g.ctx, id.Server, evidence.LogOpened, g.heads[w].Shard.Origin)
+		if err := g.found(id.Server, opened, err); err != nil {
+			return err
+		}
+	}
+	keys := needs.Keys
+	if s, err := g.Signer(); err == nil { // of the server's word
+		keys = append(keys, s.Public().Thumbprint())
+	}
+	for _, kid := range keys {
+		published, err := g.Log.First(g.ctx, id.Server, evidence.KeyPublished, kid.String())
+		if err := g.found(id.Server, published, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// workspaceLog adds who everybody was: registrations, enrolments, people's keys, and the bundle's publication.
+func (g *gathering) workspaceLog(ws id.Workspace, e audit.Entry, needs evidence.Needs) error {
+	last := func(target string, match func(audit.Entry) bool, kinds ...evidence.Kind) error {
+		var best audit.Entry
+		for _, k := range kinds {
+			found, err := g.Log.Search(g.ctx, ws, audit.Filter{Target: target, Kind: k, Before: e.Rev, Limit: 200})
+			if err != nil {
+				return err
+			}
+			for _, f := range found {
+				if f.What != nil && match(f) && f.Rev > best.Rev {
+					best = f
+				}
+			}
+		}
+		if best.Body == nil {
+			return nil // not shown
+		}
+		return g.add(ws, best)
+	}
+	for _, a := range needs.Agents {
+		if err := last(a.String(), func(f audit.Entry) bool { return !f.What.User.IsZero() }, evidence.AgentRegistered, evidence.AgentChanged); err != nil {
+			return err
+		}
+	}
+	for _, i := range needs.Instances {
+		if err := last(i.String(), func(audit.Entry) bool { return true }, evidence.InstanceEnrolled); err != nil {
+			return err
+		}
+	}
+	for _, p := range needs.People {
+		same := func(f audit.Entry) bool {
+			if p.COSE != "" {
+				return f.What.COSE == p.COSE
+			}
+			return f.What.Key != nil && f.What.Key.Thumbprint() == p.Thumbprint
+		}
+		if err := last(p.User.String(), same, evidence.UserAdded, evidence.UserPasskeyChanged); err != nil {
+			return err
+		}
+	}
+	if e.Why == nil || e.Why.AsOf == 0 {
+		return nil
+	}
+	published, err := g.Log.Search(g.ctx, ws, audit.Filter{Target: "policy", Kind: evidence.PolicyPublished, Before: e.Why.AsOf, Limit: 1})
+	if err != nil || len(published) == 0 {
+		return err
+	}
+	return g.add(ws, published[0])
+}
+
+// found adds an entry, or leaves it out where there is none: the verifier says what is not shown.
+func (g *gathering) found(ws id.Workspace, e audit.Entry, err error) error {
+	if fault.Code(err) == "not_found" {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return g.add(ws, e)
+}
+
+func (g *gathering) add(ws id.Workspace, e audit.Entry) error {
+	h := g.heads[ws]
+	for i := range g.entries {
+		if g.entries[i].Workspace == ws && g.entries[i].Rev == e.Rev {
+			return nil
+		}
+	}
+	proof, err := g.Log.Prove(g.ctx, h, e)
+	if err != nil {
+		return err
+	}
+	g.entries = append(g.entries, evidence.Entry{Workspace: ws, Rev: e.Rev, Body: e.Body, Proof: proof.Text()})
+	return nil
+}
