@@ -1,0 +1,10 @@
+// Package people is the room of users.
+//
+// Owns: persons, their memberships, passkeys, registered keys and console sessions.
+//
+// Promises: a person belongs to the server, and is seen from a workspace only while a member of it; a suspended person has no session, and no
+// lookup by passkey, key or session answers with them; a key or passkey belongs to one person for ever; a session's secret is stored only as
+// its SHA-256.
+//
+// Tables: person, membership, passkey, person_key, console_session.
+package people
