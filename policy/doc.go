@@ -31,7 +31,8 @@
 // # Built-in roles
 //
 // Shipped returns them as Cedar under attorn/. A binding is an edge from a principal to Role::"<name>". Their conditions test context.perm, which is derived
-// here, so they hold whatever parents a caller gives an action; only tool-reader needs the parent Action::"read".
+// here, so they hold whatever parents a caller gives an action; only tool-reader needs the parent Action::"read". Beside them stand permits for what is
+// one's own, by the attributes owner, delegator, delegate, requester and subject of the resource, and the hard forbid that no agent votes.
 package policy
 
 // Engine names what evaluates the policies; the same set and facts give the same outcome under the same engine.

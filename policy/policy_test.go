@@ -383,10 +383,12 @@ func TestVisibleVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, f := compile(t, c.Policies), looseFacts(t, c.Facts)
-		got := policy.Visible(s, f)
+		got := map[string]bool{"visible": policy.Visible(s, f), "gated": policy.MayAsk(s, f)}
 		f.Arguments = []byte(`{"path":`) // whatever they are, they are not looked at
-		if policy.Visible(s, f) != got || policy.Visible(policy.Flat(s), f) != got {
-			t.Error("the arguments or the index matter")
+		for _, s := range []*policy.Set{s, policy.Flat(s)} {
+			if policy.Visible(s, f) != got["visible"] || policy.MayAsk(s, f) != got["gated"] {
+				t.Error("the arguments or the index matter")
+			}
 		}
 		return got, ""
 	})

@@ -313,7 +313,7 @@ func TestDecidingAgainFromBytes(t *testing.T) {
 	})
 }
 
-func TestWhatCouldBePermittedIsVisible(t *testing.T) {
+func TestWhatCouldBePermittedIsVisibleAndWhatCouldAskIsGated(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := compileDrawn(t, drawPolicies(t, all(sound, erring), true))
 		f := drawFacts(t)
@@ -323,6 +323,9 @@ func TestWhatCouldBePermittedIsVisible(t *testing.T) {
 		d := policy.Decide(s, f, nil)
 		if d.Outcome != policy.Deny && !policy.Visible(s, f) {
 			t.Fatalf("hidden, though %s with %s: %+v", d.Outcome, f.Arguments, d)
+		}
+		if len(d.Waived)+len(d.Obligations) > 0 && !policy.MayAsk(s, f) {
+			t.Fatalf("not gated, though with %s: %+v", f.Arguments, d)
 		}
 	})
 }

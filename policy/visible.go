@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/cedar-policy/cedar-go/types"
+	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/eval"
 )
 
@@ -25,7 +26,8 @@ func Visible(s *Set, f Facts) bool {
 	})
 }
 
-// MayAsk reports whether some gate could ask of the request, with some arguments. What cannot be judged counts.
+// MayAsk reports whether a gate could apply to the request with some arguments; those of f are not looked at. It errs on the side of saying so:
+// where it is false, no arguments lead to an obligation.
 func MayAsk(s *Set, f Facts) bool {
 	return !partially(f, &s.gates, func(found []partial) bool {
 		return !slices.ContainsFunc(found, func(p partial) bool { return p.verdict != never })
@@ -65,7 +67,7 @@ func partially(f Facts, in *index, holds func([]partial) bool) bool {
 type verdict int
 
 const (
-	never   verdict = iota // does not match; for some arguments it may err instead
+	never   verdict = iota // does not match, nor does a forbid err
 	perhaps                // the arguments decide
 	surely                 // matches
 	errs                   // errs
@@ -78,6 +80,8 @@ func survives(env eval.Env, c *compiled) verdict {
 	}
 	left, keep := eval.PartialPolicy(env, &p)
 	switch {
+	case !keep && c.forbid:
+		return undecided(env, p)
 	case !keep:
 		return never
 	case c.whole:
@@ -93,6 +97,23 @@ func survives(env eval.Env, c *compiled) verdict {
 		return errs
 	case c.forbid: // first a condition that the arguments decide, then an error
 		return perhaps
+	}
+	return never
+}
+
+// undecided is the verdict on a forbid that cannot match: conditions are tried in order, so one that the arguments decide may err before the
+// one that is false is reached.
+func undecided(env eval.Env, p xast.Policy) verdict {
+	conditions := p.Conditions
+	for i := range conditions {
+		p.Conditions = conditions[:i]
+		left, keep := eval.PartialPolicy(env, &p)
+		if !keep {
+			return never
+		}
+		if len(left.Conditions) > 0 {
+			return perhaps
+		}
 	}
 	return never
 }
