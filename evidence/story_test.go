@@ -479,7 +479,8 @@ func (s *story) tell() (pack []byte, trust string) {
 		s.event(&e)
 	}
 	rev := s.log.add("call", e)
-	e.Rev, s.question = rev, e
+	e.Rev = rev
+	s.question = e
 	s.happens(s.log, "finished", 33, evidence.ToolFinished, evidence.What{})
 	return s.packed(rev)
 }

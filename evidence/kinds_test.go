@@ -1,0 +1,169 @@
+package evidence_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/attorn/attorn/dpop"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/policy"
+	"github.com/attorn/attorn/token"
+)
+
+// onStaging is a call that no gate asks about.
+func onStaging(t testing.TB) *story {
+	s := newStory(t)
+	s.args, s.approved = `{"content":"v2","path":"staging/app.txt"}`, false
+	return s
+}
+
+func alone(e *evidence.Event) {
+	e.Who.Chain, e.Under.Delegation, e.Under.Statement, e.Under.Task = nil, id.Delegation{}, id.Digest{}, ""
+}
+
+func TestAnAgentForNobody(t *testing.T) {
+	s := onStaging(t)
+	s.claims = func(c *token.Claims) {
+		c.Subject, c.Act, c.Delegation, c.Task, c.ACR, c.AuthTime = agent("deployer").String(), nil, id.Delegation{}, "", "", 0
+	}
+	s.facts = func(f *policy.Facts) { f.Principals, f.Auth, f.Delegation = f.Principals[:1], nil, policy.Lent{} }
+	s.event = alone
+	pack, trust := s.tell()
+	if r := mustVerify(t, pack, trust); !r.OK() || !strings.Contains(r.String(), "acts for nobody else · signed by") {
+		t.Error(r.Tree())
+	}
+}
+
+func TestAPersonThemselves(t *testing.T) {
+	s := onStaging(t)
+	s.proofKey = s.priya
+	s.claims = func(c *token.Claims) {
+		c.Act, c.Delegation, c.Task, c.Session, c.JKT = nil, id.Delegation{}, "", "session", s.priya.Public().Thumbprint()
+	}
+	s.facts = func(f *policy.Facts) {
+		f.Principals, f.Delegation, f.Actor = f.Principals[2:], policy.Lent{}, policy.Actor{Proof: "dpop"}
+	}
+	s.event = func(e *evidence.Event) {
+		alone(e)
+		e.Who = evidence.Who{Sub: user("priya").String(), Proof: e.Who.Proof}
+	}
+	pack, trust := s.tell()
+	if r := mustVerify(t, pack, trust); !r.OK() || !strings.Contains(r.Tree(), "the key of "+user("priya").String()+" was registered at #1") {
+		t.Error(r.Tree())
+	}
+	s = onStaging(t) // the same with a key that is nobody's
+	s.proofKey = mallory(t)
+	s.claims = func(c *token.Claims) {
+		c.Act, c.Delegation, c.Task, c.Session, c.JKT = nil, id.Delegation{}, "", "session", mallory(t).Public().Thumbprint()
+	}
+	s.facts = func(f *policy.Facts) {
+		f.Principals, f.Delegation, f.Actor = f.Principals[2:], policy.Lent{}, policy.Actor{Proof: "dpop"}
+	}
+	s.event = func(e *evidence.Event) {
+		alone(e)
+		e.Who = evidence.Who{Sub: user("priya").String(), Proof: e.Who.Proof}
+	}
+	pack, trust = s.tell()
+	if r := mustVerify(t, pack, trust); r.OK() || r.FirstFailure.Name != "keys" {
+		t.Error(r.Tree())
+	}
+}
+
+func TestWhatPolicyRefused(t *testing.T) {
+	s := onStaging(t)
+	s.bundle = `@id("freeze") @reason("No changes this week.") forbid (principal, action, resource);`
+	s.event = func(e *evidence.Event) {
+		e.Kind, e.Outcome, e.Why.Code, e.Why.Reasons = evidence.ToolRefused, evidence.Deny, policy.CodeForbidden, []string{"freeze"}
+	}
+	pack, trust := s.tell()
+	if r := mustVerify(t, pack, trust); !r.OK() || !strings.Contains(r.String(), "says deny") {
+		t.Error(r.Tree())
+	}
+}
+
+// What asked policy for approval is decided again too, and what was refused before policy is authentic and no more.
+func TestWhatWaitedAndWhatWasRefusedEarlier(t *testing.T) {
+	s := newStory(t)
+	s.approved = false
+	s.event = func(e *evidence.Event) { e.Kind, e.Outcome = evidence.ApprovalAsked, evidence.Ask }
+	pack, trust := s.tell()
+	if r := mustVerify(t, pack, trust); !r.OK() {
+		t.Error(r.Tree())
+	}
+	s = onStaging(t)
+	s.event = func(e *evidence.Event) {
+		e.Kind, e.Outcome, e.Why = evidence.ToolRefused, evidence.Deny, &evidence.Why{Code: "not_lent"}
+	}
+	pack, trust = s.tell()
+	if r := mustVerify(t, pack, trust); r.Answers[0].Verdict != evidence.Holds || r.Answers[1].Verdict != evidence.NotShown {
+		t.Error(r.Tree())
+	}
+}
+
+// An entry of the server's own log, and one of a version to come, are authentic; what they mean is not answered.
+func TestOtherEntriesAreAuthentic(t *testing.T) {
+	s := newStory(t)
+	s.pack = func(p *evidence.Pack) {
+		p.Question = evidence.Question{Event: event("serverkey"), Workspace: id.Server, Rev: 1}
+		p.Now = ""
+	}
+	pack, trust := s.tell()
+	r := mustVerify(t, pack, trust)
+	if r.Answers[0].Verdict != evidence.Holds || r.Answers[1].Verdict != evidence.NotShown || r.Event.Kind != evidence.KeyPublished {
+		t.Error(r.Tree())
+	}
+
+	s = newStory(t)
+	s.pack = func(p *evidence.Pack) {
+		rev := int64(len(s.log.bodies))
+		body := bytes.Replace(s.log.bodies[11], []byte(`"rev":11`), []byte(`"rev":13,"soon":true`), 1)
+		s.log.tree.add(t, rev, body)
+		s.log.front.Append(tlog.RecordHash(body))
+		s.log.bodies = append(s.log.bodies, body)
+		p.Question.Rev, p.Details, p.Now = rev, nil, ""
+		for i, e := range p.Entries {
+			if e.Workspace == id.Default {
+				p.Entries[i] = s.log.entry(e.Rev)
+			}
+		}
+		p.Entries = append(p.Entries, s.log.entry(rev))
+	}
+	pack, trust = s.tell()
+	r = mustVerify(t, pack, trust)
+	if r.Answers[0].Verdict != evidence.Holds || r.FirstFailure == nil || r.FirstFailure.Name != "kind" {
+		t.Error(r.Tree())
+	}
+}
+
+// Nothing that a pack says moves a terminal's cursor.
+func TestReportsArePrintable(t *testing.T) {
+	s := newStory(t)
+	s.now = func(n *evidence.Now) { n.Reason = "\x1b[2J\u202egone" }
+	pack, trust := s.tell()
+	r := mustVerify(t, pack, trust)
+	if text := r.String() + r.Tree(); strings.ContainsAny(text, "\x1b\u202e") || !strings.Contains(text, "�[2J�gone") {
+		t.Errorf("%q", text)
+	}
+}
+
+func TestVerifyWantsATrustPolicy(t *testing.T) {
+	pack, trust := newStory(t).tell()
+	for _, bad := range []string{"", "quorum none\n", "log x\nquorum none\n", trust + "witness w x\n", strings.Replace(trust, "none", "w", 1)} {
+		if r, err := evidence.Verify(pack, []byte(bad)); err == nil {
+			t.Errorf("%q: %s", bad, r)
+		}
+	}
+}
+
+func TestProofOfAnEarlierRequest(t *testing.T) {
+	s := newStory(t)
+	s.proof = func(c *dpop.Claims) { c.IssuedAt = s.at.Add(-45e9) } // the call waited for its approval
+	pack, trust := s.tell()
+	if r := mustVerify(t, pack, trust); !r.OK() {
+		t.Error(r.Tree())
+	}
+}
