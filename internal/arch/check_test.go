@@ -113,7 +113,7 @@ func TestTheCheckerSeesEachViolation(t *testing.T) {
 		{"clock handed on", "internal/agents/x.go", "package p\nimport \"time\"\nvar now = time.Now", "may not use time.Now"},
 		{"clock under another name", "internal/agents/x.go", "package p\nimport std \"time\"\nvar t = std.Since(std.Time{})", "may not use time.Since"},
 		{"clock in a face", "internal/gateway/x.go", "package p\nimport \"time\"\nvar t = time.After(1)", "may not use time.After"},
-		{"a timer in guard", "internal/guard/x.go", "package p\nimport \"time\"\nvar t = time.NewTimer(1)", "may not use time.NewTimer"},
+		{"a timer in a room", "internal/people/x.go", "package p\nimport \"time\"\nvar t = time.NewTimer(1)", "may not use time.NewTimer"},
 		{"clock in a pure package", "token/x.go", "package p\nimport \"time\"\nfunc f() { time.Sleep(1) }", "may not use time.Sleep"},
 		{"time as a value", "token/x.go", "package p\nimport \"time\"\nvar t = time.Unix(0, 0).Add(time.Second)", ""},
 		{"a variable called time", "token/x.go", "package p\nimport \"time\"\nvar _ time.Duration\ntype T struct{}\nfunc (T) Now() {}\nfunc f(time T) { time.Now() }", ""},
