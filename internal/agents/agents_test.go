@@ -121,6 +121,7 @@ func gotInstance(want agents.Status) func(agents.Instance, error) error {
 }
 
 func TestMay(t *testing.T) {
+	t.Parallel()
 	legal := map[[2]agents.Status]bool{
 		{agents.Pending, agents.Active}: true, {agents.Pending, agents.Revoked}: true,
 		{agents.Active, agents.Suspended}: true, {agents.Active, agents.Revoked}: true,
@@ -137,6 +138,7 @@ func TestMay(t *testing.T) {
 }
 
 func TestRegisteredAgentIsReadBack(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		want := agents.Agent{
@@ -165,6 +167,7 @@ func TestRegisteredAgentIsReadBack(t *testing.T) {
 }
 
 func TestRegisterRefuses(t *testing.T) {
+	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
 	for name, n := range map[string]agents.NewAgent{
 		"no name":      {},
@@ -196,6 +199,7 @@ func TestRegisterRefuses(t *testing.T) {
 }
 
 func TestNamesAreGivenOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a := r.agent(t, id.Default, "bot")
@@ -213,6 +217,7 @@ func TestNamesAreGivenOnce(t *testing.T) {
 
 // Every status against every verb: what the table says is what the database does.
 func TestTransitions(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		for _, from := range []agents.Status{agents.Pending, agents.Active, agents.Suspended, agents.Revoked} {
@@ -262,6 +267,7 @@ func TestTransitions(t *testing.T) {
 
 // What belongs to another workspace answers exactly as what does not exist, and stays as it was.
 func TestWorkspacesDoNotMeet(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a := r.agent(t, id.Default, "bot")
@@ -305,6 +311,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		want := map[id.Agent]bool{}

@@ -18,6 +18,7 @@ import (
 )
 
 func TestEnrolledInstanceIsReadBack(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a, key := r.agent(t, id.Default, "bot"), newKey(t)
@@ -38,6 +39,7 @@ func TestEnrolledInstanceIsReadBack(t *testing.T) {
 }
 
 func TestEnrolRefuses(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a, b, elsewhere := r.agent(t, id.Default, "a"), r.agent(t, id.Default, "b"), r.agent(t, other, "c")
@@ -110,6 +112,7 @@ func TestEnrolRefuses(t *testing.T) {
 }
 
 func TestLiveSaysWhatEnded(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		if _, _, err := r.Live(t.Context(), newKey(t).Thumbprint(), r.now()); fault.Code(err) != "instance_unknown" {
@@ -162,6 +165,7 @@ func TestLiveSaysWhatEnded(t *testing.T) {
 }
 
 func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a, b := r.agent(t, id.Default, "a"), r.agent(t, id.Default, "b")
@@ -219,6 +223,7 @@ func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
 
 // Of 64 enrolments of one key, for two agents in two workspaces, on every node, one succeeds.
 func TestOneKeyIsEnrolledOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		all := nodes(t, dsn)
 		spaces := []id.Workspace{id.Default, other}
@@ -237,6 +242,7 @@ func TestOneKeyIsEnrolledOnce(t *testing.T) {
 
 // Of 64 enrolments of different keys for an agent with room for three, three succeed.
 func TestLimitOfInstancesHolds(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		all := nodes(t, dsn)
 		r := all[0]
@@ -291,6 +297,7 @@ func parallel(n int, f func(n int) string) map[string]int {
 
 // Whatever is done in whatever order, Live says what the transitions of authority.md §1 say, and nothing revoked ever lives again.
 func TestLifeFollowsTheTable(t *testing.T) {
+	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
 	rapid.Check(t, func(rt *rapid.T) {
 		a, key := r.agent(t, id.Default, id.New[id.Agent](r.now()).String()[4:]), newKey(t)

@@ -69,6 +69,7 @@ func (r rig) remove(t testing.TB, ws id.Workspace, service id.Service) (s client
 }
 
 func TestRegisteredServiceIsReadBack(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		for n, key := range []jose.PublicKey{newKey(t), newP256(t)} {
@@ -103,6 +104,7 @@ func TestRegisteredServiceIsReadBack(t *testing.T) {
 }
 
 func TestRegisterRefuses(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		taken := r.service(t, id.Default, "taken")
@@ -146,6 +148,7 @@ func TestRegisterRefuses(t *testing.T) {
 }
 
 func TestRemovedServiceIsGone(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		s := r.service(t, id.Default, "repo")
@@ -173,6 +176,7 @@ func TestRemovedServiceIsGone(t *testing.T) {
 }
 
 func TestWorkspacesDoNotMeet(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		s := r.service(t, id.Default, "repo")
@@ -208,6 +212,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		var want, got []clients.Service
@@ -237,6 +242,7 @@ func TestPages(t *testing.T) {
 
 // Of 64 registrations of one resource, in two workspaces and on every node, one succeeds.
 func TestResourceBelongsToOne(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		all := nodes(t, dsn)
 		key, codes := newKey(t), make([]string, 64)
@@ -259,6 +265,7 @@ func TestResourceBelongsToOne(t *testing.T) {
 }
 
 func TestCheckResource(t *testing.T) {
+	t.Parallel()
 	for _, good := range []string{
 		"https://repo.example", "https://repo.example/", "https://repo.example/v1", "https://repo.example/v1/", "https://repo.example:8443/a/b.c~d",
 		"https://192.0.2.1", "https://[2001:db8::1]:8443/x", "https://xn--bcher-kva.example", "http://localhost", "http://localhost:7070/api", "http://127.0.0.1:65535",

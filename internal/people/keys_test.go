@@ -62,6 +62,7 @@ func (r rig) addPasskey(t testing.TB, n people.NewPasskey) (k people.Passkey, er
 }
 
 func TestRegisteredKeyIsReadBack(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p, key := r.person(t, "Priya", id.Default), newKey(t)
@@ -80,6 +81,7 @@ func TestRegisteredKeyIsReadBack(t *testing.T) {
 
 // A key names one person for ever, and only while it and the person live does a lookup answer.
 func TestKeysEnd(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		priya, maya, key := r.person(t, "Priya", id.Default), r.person(t, "Maya", id.Default), newKey(t)
@@ -145,6 +147,7 @@ func TestKeysEnd(t *testing.T) {
 }
 
 func TestAddKeyRefuses(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p, gone := r.person(t, "Priya", id.Default), r.person(t, "Gone", id.Default)
@@ -191,6 +194,7 @@ func TestAddKeyRefuses(t *testing.T) {
 
 // Of 64 additions of different keys, on every node and behind two logs, eight fit; of 64 of one key, one.
 func TestLimitOfKeysHolds(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		all := nodes(t, dsn)
 		p, q := all[0].person(t, "Priya", id.Default), all[0].person(t, "Maya", id.Default)
@@ -231,6 +235,7 @@ func TestLimitOfKeysHolds(t *testing.T) {
 }
 
 func TestPasskeyIsReadBackAndEnds(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p, q := r.person(t, "Priya", id.Default), r.person(t, "Maya", id.Default)
@@ -298,6 +303,7 @@ func TestPasskeyIsReadBackAndEnds(t *testing.T) {
 }
 
 func TestAddPasskeyRefuses(t *testing.T) {
+	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
 	p := r.person(t, "Priya", id.Default)
 	for name, change := range map[string]func(*people.NewPasskey){
@@ -325,6 +331,7 @@ func TestAddPasskeyRefuses(t *testing.T) {
 
 // WebAuthn §7.2 step 22: each row is one use after another.
 func TestCountersGrow(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)

@@ -61,6 +61,7 @@ func parallel(n int, f func(n int) string) map[string]int {
 }
 
 func TestAddedPersonIsReadBack(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		want := people.Person{ID: id.New[id.User](r.now()), Name: "Priya Ö. 文", Status: people.Active, CreatedAt: r.now()}
@@ -101,6 +102,7 @@ func TestAddedPersonIsReadBack(t *testing.T) {
 }
 
 func TestAddRefuses(t *testing.T) {
+	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
 	for _, name := range []string{"", " ", " Priya", "Priya\t", "Pri\nya", "Pri\x00ya", "\xff", strings.Repeat("x", 101), "\x1b[31mroot"} {
 		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
@@ -113,6 +115,7 @@ func TestAddRefuses(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		priya, maya, elsewhere := r.person(t, "Priya", id.Default), r.person(t, "Maya", id.Default, other), r.person(t, "Eve", other)
@@ -139,6 +142,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestMembersPages(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		r.person(t, "stranger", other)
@@ -169,6 +173,7 @@ func TestMembersPages(t *testing.T) {
 }
 
 func TestSuspendAndResume(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)

@@ -44,6 +44,7 @@ func (r rig) touch(t testing.TB, secret string) {
 }
 
 func TestSessionIsReadBack(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
@@ -71,6 +72,7 @@ func TestSessionIsReadBack(t *testing.T) {
 }
 
 func TestSessionsEndByThemselves(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
@@ -107,6 +109,7 @@ func TestSessionsEndByThemselves(t *testing.T) {
 }
 
 func TestTouchWritesOnceAMinute(t *testing.T) {
+	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
 	begin, secret := r.now(), r.mustSignIn(t, r.person(t, "Priya", id.Default).ID)
 	for _, c := range []struct {
@@ -134,6 +137,7 @@ func TestTouchWritesOnceAMinute(t *testing.T) {
 }
 
 func TestSigningOut(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p, q := r.person(t, "Priya", id.Default), r.person(t, "Maya", id.Default)
@@ -157,6 +161,7 @@ func TestSigningOut(t *testing.T) {
 }
 
 func TestSuspendedPersonsHaveNoSession(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
@@ -195,6 +200,7 @@ func TestSuspendedPersonsHaveNoSession(t *testing.T) {
 }
 
 func TestExpireDeletesOnlyWhatIsOver(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)

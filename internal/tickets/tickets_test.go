@@ -39,6 +39,7 @@ func (r rig) spend(t testing.TB, ws id.Workspace, kind tickets.Kind, secret stri
 }
 
 func TestTicketGivesBackWhatWasPutIn(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		for _, kind := range kinds {
@@ -56,6 +57,7 @@ func TestTicketGivesBackWhatWasPutIn(t *testing.T) {
 }
 
 func TestSecretsAreRandomAndNotStored(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a, b := r.issue(t, tickets.Enrol, time.Hour), r.issue(t, tickets.Enrol, time.Hour)
@@ -84,6 +86,7 @@ func TestSecretsAreRandomAndNotStored(t *testing.T) {
 }
 
 func TestSpendRefuses(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		good := r.issue(t, tickets.Enrol, time.Minute)
@@ -123,6 +126,7 @@ func TestSpendRefuses(t *testing.T) {
 }
 
 func TestIssueRefuses(t *testing.T) {
+	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
 	for name, c := range map[string]struct {
 		kind          tickets.Kind
@@ -156,6 +160,7 @@ func TestIssueRefuses(t *testing.T) {
 
 // A refusal after the spend keeps it spent (oauth.md §6); an error undoes the whole change, the spend too.
 func TestSpendStaysWhenItsCallerRefuses(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		secret := r.issue(t, tickets.Enrol, time.Hour)
@@ -185,6 +190,7 @@ func TestSpendStaysWhenItsCallerRefuses(t *testing.T) {
 
 // Once: of 64 callers with one ticket, on every node and behind two logs, one gets it.
 func TestOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		all := nodes(t, dsn)
 		for _, kind := range kinds {
@@ -217,6 +223,7 @@ func TestOnce(t *testing.T) {
 }
 
 func TestEndedTokens(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		ended := func(ws id.Workspace, jti string) bool {
@@ -247,6 +254,7 @@ func TestEndedTokens(t *testing.T) {
 }
 
 func TestExpireDeletesOnlyWhatIsLongPast(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		expire := func() (n int64) {
