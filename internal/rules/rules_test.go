@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -291,6 +292,50 @@ func TestLoadIsKeptAndShared(t *testing.T) {
 	})
 }
 
+// noticed tells when it is first asked for its end: then its holder is about to wait.
+type noticed struct {
+	context.Context
+	once  sync.Once
+	asked func()
+}
+
+func (n *noticed) Done() <-chan struct{} {
+	n.once.Do(n.asked)
+	return n.Context.Done()
+}
+
+// Whoever waits for another's compiling gets its result, tries itself if that failed, and gives up when its own time is over.
+func TestLoadWaits(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		g := open(t, dsn)
+		for i, fail := range []bool{false, true} {
+			set := numbered(t, i+1)
+			if err := g.publish(t, id.Default, set, id.Digest{}); err != nil {
+				t.Fatal(err)
+			}
+			release := g.Hold(t.Context(), id.Default, set.Digest())
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := g.Load(ctx, id.Default, set.Digest()); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			var wg, waiting sync.WaitGroup
+			for range 8 {
+				waiting.Add(1)
+				ctx := &noticed{Context: t.Context(), asked: waiting.Done}
+				wg.Go(func() {
+					if got, err := g.Load(ctx, id.Default, set.Digest()); err != nil || got == nil || got.Digest() != set.Digest() {
+						t.Errorf("after a failure %v: %v, %v", fail, got, err)
+					}
+				})
+			}
+			waiting.Wait()
+			release(fail)
+			wg.Wait()
+		}
+	})
+}
+
 func TestBindings(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		g := open(t, dsn)
@@ -349,6 +394,9 @@ func TestBindings(t *testing.T) {
 		}
 		wantCode(t, unbind(id.Default, priya, "owner"), "not_found")
 		wantCode(t, unbind(acme(), priya, "release-manager"), "not_found")
+		if err := bind(acme(), bot, "owner"); err != nil {
+			t.Fatal(err)
+		}
 		wantCode(t, unbind(id.Default, maya, "owner"), "lockout")
 		if err := bind(id.Default, priya, "owner"); err != nil {
 			t.Fatal(err)
