@@ -94,8 +94,8 @@ func splitZip(data []byte) ([]member, error) {
 			return nil, fault.New(fault.TooLarge, "too_large", "a pack has at most %d members", MaxMembers)
 		}
 	}
-	if len(all) == 0 {
-		return nil, malformedPack("it is not an archive of stored members")
+	if len(all) == 0 || len(rest) < 4 || le.Uint32(rest) != centralSignature {
+		return nil, malformedPack("it is not an archive of stored members, one after the other, and their directory")
 	}
 	return all, nil
 }
