@@ -230,7 +230,7 @@ func TestOneKeyIsEnrolledOnce(t *testing.T) {
 		bots := []agents.Agent{all[0].agent(t, id.Default, "bot"), all[0].agent(t, other, "bot")}
 		key := newKey(t)
 		codes := parallel(64, func(n int) string {
-			w := n / len(all) % 2
+			w := n % 2
 			_, err := all[n%len(all)].enrol(t, spaces[w], bots[w].ID, key)
 			return fault.Code(err)
 		})
@@ -263,7 +263,7 @@ func TestLimitOfInstancesHolds(t *testing.T) {
 		codes := parallel(64, func(n int) string {
 			// Recorded in two logs: the limit must not rest on the lock of one.
 			r, key := all[n%len(all)], newKey(t)
-			return fault.Code(r.do(t, []id.Workspace{id.Default, other}[n/len(all)%2], func(tx *audit.Tx) error {
+			return fault.Code(r.do(t, []id.Workspace{id.Default, other}[n%2], func(tx *audit.Tx) error {
 				_, err := r.Enrol(tx, id.Default, a.ID, key, agents.Enrolled, false)
 				return err
 			}))

@@ -249,7 +249,7 @@ func TestResourceBelongsToOne(t *testing.T) {
 		var wg sync.WaitGroup
 		for n := range codes {
 			wg.Go(func() {
-				r, ws := all[n%len(all)], []id.Workspace{id.Default, other}[n/len(all)%2]
+				r, ws := all[n%len(all)], []id.Workspace{id.Default, other}[n%2]
 				codes[n] = fault.Code(r.do(t, ws, func(tx *audit.Tx) error {
 					_, err := r.Register(tx, clients.NewService{Workspace: ws, Name: fmt.Sprintf("n%d", n), Resource: "https://repo.example", Prefix: "repo", Key: key})
 					return err

@@ -199,7 +199,7 @@ func TestOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range codes {
 				wg.Go(func() {
-					ws := []id.Workspace{id.Default, id.Server}[i/len(all)%2]
+					ws := []id.Workspace{id.Default, id.Server}[i%2]
 					_, err := all[i%len(all)].spend(t, ws, kind, secret)
 					codes[i] = fault.Code(err)
 				})
