@@ -11,6 +11,12 @@ type Lend struct {
 	Signed delegation.Signed `json:"signed"`
 }
 
+// Lent is the answer to Lend: the statement, countersigned.
+type Lent struct {
+	ID   id.Delegation   `json:"id"`
+	Link delegation.Link `json:"link"`
+}
+
 // Delegation is the record of a statement.
 type Delegation struct {
 	ID        id.Delegation        `json:"id"`

@@ -63,6 +63,12 @@ type Ended struct {
 	Delegations []id.Delegation `json:"delegations"`
 }
 
+// Done is the answer to an act that has nothing else to say: where it stands in the log.
+type Done struct {
+	Event id.Event `json:"event"`
+	Rev   int64    `json:"rev"`
+}
+
 // List is a page. Next is what to give as after, or before where newest come first; empty on the last page.
 type List[T any] struct {
 	Items []T    `json:"items"`

@@ -51,6 +51,9 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 		}
 	}
 	got, err := g.Log.Record(ctx, d, change)
+	if fault.Of(err) != nil { // permitted, but the state does not allow it
+		return got, g.refuseAct(ctx, c, s, a, nil, err)
+	}
 	if err != nil {
 		return got, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -37,7 +38,7 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
 	s.depends = append(s.depends, "server:"+call.Server, call.Action)
-	tool, err := g.Catalog.Callable(ctx, c.ws, call.Server, call.Tool)
+	tool, err := g.callable(ctx, c.ws, call.Server, call.Tool)
 	if err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
@@ -70,9 +71,31 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 	case policy.Permit:
 		return g.permitCall(ctx, c, s, call, a)
 	case policy.Ask:
+		if len(a.lost) > 0 {
+			if err := g.voidLost(ctx, c, a.lost); err != nil {
+				return Verdict{}, err
+			}
+			return Verdict{}, audit.ErrAgain
+		}
 		return g.askCall(ctx, c, s, call, a)
 	}
 	return g.refuseCall(ctx, c, s, call, a, a.refusal())
+}
+
+// callable reads a tool of a server that has not been removed.
+func (g *Guard) callable(ctx context.Context, ws id.Workspace, server, segment string) (catalog.Tool, error) {
+	if _, err := g.server(ctx, ws, server); err != nil {
+		return catalog.Tool{}, err
+	}
+	return g.Catalog.Callable(ctx, ws, server, segment)
+}
+
+func (g *Guard) server(ctx context.Context, ws id.Workspace, name string) (catalog.Server, error) {
+	s, err := g.Catalog.Server(ctx, ws, name)
+	if err == nil && s.Status != "active" {
+		err = fault.New(fault.NotFound, "unknown_server", "there is no server named %s in this workspace", name)
+	}
+	return s, err
 }
 
 // refusal is policy's denial as a fault.
@@ -283,8 +306,25 @@ func (g *Guard) askCall(ctx context.Context, c *Caller, s *standing, call Call, 
 	return Verdict{
 		Outcome: evidence.Ask, Event: first.Asked, Code: "approval_pending", Reason: first.Reason,
 		Remedy:   "wait for approval by " + flow(first) + ", then call again with the same arguments",
-		Approval: &Pending{ID: first.ID, URL: g.Issuer + "/approvals/" + first.ID.String(), Expires: first.ExpiresAt},
+		Approval: &Pending{ID: first.ID, URL: g.ApprovalURL(first.ID), Expires: first.ExpiresAt},
 	}, nil
+}
+
+// voidLost ends approvals whose voters may no longer vote, so that people are asked anew.
+func (g *Guard) voidLost(ctx context.Context, c *Caller, lost []id.Approval) error {
+	for _, a := range lost {
+		d := evidence.Draft{Workspace: c.ws, Target: a.String()}
+		d.Kind, d.Outcome, d.Who.Sub, d.Where = evidence.ApprovalVoided, evidence.OK, evidence.ServerSub, c.where()
+		d.What = &evidence.What{Approval: a, Status: "quorum lost"}
+		_, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+			_, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Approval: a})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // askOne records one ask. A nil approval comes with the verdict that it was refused.
@@ -418,26 +458,39 @@ func (s *standing) couldCover(c *Caller, action string) bool {
 
 // Wait returns how an approval of the caller's own call stands as soon as it is decided, or "pending" when ctx ends.
 func (g *Guard) Wait(ctx context.Context, c *Caller, a id.Approval) (string, error) {
+	found, err := g.Approvals.Get(ctx, c.ws, a)
+	if ctx.Err() != nil {
+		return string(approvals.Pending), nil
+	}
+	if err == nil && found.Object.Actor != c.Sub() {
+		err = fault.New(fault.NotFound, "not_found", "there is no such approval")
+	}
+	if err != nil {
+		return "", err
+	}
+	found, err = g.settle(ctx, found)
+	return string(found.StatusAt(g.Now())), err
+}
+
+// settle reads an approval again until it is decided or ctx ends; then it returns what it read last.
+func (g *Guard) settle(ctx context.Context, a approvals.Approval) (approvals.Approval, error) {
 	tick := time.NewTicker(500 * time.Millisecond) // another node's commits wake nobody here
 	defer tick.Stop()
 	for {
 		moved := g.Log.Moved()
-		found, err := g.Approvals.Get(ctx, c.ws, a)
+		found, err := g.Approvals.Get(ctx, a.Object.Workspace, a.ID)
 		if ctx.Err() != nil {
-			return string(approvals.Pending), nil
+			return a, nil
 		}
 		if err != nil {
-			return "", err
+			return a, err
 		}
-		if found.Object.Actor != c.Sub() {
-			return "", fault.New(fault.NotFound, "not_found", "there is no such approval")
-		}
-		if status := found.StatusAt(g.Now()); status != approvals.Pending {
-			return string(status), nil
+		if a = found; a.StatusAt(g.Now()) != approvals.Pending {
+			return a, nil
 		}
 		select {
 		case <-ctx.Done():
-			return string(approvals.Pending), nil
+			return a, nil
 		case <-moved:
 		case <-tick.C:
 		}

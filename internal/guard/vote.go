@@ -49,7 +49,11 @@ func (g *Guard) approvalFor(ctx context.Context, c *Caller, a id.Approval) (appr
 	if found.Object.Actor == c.Sub() || found.Object.Subject == c.person && !c.person.IsZero() || g.eligible(ctx, c.ws, c.person, found) == nil {
 		return found, g.Self(ctx, c)
 	}
-	return found, g.May(ctx, c, "attorn:approval:read", "approval:"+a.String())
+	err = g.May(ctx, c, "attorn:approval:read", "approval:"+a.String())
+	if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
+		err = fault.New(fault.NotFound, "not_found", "there is no such approval")
+	}
+	return found, err
 }
 
 // Approval reads one approval. Code: not_found also for who may not see it.
@@ -57,7 +61,19 @@ func (g *Guard) Approval(ctx context.Context, c *Caller, a id.Approval) (approva
 	return g.approvalFor(ctx, c, a)
 }
 
-// Approvals lists those with a status.
+// Await is Approval, held back until the approval is decided or ctx ends.
+func (g *Guard) Await(ctx context.Context, c *Caller, a id.Approval) (approvals.Approval, error) {
+	found, err := g.approvalFor(ctx, c, a)
+	if err != nil {
+		return found, err
+	}
+	return g.settle(ctx, found)
+}
+
+// ApprovalURL is the page where people vote.
+func (g *Guard) ApprovalURL(a id.Approval) string { return g.Issuer + "/approvals/" + a.String() }
+
+// ListApprovals lists those with a status.
 func (g *Guard) ListApprovals(ctx context.Context, c *Caller, status approvals.Status, before id.Approval, limit int) ([]approvals.Approval, error) {
 	all, err := g.Approvals.List(ctx, c.ws, status, before, limit)
 	if err != nil {

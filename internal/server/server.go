@@ -8,19 +8,23 @@ import (
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/admin"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/internal/db"
+	"github.com/attorn/attorn/internal/explain"
 	"github.com/attorn/attorn/internal/gateway"
 	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/internal/keyring"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/oauth"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/internal/tickets"
+	"github.com/attorn/attorn/jose"
 )
 
 // Server is the whole product in one process.
@@ -102,8 +106,26 @@ func (s *Server) mount(sealer *keyring.Sealer, cat *catalog.Room) (err error) {
 		return err
 	}
 	s.gateway.Mount(s.mux)
+	oauth.Mount(s.mux, oauth.Config{Issuer: s.cfg.URL, Guard: s.guard, Log: s.cfg.Logger})
+	g := s.guard
+	explainer := explain.New(explain.Config{
+		Issuer: s.cfg.URL, Log: s.log, People: g.People, Agents: g.Agents, Lending: g.Lending, Rules: g.Rules, Signer: s.signer, Now: s.cfg.Now,
+	})
+	err = admin.Mount(s.mux, admin.Config{Issuer: s.cfg.URL, Guard: g, Upstream: s.gateway, Explain: explainer, Log: s.cfg.Logger})
+	if err != nil {
+		return err
+	}
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	return nil
+}
+
+// signer is the issuer's key.
+func (s *Server) signer() (jose.Signer, error) {
+	k, err := s.ring.Current(keyring.ForTokens)
+	if err != nil {
+		return nil, err
+	}
+	return k.Signer(), nil
 }
 
 // issuerKey makes and publishes the issuer's key at the first start: a key that is not in the log signs nothing.

@@ -1,0 +1,79 @@
+package api
+
+import "slices"
+
+// Route is one endpoint. The admin face mounts exactly these: a route without an endpoint, or the reverse, does not start.
+type Route struct {
+	Name       string // of the operation, unique: an endpoint's and a client method's
+	Method     string
+	Path       string   // under "" for the workspace default and under /w/{ws} for others; {name} is one segment, {name...} several
+	Query      []string // the parameters that it takes, each at most once
+	Permission string   // what it takes; "" for what everybody may ask about themselves
+	Status     int      // of success
+	Open       bool     // takes no access token, and is not repeated under /w/{ws}
+	Doc        string   // one line
+}
+
+var routes = []Route{
+	{Name: "SignIn", Method: "POST", Path: "/v1/signin", Status: 200, Open: true, Doc: "Spend a one-time sign-in link and register the key that signed the request's DPoP proof as the person's own."},
+	{Name: "Me", Method: "GET", Path: "/v1/me", Status: 200, Doc: "Say who the caller is."},
+
+	{Name: "Invite", Method: "POST", Path: "/v1/users", Permission: "attorn:user:invite", Status: 201, Doc: "Add a person and make their one-time sign-in link."},
+	{Name: "Users", Method: "GET", Path: "/v1/users", Query: page, Permission: "attorn:user:read", Status: 200, Doc: "List the workspace's people."},
+	{Name: "SuspendUser", Method: "POST", Path: "/v1/users/{id}/suspend", Permission: "attorn:user:suspend", Status: 200, Doc: "Stop a person, their sessions and what they lent."},
+	{Name: "ResumeUser", Method: "POST", Path: "/v1/users/{id}/resume", Permission: "attorn:user:resume", Status: 200, Doc: "End a person's suspension."},
+
+	{Name: "CreateAgent", Method: "POST", Path: "/v1/agents", Permission: "attorn:agent:create", Status: 201, Doc: "Register an agent."},
+	{Name: "Agents", Method: "GET", Path: "/v1/agents", Query: page, Permission: "attorn:agent:read", Status: 200, Doc: "List the workspace's agents."},
+	{Name: "Agent", Method: "GET", Path: "/v1/agents/{id}", Status: 200, Doc: "Read an agent by id or name."},
+	{Name: "OfferEnrolment", Method: "POST", Path: "/v1/agents/{id}/enrolment", Permission: "attorn:agent:enrol", Status: 201, Doc: "Make a one-time token that enrols one instance of the agent."},
+	{Name: "SuspendAgent", Method: "POST", Path: "/v1/agents/{id}/suspend", Permission: "attorn:agent:suspend", Status: 200, Doc: "Stop an agent and all its instances."},
+	{Name: "ResumeAgent", Method: "POST", Path: "/v1/agents/{id}/resume", Permission: "attorn:agent:resume", Status: 200, Doc: "End an agent's suspension."},
+	{Name: "RevokeAgent", Method: "POST", Path: "/v1/agents/{id}/revoke", Permission: "attorn:agent:revoke", Status: 200, Doc: "End an agent, its instances and what was lent by and to it, for ever."},
+	{Name: "Instances", Method: "GET", Path: "/v1/agents/{id}/instances", Permission: "attorn:agent:read", Status: 200, Doc: "List an agent's instances."},
+	{Name: "SuspendInstance", Method: "POST", Path: "/v1/instances/{key}/suspend", Permission: "attorn:instance:suspend", Status: 200, Doc: "Stop one instance."},
+	{Name: "ResumeInstance", Method: "POST", Path: "/v1/instances/{key}/resume", Permission: "attorn:instance:resume", Status: 200, Doc: "End an instance's suspension."},
+	{Name: "RevokeInstance", Method: "POST", Path: "/v1/instances/{key}/revoke", Permission: "attorn:instance:revoke", Status: 200, Doc: "End one instance for ever."},
+	{Name: "Enrol", Method: "POST", Path: "/v1/enrol", Status: 201, Open: true, Doc: "Spend an enrolment token and make the key that signed the request's DPoP proof an instance."},
+
+	{Name: "Lend", Method: "POST", Path: "/v1/delegations", Permission: "attorn:delegation:lend", Status: 201, Doc: "Hand in a signed delegation; the answer is its countersigned link."},
+	{Name: "Delegations", Method: "GET", Path: "/v1/delegations", Query: []string{"delegator", "delegate", "task", "before", "limit"}, Permission: "attorn:delegation:read", Status: 200, Doc: "List delegations, newest first; me is the caller, who needs no permission for their own."},
+	{Name: "Delegation", Method: "GET", Path: "/v1/delegations/{id}", Permission: "attorn:delegation:read", Status: 200, Doc: "Read a delegation."},
+	{Name: "Chain", Method: "GET", Path: "/v1/delegations/{id}/chain", Permission: "attorn:delegation:read", Status: 200, Doc: "Read a delegation's links, the root first: the portable chain, which verifies offline."},
+	{Name: "RevokeDelegation", Method: "POST", Path: "/v1/delegations/{id}/revoke", Permission: "attorn:delegation:revoke", Status: 200, Doc: "End a delegation and all that descends from it."},
+
+	{Name: "AddServer", Method: "POST", Path: "/v1/servers", Permission: "attorn:server:add", Status: 201, Doc: "Ask an MCP server what it offers, and put it behind the gateway; a command also takes attorn:server:run."},
+	{Name: "Servers", Method: "GET", Path: "/v1/servers", Status: 200, Doc: "List the MCP servers."},
+	{Name: "Server", Method: "GET", Path: "/v1/servers/{name}", Status: 200, Doc: "Read an MCP server."},
+	{Name: "RemoveServer", Method: "DELETE", Path: "/v1/servers/{name}", Permission: "attorn:server:remove", Status: 200, Doc: "Take an MCP server from the gateway."},
+	{Name: "Tools", Method: "GET", Path: "/v1/servers/{name}/tools", Permission: "attorn:server:read", Status: 200, Doc: "List a server's tools, prompts and instructions with their pins."},
+	{Name: "PinTool", Method: "POST", Path: "/v1/servers/{name}/tools/{segment...}/pin", Permission: "attorn:tool:pin", Status: 200, Doc: "Accept a tool's definition by the pin that was shown."},
+	{Name: "AddService", Method: "POST", Path: "/v1/services", Permission: "attorn:client:register", Status: 201, Doc: "Register a resource server."},
+
+	{Name: "Publish", Method: "PUT", Path: "/v1/policy", Permission: "attorn:policy:publish", Status: 200, Doc: "Make files the live policies, beside the built-in ones."},
+	{Name: "Policy", Method: "GET", Path: "/v1/policy", Permission: "attorn:policy:read", Status: 200, Doc: "Read the live policies."},
+	{Name: "Bind", Method: "POST", Path: "/v1/bindings", Permission: "attorn:role:bind", Status: 201, Doc: "Give a person or an agent a role."},
+	{Name: "Bindings", Method: "GET", Path: "/v1/bindings", Permission: "attorn:role:read", Status: 200, Doc: "List who has which role."},
+	{Name: "Unbind", Method: "POST", Path: "/v1/bindings/remove", Permission: "attorn:role:bind", Status: 200, Doc: "Take a role away."},
+
+	{Name: "Approvals", Method: "GET", Path: "/v1/approvals", Query: []string{"status", "before", "limit"}, Permission: "attorn:approval:read", Status: 200, Doc: "List approvals, newest first; without the permission, those that the caller could vote on or that are asked in their name."},
+	{Name: "Approval", Method: "GET", Path: "/v1/approvals/{id}", Query: []string{"wait"}, Permission: "attorn:approval:read", Status: 200, Doc: "Read an approval; wait, at most 45s, holds the answer until it is decided. Who asks and who may vote need no permission."},
+	{Name: "ProposeVote", Method: "POST", Path: "/v1/approvals/{id}/proposal", Status: 200, Doc: "Make the statement that the caller signs to vote."},
+	{Name: "Vote", Method: "POST", Path: "/v1/approvals/{id}/vote", Permission: "attorn:approval:vote", Status: 200, Doc: "Hand in a signed vote; it takes the role that the approval names."},
+	{Name: "CancelApproval", Method: "POST", Path: "/v1/approvals/{id}/cancel", Permission: "attorn:approval:cancel", Status: 200, Doc: "Withdraw an approval that was asked for."},
+
+	{Name: "Events", Method: "GET", Path: "/v1/events", Query: []string{"agent", "person", "target", "task", "thread", "kind", "refused", "before", "limit"}, Permission: "attorn:log:read", Status: 200, Doc: "Search the log, newest first; me is the caller, who needs no permission for their own."},
+	{Name: "Event", Method: "GET", Path: "/v1/events/{id}", Permission: "attorn:log:read", Status: 200, Doc: "Read an event; those that name the caller need no permission."},
+	{Name: "Why", Method: "GET", Path: "/v1/events/{id}/why", Permission: "attorn:decision:explain", Status: 200, Doc: "Explain an event: who, under whose authority, should it have been allowed, and what proves it."},
+	{Name: "Pack", Method: "GET", Path: "/v1/events/{id}/pack", Permission: "attorn:decision:explain", Status: 200, Doc: "Get the evidence about an event as a file that verifies offline."},
+	{Name: "Head", Method: "GET", Path: "/v1/log", Status: 200, Doc: "Read the newest checkpoint of the workspace's log."},
+	{Name: "Trust", Method: "GET", Path: "/v1/trust", Status: 200, Open: true, Doc: "Get the trust policy by which evidence of this server is verified."},
+}
+
+var page = []string{"after", "limit"}
+
+// Routes lists every endpoint of the API.
+func Routes() []Route { return slices.Clone(routes) }
+
+// HasBody reports whether requests of the route carry a body.
+func (r Route) HasBody() bool { return r.Method == "POST" || r.Method == "PUT" }

@@ -1,0 +1,25 @@
+package admin
+
+// endpoints are what answers each route of package api, by its name.
+func endpoints() map[string]endpoint {
+	return map[string]endpoint{
+		"SignIn": on(signIn), "Me": on(me),
+		"Invite": on(invite), "Users": on(users), "SuspendUser": on(endUser("suspend")), "ResumeUser": on(endUser("resume")),
+
+		"CreateAgent": on(createAgent), "Agents": on(listAgents), "Agent": on(findAgent), "OfferEnrolment": on(offerEnrolment),
+		"SuspendAgent": on(endAgent("suspend")), "ResumeAgent": on(endAgent("resume")), "RevokeAgent": on(endAgent("revoke")),
+		"Instances": on(instances), "SuspendInstance": on(endInstance("suspend")), "ResumeInstance": on(endInstance("resume")),
+		"RevokeInstance": on(endInstance("revoke")), "Enrol": on(enrol),
+
+		"Lend": on(lend), "Delegations": on(delegations), "Delegation": on(oneDelegation), "Chain": on(chain), "RevokeDelegation": on(revokeDelegation),
+
+		"AddServer": on(addServer), "Servers": on(servers), "Server": on(oneServer), "RemoveServer": on(removeServer), "Tools": on(tools),
+		"PinTool": on(pinTool), "AddService": on(addService),
+
+		"Publish": on(publish), "Policy": on(livePolicy), "Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings),
+
+		"Approvals": on(listApprovals), "Approval": on(oneApproval), "ProposeVote": on(proposeVote), "Vote": on(vote), "CancelApproval": on(cancelApproval),
+
+		"Events": on(events), "Event": on(oneEvent), "Why": on(why), "Pack": on(pack), "Head": on(head), "Trust": on(trust),
+	}
+}

@@ -1,0 +1,75 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/fault"
+)
+
+// retryAfter is how long a client waits after 429 and 503, in seconds.
+const retryAfter = "5"
+
+var statusByKind = map[fault.Kind]int{
+	fault.Invalid: 400, fault.Unauthenticated: 401, fault.Denied: 403, fault.NotFound: 404, fault.Conflict: 409, fault.TooLarge: 413,
+	fault.Limited: 429, fault.Unavailable: 503,
+}
+
+// refuse answers with a problem (RFC 9457 §3). What is no fault, or one of ours to mend, is logged and leaves opaque.
+func (f *face) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := api.Problem{Status: http.StatusInternalServerError, Code: "internal", RequestID: requestID()}
+	p.Detail = "something went wrong here; the server's log has it under the request id"
+	if known := fault.Of(err); known != nil && known.Kind != fault.Internal {
+		p.Status, p.Code, p.Detail, p.Remedy = statusOf(known), known.Code, known.Reason, known.Remedy
+	} else if r.Context().Err() == nil {
+		f.Log.Error("admin", "request", p.RequestID, "error", err)
+	}
+	p.Type = f.Issuer + "/docs/errors/" + p.Code
+	p.Title = strings.ToUpper(p.Code[:1]) + strings.ReplaceAll(p.Code[1:], "_", " ")
+	body, err := json.Marshal(p, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		f.Log.Error("admin", "request", p.RequestID, "error", err)
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", challenge(p.Code))
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // the client is gone: nothing to do
+}
+
+func statusOf(f *fault.Error) int {
+	switch f.Code {
+	case "replayed":
+		return http.StatusUnauthorized // whatever it was for, a new proof is the remedy
+	case "method_not_allowed":
+		return http.StatusMethodNotAllowed
+	case "media_type":
+		return http.StatusUnsupportedMediaType
+	}
+	if status, ok := statusByKind[f.Kind]; ok {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
+// challenge is the answer's WWW-Authenticate (RFC 9449 §7.1): an error only where something was sent.
+func challenge(code string) string {
+	line := `DPoP algs="Ed25519 EdDSA ES256"`
+	switch {
+	case code == "token_missing":
+		return line
+	case code == "dpop_nonce_required":
+		return line + `, error="use_dpop_nonce"`
+	case strings.HasPrefix(code, "dpop_"), code == "replayed":
+		return line + `, error="invalid_dpop_proof"`
+	}
+	return line + `, error="invalid_token"`
+}
