@@ -130,6 +130,22 @@ func (room *Room) Instances(ctx context.Context, ws id.Workspace, agent id.Agent
 	return room.listInstances(ctx, ws, agent, after, page(limit))
 }
 
+// LiveKeys reads the keys of the agent's instances that may act at now, in a fixed order: none where the agent may not. They are public, and
+// so is the agent's id, in whichever workspace it is. Code: not_found.
+func (room *Room) LiveKeys(ctx context.Context, agent id.Agent, now time.Time) ([]jose.PublicKey, error) {
+	a, instances, err := room.published(ctx, agent)
+	if err != nil || a.Live(now) != nil {
+		return nil, err
+	}
+	var keys []jose.PublicKey
+	for _, i := range instances {
+		if i.Live() == nil {
+			keys = append(keys, i.JWK)
+		}
+	}
+	return keys, nil
+}
+
 func instanceUnknown() error {
 	return fault.New(fault.Unauthenticated, "instance_unknown", "no instance has this key").Try("enrol the key first, or sign with the key that was enrolled")
 }

@@ -239,3 +239,15 @@ func (room *Room) listInstances(ctx context.Context, ws id.Workspace, agent id.A
 		ORDER BY key LIMIT $4`, ws, agent, after.String(), limit)
 	return all(rows, err, (*Instance).into)
 }
+
+// published reads an agent of any workspace with its active instances.
+func (room *Room) published(ctx context.Context, agent id.Agent) (Agent, []Instance, error) {
+	a, err := scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE id = $1`, agent))
+	if err != nil {
+		return a, nil, err
+	}
+	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND status = $3 ORDER BY key LIMIT $4`,
+		a.Workspace, agent, Active, MaxInstances)
+	instances, err := all(rows, err, (*Instance).into)
+	return a, instances, err
+}

@@ -18,10 +18,14 @@ type Client struct {
 	id      string // client_id
 	service id.Service
 	aud     string // a service's resource
+	proven  id.Key // that signed
 }
 
 // ID is the client_id.
 func (c *Client) ID() string { return c.id }
+
+// Key is the key that the client proved to hold.
+func (c *Client) Key() id.Key { return c.proven }
 
 // ClientProof is what a client sends to prove itself: a client assertion (RFC 7523) and, for tokens, a DPoP proof by the same key.
 type ClientProof struct {
@@ -50,7 +54,7 @@ func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client,
 	if p.ClientID != "" && p.ClientID != a.Subject {
 		return nil, invalidClient(nil)
 	}
-	c := &Client{id: a.Subject}
+	c := &Client{id: a.Subject, proven: a.Kid}
 	c.ip, c.face = p.IP, "oauth"
 	key, err := g.clientKey(ctx, c, a.Kid, now)
 	if err != nil {

@@ -1,0 +1,118 @@
+package oauth
+
+import (
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/attorn/attorn/fault"
+)
+
+const (
+	maxForm   = 64 << 10 // bytes
+	maxFields = 64
+)
+
+// form is a request's parameters. One that is empty is not there (RFC 6749 §3.1); one that nobody asks for is ignored.
+type form map[string]string
+
+// readForm reads a body strictly (oauth.md §12): form-urlencoded, at most 64 KiB and 64 fields, in UTF-8, no parameter twice (RFC 6749 §3.2), none
+// in the query. Codes: malformed, too_large, duplicate_parameter, query_not_allowed.
+func readForm(r *http.Request) (form, error) {
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		return nil, fault.New(fault.Invalid, "query_not_allowed", "the request has parameters in its URL, where they end up in logs").
+			Try("send all parameters in the body")
+	}
+	if err := checkMedia(r.Header); err != nil {
+		return nil, err
+	}
+	if r.ContentLength > maxForm {
+		return nil, tooLarge("the body has more than %d bytes", maxForm)
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
+	if err != nil {
+		return nil, malformed("the body could not be read")
+	}
+	if len(body) > maxForm {
+		return nil, tooLarge("the body has more than %d bytes", maxForm)
+	}
+	return parseForm(string(body))
+}
+
+func checkMedia(h http.Header) error {
+	media := malformed("the body is not application/x-www-form-urlencoded, without content coding")
+	types := h.Values("Content-Type")
+	if len(types) != 1 || len(h.Values("Content-Encoding")) > 0 {
+		return media
+	}
+	kind, params, err := mime.ParseMediaType(types[0])
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return media
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return malformed("the body is not in UTF-8")
+	}
+	return nil
+}
+
+// parseForm reads what the URL standard calls application/x-www-form-urlencoded, but refuses what browsers mend.
+func parseForm(body string) (form, error) {
+	if strings.Count(body, "&") >= maxFields {
+		return nil, tooLarge("the body has more than %d parameters", maxFields)
+	}
+	f, seen := form{}, map[string]bool{}
+	for body != "" {
+		var field string
+		field, body, _ = strings.Cut(body, "&")
+		if field == "" {
+			continue
+		}
+		rawName, rawValue, _ := strings.Cut(field, "=")
+		name, errName := url.QueryUnescape(rawName)
+		value, errValue := url.QueryUnescape(rawValue)
+		if errName != nil || errValue != nil {
+			return nil, malformed("the body has a percent sign that two hexadecimal digits do not follow")
+		}
+		if !text(name) || !text(value) {
+			return nil, malformed("a parameter is not text in UTF-8")
+		}
+		if seen[name] {
+			return nil, fault.New(fault.Invalid, "duplicate_parameter", "the parameter %s was sent more than once", short(name)).Try("send each parameter once")
+		}
+		seen[name] = true
+		if value != "" {
+			f[name] = value
+		}
+	}
+	return f, nil
+}
+
+// text is valid UTF-8 without the one character that databases do not store.
+func text(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// short is a sender's word, cut to what an error may repeat.
+func short(s string) string {
+	if len(s) > 40 {
+		s = strings.ToValidUTF8(s[:40], "") + "..."
+	}
+	return s
+}
+
+// need is a parameter that the request must have. Code: malformed.
+func (f form) need(name string) (string, error) {
+	if v := f[name]; v != "" {
+		return v, nil
+	}
+	return "", malformed("the parameter %s is missing", name)
+}
+
+func malformed(reason string, args ...any) *fault.Error {
+	return fault.New(fault.Invalid, "malformed", reason, args...)
+}
+
+func tooLarge(reason string, args ...any) *fault.Error {
+	return fault.New(fault.TooLarge, "too_large", reason, args...)
+}

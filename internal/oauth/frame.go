@@ -1,0 +1,116 @@
+package oauth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+)
+
+// exchange is one request and what the frame knows of it.
+type exchange struct {
+	*face
+	ctx     context.Context
+	r       *http.Request
+	url     string // as the client addressed it: the issuer and the path
+	form    form
+	client  string // limiter key of the client that it claims to be; "" before that was read
+	asGrant bool   // the client's proof is the grant itself: its failure is the grant's (RFC 7523 §3.1)
+}
+
+// endpoint answers a POST with a value for the body, or a refusal.
+type endpoint func(x *exchange) (any, error)
+
+// post serves an endpoint whose parameters are in the body.
+func (f *face) post(mux *http.ServeMux, path string, run endpoint) {
+	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		secure(h)
+		h.Set("Cache-Control", "no-store")
+		h.Set("Pragma", "no-cache") // RFC 6749 §5.1
+		h.Set("DPoP-Nonce", f.Guard.Challenge())
+		x := &exchange{face: f, ctx: r.Context(), r: r, url: f.Issuer + path}
+		defer x.caught(w)
+		if f.otherMethod(w, r, http.MethodPost) {
+			return
+		}
+		var err error
+		if x.form, err = readForm(r); err != nil {
+			x.fail(w, err)
+			return
+		}
+		answer, err := run(x)
+		if err != nil {
+			x.fail(w, err)
+			return
+		}
+		x.write(w, http.StatusOK, answer)
+	})
+}
+
+// get serves a public document.
+func (f *face) get(mux *http.ServeMux, path string, run endpoint) {
+	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		secure(w.Header())
+		x := &exchange{face: f, ctx: r.Context(), r: r}
+		defer x.caught(w)
+		if f.otherMethod(w, r, http.MethodGet, http.MethodHead) {
+			return
+		}
+		answer, err := run(x)
+		if err != nil {
+			w.Header().Set("Cache-Control", "no-store")
+			x.fail(w, err)
+			return
+		}
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		x.write(w, http.StatusOK, answer)
+	})
+}
+
+// secure sets what every answer has. Any page may read it: nothing here rests on a cookie.
+func secure(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "DPoP-Nonce, Retry-After, WWW-Authenticate")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+// otherMethod answers a CORS preflight, and every method that is not allowed.
+func (f *face) otherMethod(w http.ResponseWriter, r *http.Request, allowed ...string) bool {
+	for _, m := range allowed {
+		if r.Method == m {
+			return false
+		}
+	}
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Access-Control-Allow-Methods", allowed[0])
+		w.Header().Set("Access-Control-Allow-Headers", "Content-Type, DPoP")
+		w.Header().Set("Access-Control-Max-Age", "600")
+		w.WriteHeader(http.StatusNoContent)
+		return true
+	}
+	w.Header().Set("Allow", allowed[0])
+	f.render(w, refusal{status: http.StatusMethodNotAllowed, Error: "invalid_request", Description: "this endpoint takes " + allowed[0] + " alone", Reason: "malformed"})
+	return true
+}
+
+// caught turns a panic into an opaque answer.
+func (x *exchange) caught(w http.ResponseWriter) {
+	if p := recover(); p != nil {
+		x.fail(w, fmt.Errorf("a handler panicked: %v", p))
+	}
+}
+
+func (x *exchange) write(w http.ResponseWriter, status int, body any) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		x.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // the client is gone: nothing to do
+}

@@ -1,0 +1,57 @@
+package oauth
+
+import (
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
+)
+
+// jwkSet is RFC 7517 §5.
+type jwkSet struct {
+	Keys []jsontext.Value `json:"keys"`
+}
+
+// add writes a key as its canonical members with kid, use and alg (RFC 7517 §4).
+func (s *jwkSet) add(k jose.PublicKey) {
+	alg := "EdDSA"
+	if k.Type() == "P-256" {
+		alg = "ES256"
+	}
+	raw := k.JWK()
+	raw = append(raw[:len(raw)-1:len(raw)-1], `,"kid":"`+k.Thumbprint().String()+`","use":"sig","alg":"`+alg+`"}`...)
+	s.Keys = append(s.Keys, raw)
+}
+
+// jwks is GET /oauth/jwks: the keys that the issuer's tokens are signed with.
+func (f *face) jwks(*exchange) (any, error) {
+	set := jwkSet{Keys: []jsontext.Value{}}
+	for _, k := range f.Guard.PublishedKeys() {
+		set.add(k)
+	}
+	return set, nil
+}
+
+// agentJWKS is GET /oauth/agents/{agent}/jwks: an agent's keys that may sign now. One that does not exist, and one whose id is none, is not found.
+func (f *face) agentJWKS(x *exchange) (any, error) {
+	agent, err := id.Parse[id.Agent](x.r.PathValue("agent"))
+	if err != nil {
+		return nil, errNoAgent()
+	}
+	keys, err := f.Guard.AgentKeys(x.ctx, agent)
+	if fault.Code(err) == "not_found" {
+		return nil, errNoAgent()
+	} else if err != nil {
+		return nil, err
+	}
+	set := jwkSet{Keys: []jsontext.Value{}}
+	for _, k := range keys {
+		set.add(k)
+	}
+	return set, nil
+}
+
+func errNoAgent() error {
+	return fault.New(fault.NotFound, "agent_unknown", "there is no such agent")
+}

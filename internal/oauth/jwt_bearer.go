@@ -1,0 +1,40 @@
+package oauth
+
+import (
+	"github.com/attorn/attorn/id"
+)
+
+// jwtBearer gives a token to a person who acts themselves, proved by their own registered key (RFC 7523 §2.1): the assertion is the grant, and
+// the DPoP proof is by the same key. The parameter workspace names where they act.
+func (x *exchange) jwtBearer() (any, error) {
+	assertion, err := x.form.need("assertion")
+	if err != nil {
+		return nil, err
+	}
+	if x.form["client_assertion"] != "" || x.form["client_assertion_type"] != "" {
+		return nil, malformed("the assertion of this grant stands for client authentication").Try("leave client_assertion out")
+	}
+	if err := x.oneMethod(true); err != nil {
+		return nil, err
+	}
+	ws := id.Default
+	if name := x.form["workspace"]; name != "" {
+		if ws, err = id.ParseWorkspace(name); err != nil {
+			return nil, malformed("workspace is not the name of one")
+		}
+	}
+	x.asGrant = true
+	c, err := x.prove(assertion, true)
+	if err != nil {
+		return nil, err
+	}
+	want, err := x.asked()
+	if err != nil {
+		return nil, err
+	}
+	got, err := x.Guard.PersonToken(x.ctx, c, ws, want)
+	if err != nil {
+		return nil, x.uncovered(err)
+	}
+	return answerOf(got), nil
+}

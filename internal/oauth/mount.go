@@ -1,0 +1,58 @@
+package oauth
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/attorn/attorn/internal/guard"
+)
+
+// Config says what the face serves.
+type Config struct {
+	Issuer string // the server's external URL, byte for byte, without a final slash
+	Guard  *guard.Guard
+	Log    *slog.Logger
+}
+
+type face struct {
+	Config
+	failures *limiter // client authentications that failed, by client and network
+	requests *limiter // token requests, by proven key
+}
+
+// The limits of oauth.md §12, and of how much they remember.
+const (
+	maxFailures  = 10 // a minute
+	maxRequests  = 50 // a second
+	maxRemembers = 10_000
+)
+
+// Mount adds the authorization server's routes.
+func Mount(mux *http.ServeMux, cfg Config) {
+	f := &face{
+		Config:   cfg,
+		failures: newLimiter(maxFailures, time.Minute, maxRemembers),
+		requests: newLimiter(maxRequests, time.Second, maxRemembers),
+	}
+	f.post(mux, "/oauth/token", f.token)
+	f.post(mux, "/oauth/introspect", f.introspect)
+	f.post(mux, "/oauth/revoke", f.revoke)
+	f.get(mux, "/oauth/jwks", f.jwks)
+	f.get(mux, "/oauth/agents/{agent}/jwks", f.agentJWKS)
+	const known = "/.well-known/oauth-authorization-server"
+	f.get(mux, known, f.metadata)
+	if path := issuerPath(cfg.Issuer); path != "" { // RFC 8414 §3.1: the issuer's path comes after the well-known one
+		f.get(mux, known+path, f.metadata)
+	}
+}
+
+func issuerPath(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil || strings.ContainsAny(u.Path, "{} ") {
+		return ""
+	}
+	return u.Path
+}
