@@ -76,12 +76,12 @@ func (v *verifier) owner(agent id.Agent) (id.User, bool) {
 	return e.What.User, true
 }
 
-// last finds the last entry of the event's workspace before the event, of those with a What, that match accepts.
+// last finds the last entry of the event's workspace before the event, of those with a What, that match accepts. A refused enrolment is none.
 func (v *verifier) last(match func(*entry) bool) *entry {
 	var found *entry
 	for i := range v.entries {
 		e := &v.entries[i]
-		if e.workspace == v.event.workspace && e.Rev < v.event.Rev && e.What != nil && match(e) && (found == nil || e.Rev > found.Rev) {
+		if e.workspace == v.event.workspace && e.Rev < v.event.Rev && e.Outcome == OK && e.What != nil && match(e) && (found == nil || e.Rev > found.Rev) {
 			found = e
 		}
 	}

@@ -94,10 +94,10 @@ func Must[T Of[K], K kind](s string) T {
 }
 
 // DecisionOf and EventOf turn the one into the other: a decision and the event that records it share their number.
-func DecisionOf(e Event) Decision { return Decision{e.b} }
+func DecisionOf(e Event) Decision { return Decision(e) }
 
 // EventOf is the inverse of DecisionOf.
-func EventOf(d Decision) Event { return Event{d.b} }
+func EventOf(d Decision) Event { return Event(d) }
 
 func (o Of[K]) String() string {
 	if o.IsZero() {

@@ -14,17 +14,17 @@ import (
 
 // Answer is what the log says about an event, for people: the story in a few lines, and the report of the pack's verification, line by line.
 type Answer struct {
-	Event     id.Event        `json:"event"`
-	Rev       int64           `json:"rev"`
-	Kind      evidence.Kind   `json:"kind"`
-	Outcome   string          `json:"outcome"`
-	At        string          `json:"at"`
-	Action    string          `json:"action"`
-	Arguments string          `json:"arguments,omitempty"` // RFC 8785 text
-	Chain     []Hop           `json:"chain"`
-	Policy    string          `json:"policy,omitempty"`
-	Approved  []string        `json:"approved"`
-	Reason    string          `json:"reason,omitempty"`
+	Event     id.Event         `json:"event"`
+	Rev       int64            `json:"rev"`
+	Kind      evidence.Kind    `json:"kind"`
+	Outcome   string           `json:"outcome"`
+	At        string           `json:"at"`
+	Action    string           `json:"action"`
+	Arguments string           `json:"arguments,omitempty"` // RFC 8785 text
+	Chain     []Hop            `json:"chain"`
+	Policy    string           `json:"policy,omitempty"`
+	Approved  []string         `json:"approved"`
+	Reason    string           `json:"reason,omitempty"`
 	Report    *evidence.Report `json:"report"`
 }
 

@@ -145,7 +145,7 @@ func (g *gathering) workspaceLog(ws id.Workspace, e audit.Entry, needs evidence.
 				return err
 			}
 			for _, f := range found {
-				if f.What != nil && match(f) && f.Rev > best.Rev {
+				if f.What != nil && f.Outcome == evidence.OK && match(f) && f.Rev > best.Rev {
 					best = f
 				}
 			}

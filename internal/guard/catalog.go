@@ -57,7 +57,7 @@ func (g *Guard) Tools(ctx context.Context, c *Caller, server string) ([]catalog.
 	if err := g.May(ctx, c, "attorn:server:read", "server:"+server); err != nil {
 		return nil, err
 	}
-	if _, err := g.Catalog.Server(ctx, c.ws, server); err != nil {
+	if _, err := g.server(ctx, c.ws, server); err != nil {
 		return nil, err
 	}
 	return g.Catalog.Tools(ctx, c.ws, server)

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -26,7 +27,9 @@ type answer struct {
 	facts policy.Facts
 	bytes []byte // of facts
 	lifts []lift
-	asks  []ask // what is still to be approved
+	asks  []ask         // what is still to be approved
+	used  []ask         // what was approved
+	lost  []id.Approval // of those, what no longer lifts its gate
 }
 
 // lift is an approval that lets the call through a gate.
@@ -104,6 +107,8 @@ func (g *Guard) approvals(ctx context.Context, c *Caller, a *answer, bind func(p
 				return err
 			}
 			a.lifts = append(a.lifts, l)
+			wanted.pending = &found
+			a.used = append(a.used, wanted)
 			continue
 		}
 		if ok {
@@ -123,6 +128,11 @@ func (g *Guard) approvals(ctx context.Context, c *Caller, a *answer, bind func(p
 			lifts[i] = l.Lift
 		}
 		a.Decision = policy.Decide(a.set, a.facts, lifts)
+		for _, u := range a.used { // approved, but too few of its voters may still vote: it lifts nothing any more
+			if a.Outcome == policy.Ask && slices.ContainsFunc(a.Obligations, func(o policy.Obligation) bool { return o.Gate == u.obligation.Gate }) {
+				a.lost = append(a.lost, u.pending.ID)
+			}
+		}
 	}
 	return nil
 }

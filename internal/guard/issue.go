@@ -173,7 +173,10 @@ func (g *Guard) newSubject(ctx context.Context, c *Client, signed delegation.Sig
 		if err != nil {
 			return err
 		}
-		_, _, err = g.Lending.Lend(tx, c.ws, link)
+		d, _, err := g.Lending.Lend(tx, c.ws, link)
+		if err == nil && d.StatusAt(tx.Now()) != lending.Active { // somebody recorded and ended it since we looked
+			err = fault.New(fault.Denied, "delegation_ended", "the delegation has ended")
+		}
 		return err
 	}
 	return s, nil
@@ -271,7 +274,7 @@ func (g *Guard) resource(ctx context.Context, ws id.Workspace, aud string) (pref
 	}
 	unknown := fault.New(fault.Invalid, "unknown_resource", "no resource of this workspace has that URL").Try("ask for a registered MCP server or service")
 	if name, ok := strings.CutPrefix(aud, g.MCP(ws, "")); ok {
-		s, err := g.Catalog.Server(ctx, ws, name)
+		s, err := g.server(ctx, ws, name)
 		if err != nil {
 			return "", "", unknown
 		}

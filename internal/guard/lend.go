@@ -153,6 +153,10 @@ func (g *Guard) reason(c *Caller, why string) func(*evidence.Draft) error {
 	}
 }
 
+// maxEnded bounds the list of what ended with a delegation or principal, for an event is small. What is not listed rests on what is: a permit
+// depends on its whole chain.
+const maxEnded = 500
+
 // endWith notes in the event which delegations ended, and voids the approvals that rested on them.
 func (g *Guard) endWith(tx *audit.Tx, ws id.Workspace, ended []id.Delegation) error {
 	if len(ended) == 0 {
@@ -160,7 +164,7 @@ func (g *Guard) endWith(tx *audit.Tx, ws id.Workspace, ended []id.Delegation) er
 	}
 	what := *tx.Event().What
 	what.Ended = slices.Clone(what.Ended)
-	for _, d := range ended {
+	for _, d := range ended[:min(len(ended), maxEnded)] {
 		what.Ended = append(what.Ended, d.String())
 	}
 	tx.Event().What = &what

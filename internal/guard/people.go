@@ -69,12 +69,8 @@ func (g *Guard) SignIn(ctx context.Context, secret, name, label string, cr Crede
 		d.Target = user.String()
 		d.What = &evidence.What{User: user, Key: &key}
 		return d
-	}, func(tx *audit.Tx) error {
-		held, err := g.Agents.Known(tx, key.Thumbprint())
-		if err != nil {
-			return err
-		}
-		_, err = g.People.AddKey(tx, p.ID, key, label, held)
+	}, func(tx *audit.Tx) error { return g.unheld(tx, key.Thumbprint()) }, func(tx *audit.Tx) error {
+		_, err := g.People.AddKey(tx, p.ID, key, label, false)
 		return err
 	})
 	return p, ws, err
@@ -88,27 +84,31 @@ func (g *Guard) SignInPage(ctx context.Context, secret, name, ip string) (sessio
 		d.Who.Proof = &evidence.ProofRef{Type: "link"}
 		d.What = &evidence.What{User: user}
 		return d
-	}, func(tx *audit.Tx) (err error) {
+	}, func(*audit.Tx) error { return nil }, func(tx *audit.Tx) (err error) {
 		session, _, err = g.People.OpenSession(tx, p.ID, 0)
 		return err
 	})
 	return session, p, ws, err
 }
 
-// spendLink is what both ways to use a link share: the link is spent, the person exists, and then does its part.
-func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Person, draft func(tickets.Ticket, id.User) evidence.Draft, then func(*audit.Tx) error) (id.Workspace, error) {
+// spendLink is what both ways to use a link share: the link is spent, whatever before refuses; the person exists; then does its part.
+func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Person, draft func(tickets.Ticket, id.User) evidence.Draft, before, then func(*audit.Tx) error) (id.Workspace, error) {
 	t, err := g.Tickets.Peek(ctx, tickets.SignIn, secret)
 	if err != nil {
 		return id.Workspace{}, err
 	}
 	user := id.New[id.User](g.Now())
+	also := []id.Workspace{id.Server}
 	if t.Body != Bootstrap {
 		if user, err = id.Parse[id.User](t.Subject); err != nil {
 			return id.Workspace{}, err
 		}
+		if also, err = g.everywhere(ctx, user); err != nil {
+			return id.Workspace{}, err
+		}
 	}
 	d := draft(t, user)
-	d.Person, d.Who.Sub, d.Also = user, user.String(), []id.Workspace{id.Server}
+	d.Person, d.Who.Sub, d.Also = user, user.String(), also
 	if t.Body == Bootstrap {
 		if err := seal(&d, &d.What.Name, user.String(), "name", name); err != nil {
 			return t.Workspace, err
@@ -120,7 +120,19 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 			tx.Refuse(fault.Code(err), err.Error())
 			return keepable(err)
 		}
+		if err := before(tx); err != nil {
+			tx.Refuse(fault.Code(err), err.Error())
+			return keepable(err)
+		}
 		if t.Body == Bootstrap {
+			owned, err := g.Rules.Held(tx, t.Workspace, "owner")
+			if err != nil {
+				return err
+			}
+			if owned { // by an earlier link
+				tx.Refuse("ticket_spent", "there is an administrator already")
+				return nil
+			}
 			if err := g.firstOwner(tx, t.Workspace, user, name, p); err != nil {
 				return err
 			}
@@ -139,6 +151,22 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 	return t.Workspace, err
 }
 
+// unheld refuses a key that names, or ever named, anybody: an instance or a person.
+func (g *Guard) unheld(tx *audit.Tx, key id.Key) error {
+	agents, err := g.Agents.Known(tx, key)
+	if err != nil {
+		return err
+	}
+	persons, err := g.People.Known(tx, key)
+	if err != nil {
+		return err
+	}
+	if agents || persons {
+		return fault.New(fault.Conflict, "key_in_use", "this key names somebody already, or did: a key is registered once").Try("make a new key pair")
+	}
+	return nil
+}
+
 func (g *Guard) firstOwner(tx *audit.Tx, ws id.Workspace, user id.User, name string, p *people.Person) error {
 	made, err := g.People.Add(tx, people.NewPerson{ID: user, Name: name})
 	if err != nil {
@@ -151,10 +179,20 @@ func (g *Guard) firstOwner(tx *audit.Tx, ws id.Workspace, user id.User, name str
 	return g.Rules.Bind(tx, ws, user.String(), "owner", evidence.ServerSub, "the first administrator")
 }
 
+// everywhere lists the logs that an act on a person is recorded in beside its own: the server's and those of all their workspaces.
+func (g *Guard) everywhere(ctx context.Context, user id.User) ([]id.Workspace, error) {
+	all, err := g.People.Workspaces(ctx, user)
+	return append([]id.Workspace{id.Server}, all...), err
+}
+
 // EndPerson suspends or resumes a person; suspending ends what they lent, and their sessions.
 func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, why string) ([]id.Delegation, evidence.Receipt, error) {
 	kind := map[string]evidence.Kind{"suspend": evidence.UserSuspended, "resume": evidence.UserResumed}[verb]
-	a := act{action: "attorn:user:" + verb, noun: "user:" + user.String(), kind: kind, target: user.String(), also: []id.Workspace{id.Server}, what: &evidence.What{User: user}}
+	a := act{action: "attorn:user:" + verb, noun: "user:" + user.String(), kind: kind, target: user.String(), what: &evidence.What{User: user}}
+	var err error
+	if a.also, err = g.everywhere(ctx, user); err != nil {
+		return nil, evidence.Receipt{}, err
+	}
 	a.personal = g.reason(c, why)
 	var ended []id.Delegation
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) {

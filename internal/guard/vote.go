@@ -161,7 +161,8 @@ func (g *Guard) Vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.
 			return err
 		}
 		if t.Subject != c.Sub() || t.Body != "vote "+a.String() {
-			return fault.New(fault.Invalid, "vote_invalid", "the vote was made for another person or approval")
+			tx.Refuse("vote_invalid", "the vote was made for another person or approval") // and its nonce stays spent
+			return nil
 		}
 		ballot, err := evidence.Count(sv, key, tx.Now(), tx.Rev(), own.Signer())
 		if err != nil {

@@ -111,3 +111,8 @@ func (r *Room) Entities(ctx context.Context, ws id.Workspace, principals ...stri
 	}
 	return all, nil
 }
+
+// Held reports, inside a transaction, whether anybody holds the role in the workspace.
+func (*Room) Held(tx *audit.Tx, ws id.Workspace, role string) (bool, error) {
+	return held(tx, ws, role)
+}

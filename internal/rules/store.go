@@ -82,6 +82,12 @@ func holds(tx *audit.Tx, ws id.Workspace, principal, role string) (bool, error) 
 	return n > 0, err
 }
 
+func held(tx *audit.Tx, ws id.Workspace, role string) (bool, error) {
+	var n int
+	err := tx.Row(`SELECT COUNT(*) FROM binding WHERE workspace = $1 AND role = $2`, ws, role).Scan(&n)
+	return n > 0, err
+}
+
 // manyIDs is how many identifiers one statement names.
 const manyIDs = 500
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
 )
 
 // Listen opens the listener. The fault port_taken says that another process has the port.
@@ -27,6 +28,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- hs.Serve(l) }()
+	go s.sweep(ctx)
 	var broken error
 	select {
 	case err := <-ended:
@@ -43,4 +45,20 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return err
 	}
 	return broken
+}
+
+// sweep writes down each minute what time has ended, until ctx does.
+func (s *Server) sweep(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.guard.Sweep(ctx, id.Default); err != nil {
+				s.cfg.Logger.Warn("the sweep failed; it runs again in a minute", "error", err.Error())
+			}
+		}
+	}
 }
