@@ -127,10 +127,12 @@ type Why struct {
 	Engine  string    `json:"engine,omitempty"`
 }
 
-// What is what a change of state was about: only the members that the event's kind needs. Personal data is Sealed.
+// What is what a change of state was about: only the members that the event's kind needs. Personal data is Sealed. Verify reads key.published (Key, Use),
+// log.opened (Log), agent.registered and agent.changed (Agent, and in User its owner), instance.enrolled (Agent, Instance, Key),
+// user.added and user.passkey_changed (User, Key or COSE, Status) and policy.published (Bundle).
 type What struct {
 	Agent      id.Agent        `json:"agent,omitzero"`
-	User       id.User         `json:"user,omitzero"`
+	User       id.User         `json:"user,omitzero"` // in agent.*: the owner
 	Instance   id.Key          `json:"instance,omitzero"`
 	Key        *jose.PublicKey `json:"key,omitempty"`  // the public key that was enrolled, registered, created or published
 	COSE       string          `json:"cose,omitempty"` // a passkey's public key (RFC 9052), base64url

@@ -7,9 +7,11 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/policy"
 	"github.com/attorn/attorn/token"
 )
@@ -83,6 +85,26 @@ func TestWhatPolicyRefused(t *testing.T) {
 	if r := mustVerify(t, pack, trust); !r.OK() || !strings.Contains(r.String(), "says deny") {
 		t.Error(r.Tree())
 	}
+	for code, want := range map[string]evidence.Verdict{policy.CodeNoPermit: evidence.Fails, "not_lent": evidence.NotShown} {
+		again := onStaging(t)
+		again.bundle = s.bundle
+		again.event = func(e *evidence.Event) {
+			e.Kind, e.Outcome, e.Why.Code = evidence.ToolRefused, evidence.Deny, code
+		}
+		pack, trust := again.tell()
+		if r := mustVerify(t, pack, trust); r.OK() || r.FirstFailure.Name != "decision" || r.FirstFailure.Verdict != want {
+			t.Errorf("%s: %s", code, r.Tree())
+		}
+	}
+	s = newStory(t) // nobody but the requester could have approved, which only the server knows
+	s.approved = false
+	s.event = func(e *evidence.Event) {
+		e.Kind, e.Outcome, e.Why.Code = evidence.ToolRefused, evidence.Deny, policy.CodeUnmeetable
+	}
+	pack, trust = s.tell()
+	if r := mustVerify(t, pack, trust); r.FirstFailure == nil || r.FirstFailure.Code != hidden {
+		t.Error(r.Tree())
+	}
 }
 
 // What asked policy for approval is decided again too, and what was refused before policy is authentic and no more.
@@ -100,6 +122,47 @@ func TestWhatWaitedAndWhatWasRefusedEarlier(t *testing.T) {
 	}
 	pack, trust = s.tell()
 	if r := mustVerify(t, pack, trust); r.Answers[0].Verdict != evidence.Holds || r.Answers[1].Verdict != evidence.NotShown {
+		t.Error(r.Tree())
+	}
+}
+
+// A person's root statement may be signed with a passkey, or rest on the server's word about their sign-in, which the report then says.
+func TestRootsOfPeople(t *testing.T) {
+	s := newStory(t)
+	p := passkeyOf(t, "priya")
+	s.signed = func(i int, sd *delegation.Signed, key *delegation.DelegatorKey) {
+		if i == 0 {
+			challenge, err := sd.Statement.Digest()
+			s.must(err)
+			sd.Signature, *key = delegation.Signature{Type: delegation.ByPasskey, Passkey: p.sign(t, challenge)}, p.delegatorKey(t)
+		}
+	}
+	pack, trust := s.tell()
+	if r := mustVerify(t, pack, trust); r.OK() || r.FirstFailure.Name != "keys" || r.FirstFailure.Code != hidden {
+		t.Errorf("a passkey that nobody registered: %s", r.Tree())
+	}
+	s = newStory(t)
+	s.signed = func(i int, sd *delegation.Signed, key *delegation.DelegatorKey) {
+		if i == 0 {
+			challenge, err := sd.Statement.Digest()
+			s.must(err)
+			sd.Signature, *key = delegation.Signature{Type: delegation.ByPasskey, Passkey: p.sign(t, challenge)}, p.delegatorKey(t)
+		}
+	}
+	onOther("priya", func(e *evidence.Event) { e.What.Key, e.What.COSE = nil, jose.EncodeBase64(p.cose(t).Bytes()) })(t, s)
+	pack, trust = s.tell()
+	if r := mustVerify(t, pack, trust); !r.OK() {
+		t.Error(r.Tree())
+	}
+	s = newStory(t)
+	s.signed = func(i int, sd *delegation.Signed, key *delegation.DelegatorKey) {
+		if i == 0 {
+			sd.Signature = delegation.Signature{Type: delegation.ByAttested}
+			*key = delegation.DelegatorKey{Attested: &delegation.Attestation{Method: "oidc", Issuer: "https://idp.example", AuthTime: minute(8).Unix(), ACR: "1"}}
+		}
+	}
+	pack, trust = s.tell()
+	if r := mustVerify(t, pack, trust); !r.OK() || !strings.Contains(r.Tree(), "the server attests the sign-in") {
 		t.Error(r.Tree())
 	}
 }

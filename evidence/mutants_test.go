@@ -253,6 +253,28 @@ func factMutants() []mutant {
 		{"facts without an owner", "facts", no, "another owner", onFacts(func(f *policy.Facts) { entity(f, agent("deployer").String()).Attrs = nil })},
 		{"facts without the actor's role", "decision", no, "policy says deny", onFacts(func(f *policy.Facts) { entity(f, agent("deployer").String()).Parents = nil })},
 		{"facts without the person's role", "decision", no, "policy says deny", onFacts(func(f *policy.Facts) { entity(f, user("priya").String()).Parents = nil })},
+		{"facts that kept other arguments", "facts", no, "other arguments", func(_ *testing.T, s *story) {
+			s.event = func(e *evidence.Event) {
+				f := s.factsOf(*e)
+				f.Arguments = []byte(`{"path":"staging/x"}`)
+				b, err := f.Bytes()
+				s.must(err)
+				e.Why.Facts = s.keep(b)
+			}
+		}},
+		{"policies in another form", "bundle", no, "not those of the bundle", func(_ *testing.T, s *story) {
+			s.event = func(e *evidence.Event) {
+				e.Why.Bundle = s.keep(append([]byte(" "), s.compile().Manifest()...))
+			}
+		}},
+		{"policies that are none", "bundle", no, "do not compile", func(_ *testing.T, s *story) {
+			s.event = func(e *evidence.Event) {
+				e.Why.Bundle = s.keep([]byte(`{"policies/x.cedar":"` + s.keep([]byte("permit everything")).String() + `"}`))
+			}
+		}},
+		{"facts for policies", "bundle", "malformed", "", func(_ *testing.T, s *story) {
+			s.event = func(e *evidence.Event) { e.Why.Bundle = e.Why.Facts }
+		}},
 		{"forbidden by policy", "decision", no, "policy says deny", func(_ *testing.T, s *story) {
 			s.bundle, s.approved = `@id("never") forbid (principal, action, resource);`, false
 		}},
@@ -413,6 +435,18 @@ func packMutants() []mutant {
 		{"workspaces exchanged", "server log", no, "nothing that is trusted", onPack(func(p *evidence.Pack) {
 			p.Entries[3].Workspace, p.Entries[3].Rev = id.Server, 9
 		})},
+		{"two servers, both trusted", "server log", no, "mixes the logs of two servers", func(t *testing.T, s *story) {
+			other := &ledger{t: t, ws: id.Server, signer: logSigner(t, "other.example/log/server/2026")}
+			s.trust = func(logs []evidence.LogKey) string { return evidence.TrustPolicy(logs[0], other.signer.LogKey) }
+			s.pack = func(p *evidence.Pack) {
+				opening := other.opening()
+				s.happens(other, "opened", 0, evidence.LogOpened, evidence.What{Log: &opening})
+				s.happens(other, "a", 0, evidence.SystemStarted, evidence.What{})
+				s.happens(other, "b", 0, evidence.SystemStarted, evidence.What{})
+				s.happens(other, "c", 0, evidence.SystemStarted, evidence.What{})
+				p.Entries = append(p.Entries, other.entry(3))
+			}
+		}},
 		{"foreign log", "event", "signature_invalid", "", func(t *testing.T, s *story) {
 			f := foreign(t)
 			s.pack = func(p *evidence.Pack) { p.Entries[len(p.Entries)-1] = f.log.entry(11) }

@@ -164,8 +164,9 @@ type story struct {
 
 	statement func(i int, st *delegation.Statement)
 	lender    func(i int) jose.Signer // who signs link i
-	linkKey   jose.Signer             // countersigns
-	linkRev   int64                   // of the first link
+	signed    func(i int, sd *delegation.Signed, key *delegation.DelegatorKey)
+	linkKey   jose.Signer // countersigns
+	linkRev   int64       // of the first link
 	claims    func(*token.Claims)
 	tokenKey  jose.Signer
 	proof     func(*dpop.Claims)
@@ -301,7 +302,11 @@ func (s *story) lend() {
 		}
 		sd, err := delegation.Sign(this, by)
 		s.must(err)
-		l, err := delegation.Countersign(sd, delegation.DelegatorKey{JWK: by.Public()}, minute(float64(10+i)), s.linkRev+int64(i), s.linkKey)
+		key := delegation.DelegatorKey{JWK: by.Public()}
+		if s.signed != nil {
+			s.signed(i, &sd, &key)
+		}
+		l, err := delegation.Countersign(sd, key, minute(float64(10+i)), s.linkRev+int64(i), s.linkKey)
 		s.must(err)
 		s.links = append(s.links, l)
 		s.happens(s.log, []string{"lent", "lent on"}[i], float64(10+i), evidence.DelegationLent, evidence.What{Delegation: this.ID, Link: s.keep([]byte(l.String()))})
