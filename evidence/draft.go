@@ -55,4 +55,5 @@ type Receipt struct {
 	Outcome Outcome // Deny when the change refused or a nonce had been seen
 	Code    string  // of that refusal
 	Reason  string
+	Seen    string // for code "replayed": the kind of the nonce that had been seen
 }

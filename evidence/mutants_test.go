@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/evidence"
@@ -435,6 +437,17 @@ func packMutants() []mutant {
 		{"workspaces exchanged", "server log", no, "nothing that is trusted", onPack(func(p *evidence.Pack) {
 			p.Entries[3].Workspace, p.Entries[3].Rev = id.Server, 9
 		})},
+		{"an entry of another workspace's log", "others", no, "another workspace's log", onPack(func(p *evidence.Pack) {
+			p.Entries[9].Workspace, _ = id.ParseWorkspace("team-7")
+		})},
+		{"an entry that is no event", "others", no, "is no event", func(t *testing.T, s *story) {
+			s.pack = func(p *evidence.Pack) { rewrite(t, s, p, 2, []byte("hello")) }
+		}},
+		{"an entry that says it is another", "others", no, "says of itself", func(t *testing.T, s *story) {
+			s.pack = func(p *evidence.Pack) {
+				rewrite(t, s, p, 2, bytes.Replace(s.log.bodies[2], []byte(`"rev":2`), []byte(`"rev":3`), 1))
+			}
+		}},
 		{"two servers, both trusted", "server log", no, "mixes the logs of two servers", func(t *testing.T, s *story) {
 			other := &ledger{t: t, ws: id.Server, signer: logSigner(t, "other.example/log/server/2026")}
 			s.trust = func(logs []evidence.LogKey) string { return evidence.TrustPolicy(logs[0], other.signer.LogKey) }
@@ -473,6 +486,21 @@ func packMutants() []mutant {
 		{"no file of the bundle", "bundle", hidden, "policies/prod.cedar", onPack(func(p *evidence.Pack) {
 			p.Content = slices.DeleteFunc(p.Content, func(c evidence.Content) bool { return string(c.Body) == prodGate })
 		})},
+	}
+}
+
+// rewrite makes the workspace's log anew with another body, as only its own server can.
+func rewrite(t *testing.T, s *story, p *evidence.Pack, rev int, body []byte) {
+	s.log.bodies[rev] = body
+	s.log.tree, s.log.front = memory{}, evidence.Frontier{}
+	for i, b := range s.log.bodies {
+		s.log.tree.add(t, int64(i), b)
+		s.log.front.Append(tlog.RecordHash(b))
+	}
+	for i, e := range p.Entries {
+		if e.Workspace == id.Default {
+			p.Entries[i] = s.log.entry(e.Rev)
+		}
 	}
 }
 
