@@ -130,20 +130,24 @@ func (room *Room) Instances(ctx context.Context, ws id.Workspace, agent id.Agent
 	return room.listInstances(ctx, ws, agent, after, page(limit))
 }
 
+// Anywhere reads an agent of whichever workspace it is, for who was told its id by the agent itself. Code: not_found.
+func (room *Room) Anywhere(ctx context.Context, agent id.Agent) (Agent, error) {
+	return room.anywhere(ctx, agent)
+}
+
 // LiveKeys reads the keys of the agent's instances that may act at now, in a fixed order: none where the agent may not. They are public, and
 // so is the agent's id, in whichever workspace it is. Code: not_found.
 func (room *Room) LiveKeys(ctx context.Context, agent id.Agent, now time.Time) ([]jose.PublicKey, error) {
-	a, instances, err := room.published(ctx, agent)
+	a, err := room.anywhere(ctx, agent)
 	if err != nil || a.Live(now) != nil {
 		return nil, err
 	}
-	var keys []jose.PublicKey
-	for _, i := range instances {
-		if i.Live() == nil {
-			keys = append(keys, i.JWK)
-		}
+	instances, err := room.active(ctx, a)
+	keys := make([]jose.PublicKey, len(instances))
+	for i, in := range instances {
+		keys[i] = in.JWK
 	}
-	return keys, nil
+	return keys, err
 }
 
 func instanceUnknown() error {

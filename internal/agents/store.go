@@ -240,14 +240,13 @@ func (room *Room) listInstances(ctx context.Context, ws id.Workspace, agent id.A
 	return all(rows, err, (*Instance).into)
 }
 
-// published reads an agent of any workspace with its active instances.
-func (room *Room) published(ctx context.Context, agent id.Agent) (Agent, []Instance, error) {
-	a, err := scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE id = $1`, agent))
-	if err != nil {
-		return a, nil, err
-	}
+func (room *Room) anywhere(ctx context.Context, agent id.Agent) (Agent, error) {
+	return scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE id = $1`, agent))
+}
+
+// active reads an agent's active instances.
+func (room *Room) active(ctx context.Context, a Agent) ([]Instance, error) {
 	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND status = $3 ORDER BY key LIMIT $4`,
-		a.Workspace, agent, Active, MaxInstances)
-	instances, err := all(rows, err, (*Instance).into)
-	return a, instances, err
+		a.Workspace, a.ID, Active, MaxInstances)
+	return all(rows, err, (*Instance).into)
 }

@@ -3,7 +3,6 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,9 +46,14 @@ func identity(n evidence.Nonce) evidence.Nonce {
 	return n
 }
 
-// replayed reports whether a nonce of entry i was seen before, in the database or earlier in the batch.
-func (r *run) replayed(i int, once []evidence.Nonce) bool {
-	return slices.ContainsFunc(once, func(n evidence.Nonce) bool { return r.fresh[identity(n)] != i })
+// replayed gives the kind of the first nonce of entry i that was seen before, in the database or earlier in the batch; "" where none was.
+func (r *run) replayed(i int, once []evidence.Nonce) string {
+	for _, n := range once {
+		if r.fresh[identity(n)] != i {
+			return n.Kind
+		}
+	}
+	return ""
 }
 
 // giveBack undoes the spending of entry i's nonces: its change failed, so the proof was not used.

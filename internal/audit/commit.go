@@ -144,8 +144,8 @@ func (r *run) do() error {
 
 // entry runs one draft's change and gives its event its place.
 func (r *run) entry(i int, e *entry) error {
-	if seen := r.replayed(i, e.draft.Once); seen {
-		e.got.Code, e.got.Reason = "replayed", "this proof was used before; each one is accepted once"
+	if kind := r.replayed(i, e.draft.Once); kind != "" {
+		e.got.Code, e.got.Reason, e.got.Seen = "replayed", "this proof was used before; each one is accepted once", kind
 		if e.plain {
 			return nil
 		}

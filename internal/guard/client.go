@@ -19,6 +19,7 @@ type Client struct {
 	service id.Service
 	aud     string // a service's resource
 	proven  id.Key // that signed
+	asOf    int64  // the log's position before the client was last read
 }
 
 // ID is the client_id.
@@ -41,6 +42,79 @@ type ClientProof struct {
 func invalidClient(cause error) error {
 	return fault.Wrap(cause, fault.Unauthenticated, "invalid_client", "client authentication failed").
 		Try("sign a new assertion with the enrolled key: iss and sub are the client_id, aud is the issuer")
+}
+
+// replayed is the refusal of a request whose proofs had been seen: of the assertion, or of the DPoP proof alone.
+func replayed(kind string) error {
+	if kind == "dpop" {
+		return fault.New(fault.Unauthenticated, "dpop_replayed", "the DPoP proof was used before; each one is accepted once").Try("make a proof for each request")
+	}
+	return invalidClient(nil)
+}
+
+// recheck notes where the log stands and reads once more that the client may act: whatever ends after this makes the grant's commit stale, so no
+// token follows the end of what it rests on.
+func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
+	if c.asOf, err = g.Log.Rev(ctx, c.ws); err != nil {
+		return err
+	}
+	if !c.agent.IsZero() {
+		_, _, err = g.Agents.Live(ctx, c.instance, g.Now())
+		return err
+	}
+	_, _, err = g.People.PersonByKey(ctx, c.key)
+	return err
+}
+
+// NoteRefused records that somebody who claimed to be a client of this server did not prove it: in the log of the client's workspace, as an act
+// of nobody's. For a client that does not exist there is no such log. Nothing is spent.
+func (g *Guard) NoteRefused(ctx context.Context, claimed string, p ClientProof, cause error) error {
+	f := fault.Of(cause)
+	if f == nil {
+		return nil
+	}
+	d := evidence.Draft{Target: claimed}
+	d.Kind, d.Outcome, d.Where.Face, d.Who.Sub = evidence.TokenRefused, evidence.Deny, "oauth", evidence.ServerSub
+	d.Why = &evidence.Why{Code: f.Code, Reason: f.Reason}
+	if inner := fault.Of(f.Unwrap()); inner != nil { // what a stranger is not told
+		d.Why.Reason = inner.Reason
+	}
+	if agent, err := id.Parse[id.Agent](claimed); err == nil {
+		a, err := g.Agents.Anywhere(ctx, agent)
+		if err != nil {
+			return unless(err, "not_found")
+		}
+		d.Workspace, d.Agent = a.Workspace, a.ID
+	} else if service, err := id.Parse[id.Service](claimed); err == nil {
+		s, err := g.Clients.Client(ctx, service)
+		if err != nil {
+			return unless(err, "not_found")
+		}
+		d.Workspace = s.Workspace
+	} else if user, err := id.Parse[id.User](claimed); err == nil {
+		in, err := g.People.Workspaces(ctx, user)
+		if err != nil || len(in) == 0 {
+			return err
+		}
+		d.Workspace, d.Person = in[0], user
+	} else {
+		return nil
+	}
+	if p.IP != "" {
+		if err := seal(&d, &d.Where.IP, claimed, "ip", p.IP); err != nil {
+			return err
+		}
+	}
+	_, err := g.Log.Record(ctx, d, nil)
+	return err
+}
+
+// unless is err, or nil where its code is the one given.
+func unless(err error, code string) error {
+	if fault.Code(err) == code {
+		return nil
+	}
+	return err
 }
 
 // AuthenticateClient proves a client. The DPoP nonce is demanded before anything else can be spent. Nothing is spent yet: the grant's commit

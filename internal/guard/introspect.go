@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/attorn/attorn/delegation"
@@ -18,8 +17,8 @@ import (
 // every other token, and for one that anything it rests on has ended (RFC 7662 §2.2: inactive, and nothing more). The client's proofs are
 // spent either way.
 func (g *Guard) Introspect(ctx context.Context, c *Client, raw string) (claims token.Claims, chain []evidence.Hop, ok bool, err error) {
-	if err := g.Log.Once(ctx, c.once); err != nil {
-		return claims, nil, false, invalidClient(err)
+	if err := g.spendProofs(ctx, c); err != nil {
+		return claims, nil, false, err
 	}
 	claims, err = token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
 	if err != nil {
@@ -55,7 +54,7 @@ func (g *Guard) RevokeToken(ctx context.Context, c *Client, raw string) ([]id.De
 	}
 	claims, err := token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
 	if err != nil || claims.ClientID != c.id {
-		return nil, g.unknownToken(ctx, c)
+		return nil, g.spendProofs(ctx, c)
 	}
 	d := g.clientDraft(c, claims.Workspace, evidence.TokenRevoked, claims.ID)
 	d.What = &evidence.What{Ended: []string{claims.ID}}
@@ -68,18 +67,18 @@ func (g *Guard) RevokeToken(ctx context.Context, c *Client, raw string) ([]id.De
 func (g *Guard) revokeStatement(ctx context.Context, c *Client, st delegation.Statement) ([]id.Delegation, error) {
 	digest, err := st.Digest()
 	if err != nil {
-		return nil, g.unknownToken(ctx, c)
+		return nil, g.spendProofs(ctx, c)
 	}
 	ws := st.Workspace
 	found, err := g.Lending.ByStatement(ctx, ws, digest)
 	if fault.Code(err) == "not_found" {
-		return nil, g.unknownToken(ctx, c)
+		return nil, g.spendProofs(ctx, c)
 	} else if err != nil {
 		return nil, err
 	}
-	parties := []string{st.Delegator.User.String(), st.Delegator.Agent.String(), st.Delegate.Agent.String()}
-	if !slices.Contains(parties, c.Sub()) {
-		return nil, g.unknownToken(ctx, c)
+	agent := !c.agent.IsZero() && (st.Delegator.Agent == c.agent || st.Delegate.Agent == c.agent)
+	if person := !c.person.IsZero() && st.Delegator.User == c.person; !agent && !person {
+		return nil, g.spendProofs(ctx, c)
 	}
 	d := g.clientDraft(c, ws, evidence.DelegationRevoked, found.ID.String())
 	d.What = &evidence.What{Delegation: found.ID}
@@ -93,11 +92,13 @@ func (g *Guard) revokeStatement(ctx context.Context, c *Client, st delegation.St
 	return ended, clientReceipt(got, err)
 }
 
-func (g *Guard) unknownToken(ctx context.Context, c *Client) error {
-	if err := g.Log.Once(ctx, c.once); err != nil {
+// spendProofs uses up the proofs of a request that changes nothing.
+func (g *Guard) spendProofs(ctx context.Context, c *Client) error {
+	err := g.Log.Once(ctx, c.once)
+	if fault.Code(err) == "replayed" {
 		return invalidClient(err)
 	}
-	return nil
+	return err
 }
 
 func (g *Guard) clientDraft(c *Client, ws id.Workspace, kind evidence.Kind, target string) evidence.Draft {
@@ -109,7 +110,7 @@ func (g *Guard) clientDraft(c *Client, ws id.Workspace, kind evidence.Kind, targ
 
 func clientReceipt(got evidence.Receipt, err error) error {
 	if err == nil && got.Outcome == evidence.Deny {
-		return invalidClient(nil)
+		return replayed(got.Seen)
 	}
 	return err
 }

@@ -45,6 +45,9 @@ func (g *Guard) ClientCredentials(ctx context.Context, c *Client, r TokenRequest
 	if c.agent.IsZero() {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "client credentials are for agents"))
 	}
+	if err := g.recheck(ctx, c); err != nil {
+		return Issued{}, g.refuseToken(ctx, c, err)
+	}
 	prefix, aud, err := g.resource(ctx, c.ws, r.Resource)
 	if err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
@@ -56,13 +59,17 @@ func (g *Guard) ClientCredentials(ctx context.Context, c *Client, r TokenRequest
 // PersonToken issues a token to a person who acts through the command line with their own registered key: no act and no dlg, but sid, the
 // key, whose end ends it.
 func (g *Guard) PersonToken(ctx context.Context, c *Client, ws id.Workspace, r TokenRequest) (Issued, error) {
-	c.ws = ws
 	if c.person.IsZero() {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "this grant is for a person's own key"))
 	}
-	if _, err := g.People.Person(ctx, ws, c.person); err != nil {
-		c.ws = id.Server // somebody who is no member leaves no trace in the workspace
+	if _, err := g.People.Person(ctx, ws, c.person); fault.Code(err) == "not_found" { // who is no member leaves no trace in the workspace
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "principal_inactive", "you are not a member of this workspace"))
+	} else if err != nil {
+		return Issued{}, err
+	}
+	c.ws = ws
+	if err := g.recheck(ctx, c); err != nil {
+		return Issued{}, g.refuseToken(ctx, c, err)
 	}
 	prefix, aud, err := g.resource(ctx, ws, r.Resource)
 	if err != nil {
@@ -77,6 +84,9 @@ func (g *Guard) PersonToken(ctx context.Context, c *Client, ws id.Workspace, r T
 func (g *Guard) Exchange(ctx context.Context, c *Client, r TokenRequest) (Issued, error) {
 	if c.agent.IsZero() {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "only an agent's instance exchanges"))
+	}
+	if err := g.recheck(ctx, c); err != nil {
+		return Issued{}, g.refuseToken(ctx, c, err)
 	}
 	prefix, aud, err := g.resource(ctx, c.ws, r.Resource)
 	if err != nil {
@@ -94,15 +104,19 @@ func (g *Guard) Exchange(ctx context.Context, c *Client, r TokenRequest) (Issued
 		Subject: sub.statements[0].Delegator.User.String(), Workspace: c.ws, Delegation: last.ID, Task: last.Task,
 		Act: sub.actors(c),
 	}
-	return g.issue(ctx, c, aud, r, within(last.Permissions, prefix), claims, sub, sub.lend)
+	all := last.Permissions
+	if sub.limit != nil {
+		all = meet(all, sub.limit)
+	}
+	return g.issue(ctx, c, aud, r, within(all, prefix), claims, sub, sub.lend)
 }
 
 // subject is the chain that an exchange rests on.
 type subject struct {
-	statements []delegation.Statement // the root first, the one that names the caller last
-	links      []lending.Delegation   // those of them that are recorded
-	lend       func(*audit.Tx) error  // records the last, where it was not
-	link       *delegation.Link
+	statements []delegation.Statement  // the root first, the one that names the caller last
+	links      []lending.Delegation    // those of them that are recorded
+	lend       func(*audit.Tx) error   // records the last, where it was not
+	limit      []delegation.Permission // what the subject token permits; nil for a delegation
 }
 
 // subject reads the subject token. Nothing of it is believed before its signature held.
@@ -174,10 +188,16 @@ func (g *Guard) newSubject(ctx context.Context, c *Client, signed delegation.Sig
 			return err
 		}
 		d, _, err := g.Lending.Lend(tx, c.ws, link)
-		if err == nil && d.StatusAt(tx.Now()) != lending.Active { // somebody recorded and ended it since we looked
-			err = fault.New(fault.Denied, "delegation_ended", "the delegation has ended")
+		if err != nil {
+			return err
 		}
-		return err
+		if d.StatusAt(tx.Now()) != lending.Active { // somebody recorded and ended it since we looked
+			return fault.New(fault.Denied, "delegation_ended", "the delegation has ended")
+		}
+		doc := evidence.ContentOf([]byte(d.Link.String())) // what later events of its chain name
+		tx.Keep(doc)
+		tx.Event().What = &evidence.What{Delegation: d.ID, Link: doc.Digest}
+		return nil
 	}
 	return s, nil
 }
@@ -196,18 +216,20 @@ func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subje
 	} else if ended {
 		return nil, fault.New(fault.Denied, "delegation_ended", "the subject token was revoked")
 	}
-	under, err := g.Lending.List(ctx, c.ws, lending.Query{Delegator: lenderOf(claims), Delegate: c.agent.String(), Limit: 200})
+	under, err := g.Lending.List(ctx, c.ws, lending.Query{Delegator: lenderOf(claims), Delegate: c.agent.String(), Parent: claims.Delegation, Limit: 200})
 	if err != nil {
 		return nil, err
 	}
-	under = slices.DeleteFunc(under, func(d lending.Delegation) bool {
-		return d.Parent != claims.Delegation || d.StatusAt(g.Now()) != lending.Active
-	})
+	under = slices.DeleteFunc(under, func(d lending.Delegation) bool { return d.StatusAt(g.Now()) != lending.Active })
 	switch len(under) {
 	case 0:
 		return nil, fault.New(fault.Denied, "not_lent", "the subject token's holder has lent nothing to this agent").Try("have it lend: attorn lend %s", c.agent)
 	case 1:
-		return g.chainSubject(ctx, c, under[0].ID)
+		s, err := g.chainSubject(ctx, c, under[0].ID)
+		if err == nil {
+			s.limit = claims.Permissions()
+		}
+		return s, err
 	}
 	return nil, fault.New(fault.Conflict, "ambiguous_delegation", "the subject token's holder has lent several times to this agent").Try("name one: exchange the delegation itself")
 }
@@ -220,6 +242,9 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 	}
 	if last.Delegate.Agent != c.agent || !last.Delegate.Instance.IsZero() && last.Delegate.Instance != c.instance {
 		return fault.New(fault.Denied, "not_lent", "the delegation lends to another agent or instance")
+	}
+	if now := g.Now().Unix(); now < last.NotBefore {
+		return fault.New(fault.Denied, "delegation_not_yet", "the delegation has not begun")
 	}
 	if len(s.links) > 0 {
 		if err := lending.Live(s.links, g.Now()); err != nil {
@@ -289,21 +314,6 @@ func (g *Guard) resource(ctx context.Context, ws id.Workspace, aud string) (pref
 	return s.Prefix + ":", aud, nil
 }
 
-// within cuts permissions to what begins with prefix.
-func within(ps []delegation.Permission, prefix string) []delegation.Permission {
-	all := delegation.Permission{Permission: prefix + "*"}
-	var in []delegation.Permission
-	for _, p := range ps {
-		switch {
-		case delegation.Covers(all, delegation.Permission{Permission: p.Permission}):
-			in = append(in, p)
-		case delegation.Covers(delegation.Permission{Permission: p.Permission}, all):
-			in = append(in, delegation.Permission{Permission: all.Permission, Where: p.Where})
-		}
-	}
-	return in
-}
-
 // issue mints and records a token of the asked permissions, or of all that may be had. The scope that was asked for must be covered: it is never
 // silently cut.
 func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest, all []delegation.Permission, claims token.Claims, sub *subject, lend func(*audit.Tx) error) (Issued, error) {
@@ -322,10 +332,6 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	if err != nil {
 		return Issued{}, err
 	}
-	asOf, err := g.Log.Rev(ctx, c.ws)
-	if err != nil {
-		return Issued{}, err
-	}
 	now := g.Now()
 	claims.Issuer, claims.Audience, claims.ClientID = g.Issuer, aud, c.id
 	claims.ID, claims.IssuedAt, claims.Expires = newJTI(), now.Unix(), g.expiry(now, sub)
@@ -335,7 +341,9 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	}
 	claims.SetPermissions(ps)
 	raw, err := token.Issue(claims, key.Signer())
-	if err != nil {
+	if fault.Code(err) == "too_large" {
+		return Issued{}, g.refuseToken(ctx, c, err)
+	} else if err != nil {
 		return Issued{}, err
 	}
 	doc := evidence.ContentOf([]byte(raw))
@@ -346,7 +354,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		Token:      &evidence.TokenRef{ID: claims.ID, Kid: key.Kid, Expires: claims.Expires, SHA256: doc.Digest},
 		Delegation: claims.Delegation, Task: claims.Task,
 	}
-	d.Task, d.Why = claims.Task, &evidence.Why{AsOf: asOf}
+	d.Task, d.Why = claims.Task, &evidence.Why{AsOf: c.asOf}
 	d.Depends = append(d.Depends, c.Sub(), c.instance.String(), c.key.String())
 	if sub != nil {
 		d.Depends = append(d.Depends, sub.depends()...)
@@ -363,7 +371,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		return Issued{}, err
 	}
 	if got.Outcome == evidence.Deny {
-		return Issued{}, invalidClient(nil)
+		return Issued{}, replayed(got.Seen)
 	}
 	return Issued{Token: raw, Expires: time.Unix(claims.Expires, 0).Sub(now), Permissions: ps, Delegation: claims.Delegation}, nil
 }
@@ -400,7 +408,7 @@ func (g *Guard) refuseToken(ctx context.Context, c *Client, cause error) error {
 		return err
 	}
 	if got.Code != "" {
-		return invalidClient(nil)
+		return replayed(got.Seen)
 	}
 	return cause
 }
