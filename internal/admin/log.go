@@ -10,7 +10,6 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
-	"github.com/attorn/attorn/internal/explain"
 )
 
 func events(x *request, _ none) (api.List[api.Event], error) {
@@ -69,13 +68,13 @@ func oneEvent(x *request, _ none) (api.Event, error) {
 	return eventOf(found), err
 }
 
-func why(x *request, _ none) (explain.Answer, error) {
+func why(x *request, _ none) (api.Answer, error) {
 	e, err := x.event()
 	if err != nil {
-		return explain.Answer{}, err
+		return api.Answer{}, err
 	}
 	if err := x.Guard.MayExplain(x.ctx, x.caller, e); err != nil {
-		return explain.Answer{}, err
+		return api.Answer{}, err
 	}
 	return x.Explain.Answer(x.ctx, x.caller.Workspace(), e)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/catalog"
-	"github.com/attorn/attorn/internal/explain"
 	"github.com/attorn/attorn/internal/guard"
 )
 
@@ -24,7 +23,7 @@ type Upstream interface {
 
 // Explainer answers for an event. Whether the caller may know is decided before it is asked.
 type Explainer interface {
-	Answer(ctx context.Context, ws id.Workspace, e id.Event) (explain.Answer, error)
+	Answer(ctx context.Context, ws id.Workspace, e id.Event) (api.Answer, error)
 	Pack(ctx context.Context, ws id.Workspace, e id.Event) ([]byte, error)
 	Trust(ctx context.Context) ([]byte, error)
 }

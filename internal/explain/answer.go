@@ -6,58 +6,34 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
 )
 
-// Answer is what the log says about an event, for people: the story in a few lines, and the report of the pack's verification, line by line.
-type Answer struct {
-	Event     id.Event         `json:"event"`
-	Rev       int64            `json:"rev"`
-	Kind      evidence.Kind    `json:"kind"`
-	Outcome   string           `json:"outcome"`
-	At        string           `json:"at"`
-	Action    string           `json:"action"`
-	Arguments string           `json:"arguments,omitempty"` // RFC 8785 text
-	Chain     []Hop            `json:"chain"`
-	Policy    string           `json:"policy,omitempty"`
-	Approved  []string         `json:"approved"`
-	Reason    string           `json:"reason,omitempty"`
-	Report    *evidence.Report `json:"report"`
-}
-
-// Hop is one principal on the way from the person to the act.
-type Hop struct {
-	Sub      string `json:"sub"`
-	Name     string `json:"name"`
-	Instance id.Key `json:"instance,omitzero"`
-	Lent     string `json:"lent,omitempty"` // what the hop before lent to it, in words
-	By       string `json:"by,omitempty"`   // what proves the lending
-}
-
 // Answer explains one event of a workspace. Code: not_found.
-func (x *Explainer) Answer(ctx context.Context, ws id.Workspace, event id.Event) (Answer, error) {
+func (x *Explainer) Answer(ctx context.Context, ws id.Workspace, event id.Event) (api.Answer, error) {
 	e, err := x.Log.Event(ctx, ws, event)
 	if err != nil {
-		return Answer{}, err
+		return api.Answer{}, err
 	}
 	pack, err := x.Pack(ctx, ws, event)
 	if err != nil {
-		return Answer{}, err
+		return api.Answer{}, err
 	}
 	trust, err := x.Trust(ctx)
 	if err != nil {
-		return Answer{}, err
+		return api.Answer{}, err
 	}
 	report, err := evidence.Verify(pack, trust)
 	if err != nil {
-		return Answer{}, err
+		return api.Answer{}, err
 	}
-	a := Answer{
+	a := api.Answer{
 		Event: e.ID, Rev: e.Rev, Kind: e.Kind, Outcome: string(e.Outcome), At: time.UnixMicro(e.At).UTC().Format(time.RFC3339Nano),
-		Chain: []Hop{}, Approved: []string{}, Report: report,
+		Chain: []api.Hop{}, Approved: []string{}, Report: report,
 	}
 	if e.Did != nil {
 		a.Action = e.Did.Action
@@ -91,13 +67,13 @@ func policyLine(w *evidence.Why) string {
 }
 
 // chain tells who lent what to whom, from the statements.
-func (x *Explainer) chain(ctx context.Context, ws id.Workspace, e audit.Entry, a *Answer) {
+func (x *Explainer) chain(ctx context.Context, ws id.Workspace, e audit.Entry, a *api.Answer) {
 	hops := e.Who.Chain
 	if len(hops) == 0 {
 		hops = []evidence.Hop{{Sub: e.Who.Sub, Instance: e.Who.Instance}}
 	}
 	for _, h := range hops {
-		hop := Hop{Sub: h.Sub, Name: x.Name(ctx, ws, h.Sub), Instance: h.Instance}
+		hop := api.Hop{Sub: h.Sub, Name: x.Name(ctx, ws, h.Sub), Instance: h.Instance}
 		if raw, err := x.Log.Content(ctx, h.Link); err == nil {
 			if l, err := delegation.ParseLink(string(raw)); err == nil {
 				hop.Lent, hop.By = lentWords(l.Statement), fmt.Sprintf("%s, countersigned at #%d", l.Statement.ID, l.Rev)
@@ -131,7 +107,7 @@ func whereWords(p delegation.Permission) string {
 	return " where " + delegation.Words(p.Where)
 }
 
-func (x *Explainer) approved(ctx context.Context, ws id.Workspace, e audit.Entry, a *Answer) {
+func (x *Explainer) approved(ctx context.Context, ws id.Workspace, e audit.Entry, a *api.Answer) {
 	if e.Under == nil {
 		return
 	}
