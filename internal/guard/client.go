@@ -39,7 +39,11 @@ type ClientProof struct {
 }
 
 // invalidClient is the one text for an unknown client, a wrong key, a wrong audience and a replay: it tells a stranger nothing.
+// A failure of the store is not the client's.
 func invalidClient(cause error) error {
+	if f := fault.Of(cause); cause != nil && (f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable) {
+		return cause
+	}
 	return fault.Wrap(cause, fault.Unauthenticated, "invalid_client", "client authentication failed").
 		Try("sign a new assertion with the enrolled key: iss and sub are the client_id, aud is the issuer")
 }

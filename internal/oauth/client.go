@@ -1,6 +1,9 @@
 package oauth
 
 import (
+	"cmp"
+
+	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/jose"
 )
@@ -33,30 +36,46 @@ func (x *exchange) oneMethod(asserted bool) error {
 // prove authenticates by an assertion, within the limits.
 func (x *exchange) prove(assertion string, dpop bool) (*guard.Client, error) {
 	from, now := address(x.r), x.Guard.Now()
-	x.client = claimed(assertion, x.form["client_id"]) + " " + network(x.r)
+	who := claimed(assertion)
+	x.client = cmp.Or(who, short(x.form["client_id"])) + " " + network(x.r)
 	if wait := x.failures.wait(x.client, now); wait > 0 {
 		return nil, limited{wait}
 	}
-	c, err := x.Guard.AuthenticateClient(x.ctx, guard.ClientProof{
-		Method: x.r.Method, URL: x.url, ClientID: x.form["client_id"], Assertion: assertion, DPoP: x.r.Header.Values("DPoP"), NeedDPoP: dpop,
-		IP: from,
-	})
-	if err != nil {
-		return nil, err
+	proof := guard.ClientProof{
+		Method: x.r.Method, URL: x.url, ClientID: x.form["client_id"], Assertion: assertion, DPoP: x.r.Header.Values("DPoP"), NeedDPoP: dpop, IP: from,
 	}
-	if wait := x.requests.take(c.Key().String(), now); wait > 0 {
-		return nil, limited{wait}
+	c, err := x.Guard.AuthenticateClient(x.ctx, proof)
+	if err != nil {
+		return nil, x.note(who, proof, err)
+	}
+	if dpop { // a token is asked for
+		if wait := x.requests.take(c.Key().String(), now); wait > 0 {
+			return nil, limited{wait}
+		}
 	}
 	return c, nil
 }
 
-// claimed is who the request says it comes from, for the count of failures alone.
-func claimed(assertion, clientID string) string {
+// note sees to it that an attempt to be somebody else is in the log, and gives the refusal back. A challenge for a nonce is no attempt, and a flood of attempts
+// is not all written down.
+func (x *exchange) note(who string, proof guard.ClientProof, cause error) error {
+	f := fault.Of(cause)
+	if f == nil || f.Kind != fault.Unauthenticated || who == "" || f.Code == "dpop_nonce_required" || x.noted.take(who, x.Guard.Now()) > 0 {
+		return cause
+	}
+	if err := x.Guard.NoteRefused(x.ctx, who, proof, cause); err != nil {
+		return err
+	}
+	return cause
+}
+
+// claimed is who an assertion says it comes from, whether or not it is acceptable: for counting and noting failures alone.
+func claimed(assertion string) string {
 	var c struct {
 		Sub string `json:"sub"`
 	}
-	if j, err := jose.Parse(assertion, 0); err == nil && jose.DecodeForeign(j.Payload, &c, jose.Limits{}) == nil {
-		return short(c.Sub)
+	if j, err := jose.Parse(assertion, 0); err != nil || jose.DecodeForeign(j.Payload, &c, jose.Limits{}) != nil {
+		return ""
 	}
-	return short(clientID)
+	return short(c.Sub)
 }

@@ -2,11 +2,11 @@ package oauth
 
 // clientCredentials gives a token to an agent that acts for nobody (RFC 6749 §4.4).
 func (x *exchange) clientCredentials() (any, error) {
-	c, err := x.authenticate(true)
+	want, err := x.asked()
 	if err != nil {
 		return nil, err
 	}
-	want, err := x.asked()
+	c, err := x.authenticate(true)
 	if err != nil {
 		return nil, err
 	}

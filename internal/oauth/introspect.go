@@ -36,11 +36,11 @@ type confirmation struct {
 
 // introspect is POST /oauth/introspect (RFC 7662): for a service, tokens for its resource; for another client, its own.
 func (f *face) introspect(x *exchange) (any, error) {
-	c, err := x.authenticate(false)
+	raw, err := x.form.need("token")
 	if err != nil {
 		return nil, err
 	}
-	raw, err := x.form.need("token")
+	c, err := x.authenticate(false)
 	if err != nil {
 		return nil, err
 	}

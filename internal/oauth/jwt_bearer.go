@@ -23,12 +23,12 @@ func (x *exchange) jwtBearer() (any, error) {
 			return nil, malformed("workspace is not the name of one")
 		}
 	}
-	x.asGrant = true
-	c, err := x.prove(assertion, true)
+	want, err := x.asked()
 	if err != nil {
 		return nil, err
 	}
-	want, err := x.asked()
+	x.asGrant = true
+	c, err := x.prove(assertion, true)
 	if err != nil {
 		return nil, err
 	}

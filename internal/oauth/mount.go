@@ -20,6 +20,7 @@ type Config struct {
 type face struct {
 	Config
 	failures *limiter // client authentications that failed, by client and network
+	noted    *limiter // those of them that are in the log, by client
 	requests *limiter // token requests, by proven key
 }
 
@@ -35,6 +36,7 @@ func Mount(mux *http.ServeMux, cfg Config) {
 	f := &face{
 		Config:   cfg,
 		failures: newLimiter(maxFailures, time.Minute, maxRemembers),
+		noted:    newLimiter(maxFailures, time.Minute, maxRemembers),
 		requests: newLimiter(maxRequests, time.Second, maxRemembers),
 	}
 	f.post(mux, "/oauth/token", f.token)

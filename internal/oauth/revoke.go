@@ -5,11 +5,11 @@ import "github.com/attorn/attorn/id"
 // revoke is POST /oauth/revoke (RFC 7009): a token of the client's own, or a delegation that it made or was given. The answer lists the
 // delegations that ended; for a token that is nobody's it lists none (§2.2).
 func (f *face) revoke(x *exchange) (any, error) {
-	c, err := x.authenticate(false)
+	raw, err := x.form.need("token")
 	if err != nil {
 		return nil, err
 	}
-	raw, err := x.form.need("token")
+	c, err := x.authenticate(false)
 	if err != nil {
 		return nil, err
 	}
