@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	attorn "github.com/attorn/attorn"
+	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/id"
+)
+
+func (c *cli) agentCommand() *cobra.Command {
+	var description, owner string
+	create := &cobra.Command{Use: "create NAME", Short: "Register an agent that you own", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		n := api.NewAgent{Name: args[0], Description: description}
+		if owner != "" {
+			u, err := c.findUser(cmd.Context(), cl, owner)
+			if err != nil {
+				return err
+			}
+			n.Owner = u.ID
+		}
+		a, err := cl.CreateAgent(cmd.Context(), n)
+		if err != nil {
+			return err
+		}
+		return c.show(a, a.ID.String(), func(w io.Writer) { row(w, "registered", a.Name, a.ID.String(), "owned by "+a.Owner.String()) })
+	}}
+	create.Flags().StringVar(&description, "description", "", "what it is for")
+	create.Flags().StringVar(&owner, "owner", "", "who is accountable for it (default: you)")
+	ls := &cobra.Command{Use: "ls", Short: "List agents", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		all, err := cl.Agents(cmd.Context(), attorn.Page{})
+		if err != nil {
+			return err
+		}
+		return c.show(all, "", func(w io.Writer) {
+			row(w, "AGENT", "NAME", "OWNER", "STATUS")
+			for _, a := range all.Items {
+				row(w, a.ID.String(), a.Name, a.Owner.String(), a.Status)
+			}
+		})
+	}}
+	enrol := &cobra.Command{Use: "enrol AGENT", Short: "Make a one-time token that lets one running copy join", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		cl, me, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		a, err := cl.Agent(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		e, err := cl.OfferEnrolment(cmd.Context(), a.ID)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.talk, "Where %s runs, once within %d minutes: attorn agent join --server %s --token FILE\n", printable(a.Name), e.ExpiresIn/60, me.Server)
+		return c.show(e, e.Token, func(w io.Writer) { row(w, e.Token) })
+	}}
+	return noun("agent", "Agents and their running copies", create, ls, c.showAgent(), enrol, c.joinCommand(), c.instancesCommand(),
+		c.endAgent("suspend", "Stop an agent, or one instance, until it is resumed"), c.endAgent("resume", "End a suspension"),
+		c.endAgent("revoke", "End an agent, or one instance, for ever"))
+}
+
+func (c *cli) showAgent() *cobra.Command {
+	return &cobra.Command{Use: "show AGENT", Short: "Show an agent and its instances", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		a, err := cl.Agent(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return c.show(a, a.ID.String(), func(w io.Writer) {
+			row(w, "agent", a.Name, a.ID.String())
+			row(w, "owner", a.Owner.String(), "")
+			row(w, "status", a.Status, a.Description)
+		})
+	}}
+}
+
+func (c *cli) instancesCommand() *cobra.Command {
+	return &cobra.Command{Use: "instances AGENT", Short: "List an agent's running copies: their keys", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		a, err := cl.Agent(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		all, err := cl.Instances(cmd.Context(), a.ID)
+		if err != nil {
+			return err
+		}
+		return c.show(all, "", func(w io.Writer) {
+			row(w, "INSTANCE", "TRUST", "STATUS", "SINCE")
+			for _, i := range all.Items {
+				row(w, i.Key.String(), i.Trust, i.Status, i.Created)
+			}
+		})
+	}}
+}
+
+func (c *cli) joinCommand() *cobra.Command {
+	var server, tokenFile, as string
+	cmd := &cobra.Command{
+		Use: "join", Short: "Become an instance: makes a key here and proves that it is held", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if server == "" || tokenFile == "" || as == "" {
+				return usageError{fmt.Errorf("join takes --server URL, --token FILE (or - for standard input) and --as NAME")}
+			}
+			raw, err := c.readSecret(tokenFile)
+			if err != nil {
+				return err
+			}
+			keyFile := filepath.Join("keys", as+".jwk")
+			got, err := attorn.Enrol(cmd.Context(), attorn.EnrolConfig{Server: server, Token: raw, KeyFile: filepath.Join(c.home, keyFile)})
+			if err != nil {
+				return err
+			}
+			a := account{Server: server, Workspace: got.Workspace(), Agent: got.ID(), Name: as, KeyFile: keyFile}
+			if err := c.remember(as, a); err != nil {
+				return err
+			}
+			return c.show(a, got.Instance().String(), func(w io.Writer) {
+				row(w, "joined as", a.Name, a.Agent.String())
+				row(w, "instance", got.Instance().String(), "key in "+filepath.Join(c.home, keyFile))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&server, "server", "", "the server's URL")
+	cmd.Flags().StringVar(&tokenFile, "token", "", "file with the enrolment token, or - for standard input")
+	cmd.Flags().StringVar(&as, "as", "", "name of the new context")
+	return cmd
+}
+
+// readSecret reads a secret from a file or standard input: never from an argument, which others could see.
+func (c *cli) readSecret(file string) (string, error) {
+	var raw []byte
+	var err error
+	if file == "-" {
+		raw, err = io.ReadAll(io.LimitReader(c.in, 4096))
+	} else {
+		raw, err = os.ReadFile(file)
+	}
+	return strings.TrimSpace(string(raw)), err
+}
+
+func (c *cli) endAgent(verb, short string) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{Use: verb + " AGENT|INSTANCE", Short: short, Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+			past := map[string]string{"suspend": "suspended", "resume": "resumed", "revoke": "revoked"}[verb]
+		if k, err := id.ParseKey(args[0]); err == nil {
+			do := map[string]func(context.Context, id.Key, string) (api.Ended, error){"suspend": cl.SuspendInstance, "resume": cl.ResumeInstance, "revoke": cl.RevokeInstance}[verb]
+			got, err := do(cmd.Context(), k, reason)
+			if err != nil {
+				return err
+			}
+			return c.showEnded(got, past+" instance "+k.String())
+		}
+		a, err := cl.Agent(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		do := map[string]func(context.Context, id.Agent, string) (api.Ended, error){"suspend": cl.SuspendAgent, "resume": cl.ResumeAgent, "revoke": cl.RevokeAgent}[verb]
+		got, err := do(cmd.Context(), a.ID, reason)
+		if err != nil {
+			return err
+		}
+		return c.showEnded(got, fmt.Sprintf("%s %s (%s)", past, a.Name, a.ID))
+	}}
+	cmd.Flags().StringVar(&reason, "reason", "", "why")
+	return cmd
+}

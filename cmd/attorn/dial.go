@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	attorn "github.com/attorn/attorn"
+	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+)
+
+func (a account) sub() string {
+	if !a.Agent.IsZero() {
+		return a.Agent.String()
+	}
+	return a.User.String()
+}
+
+// client is the server's API as the current person.
+func (c *cli) client(context.Context) (*attorn.Client, account, error) {
+	a, err := c.account()
+	if err != nil {
+		return nil, a, err
+	}
+	if a.User.IsZero() {
+		return nil, a, fault.New(fault.Denied, "person_needed", "the context is an agent's (%s); this takes a person", a.Name).Try("use --context with a person's account: attorn ctx ls")
+	}
+	signer, err := attorn.OpenKeyFile(filepath.Join(c.home, a.KeyFile))
+	if err != nil {
+		return nil, a, err
+	}
+	cl, err := attorn.NewClient(attorn.ClientConfig{Server: a.Server, Workspace: a.Workspace, User: a.User, Signer: signer})
+	return cl, a, err
+}
+
+// agent is the current context's agent.
+func (c *cli) agent(ctx context.Context) (*attorn.Agent, account, error) {
+	a, err := c.account()
+	if err != nil {
+		return nil, a, err
+	}
+	if a.Agent.IsZero() {
+		return nil, a, fault.New(fault.Denied, "agent_needed", "the context is a person's (%s); this takes an agent", a.Name).Try("use --context with an agent's account: attorn ctx ls")
+	}
+	signer, err := attorn.OpenKeyFile(filepath.Join(c.home, a.KeyFile))
+	if err != nil {
+		return nil, a, err
+	}
+	ag, err := attorn.Open(ctx, attorn.AgentConfig{Server: a.Server, Workspace: a.Workspace, ID: a.Agent, Signer: signer})
+	return ag, a, err
+}
+
+// findUser reads a person by id or by an exact name.
+func (c *cli) findUser(ctx context.Context, cl *attorn.Client, text string) (api.User, error) {
+	var found []api.User
+	page := attorn.Page{}
+	for {
+		all, err := cl.Users(ctx, page)
+		if err != nil {
+			return api.User{}, err
+		}
+		for _, u := range all.Items {
+			if u.ID.String() == text || u.Name == text {
+				found = append(found, u)
+			}
+		}
+		if all.Next == "" {
+			break
+		}
+		page.After = all.Next
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return api.User{}, fault.New(fault.NotFound, "not_found", "there is no user %q in this workspace", text).Try("attorn user ls")
+	}
+	return api.User{}, fault.New(fault.Conflict, "ambiguous", "%d people are called %q", len(found), text).Try("use the id: attorn user ls")
+}
+
+// findPrincipal reads an agent or a person by id or name.
+func (c *cli) findPrincipal(ctx context.Context, cl *attorn.Client, text string) (sub, name string, err error) {
+	if _, err := id.Parse[id.User](text); err != nil {
+		if a, err := cl.Agent(ctx, text); err == nil {
+			return a.ID.String(), a.Name, nil
+		} else if fault.Code(err) != "not_found" {
+			return "", "", err
+		}
+	}
+	u, err := c.findUser(ctx, cl, text)
+	return u.ID.String(), u.Name, err
+}
+
+// sorted yields a map in the order of its keys.
+func sorted[K cmp.Ordered, V any](m map[K]V) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(k, m[k]) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	attorn "github.com/attorn/attorn"
+	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/fault"
+)
+
+func (c *cli) loginCommand() *cobra.Command {
+	var name, as string
+	cmd := &cobra.Command{
+		Use: "login LINK", Short: "Sign in with a one-time link; the key is made here and stays here", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			server, secret, err := splitLink(args[0])
+			if err != nil {
+				return err
+			}
+			if as == "" {
+				as = "me"
+			}
+			keyFile := filepath.Join("keys", as+".jwk")
+			signer, err := attorn.MakeKeyFile(filepath.Join(c.home, keyFile))
+			if err != nil {
+				return err
+			}
+			got, err := attorn.SignIn(cmd.Context(), attorn.SignInConfig{Server: server, Secret: secret, Name: name, Label: "attorn login", Signer: signer})
+			if err != nil {
+				return err
+			}
+			if err := c.remember(as, account{Server: server, Workspace: got.Workspace, User: got.User, Name: got.Name, KeyFile: keyFile}); err != nil {
+				return err
+			}
+			return c.show(got, got.User.String(), func(w io.Writer) {
+				row(w, "signed in as", got.Name, got.User.String())
+				row(w, "key", got.Key.String(), "in "+filepath.Join(c.home, keyFile))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "your name, where the link makes the first administrator")
+	cmd.Flags().StringVar(&as, "as", "", "name of the new context (default me)")
+	return cmd
+}
+
+// splitLink reads http://host/signin/link#SECRET.
+func splitLink(link string) (server, secret string, err error) {
+	u, err := url.Parse(link)
+	if err != nil || u.Fragment == "" || !strings.HasSuffix(u.Path, "/signin/link") {
+		return "", "", usageError{fmt.Errorf("that is no sign-in link: it looks like http://localhost:7070/signin/link#…")}
+	}
+	secret = u.Fragment
+	u.Fragment, u.RawFragment = "", ""
+	u.Path = strings.TrimSuffix(u.Path, "/signin/link")
+	return u.String(), secret, nil
+}
+
+func (c *cli) whoamiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "whoami", Short: "Say who you are to the server", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, _, err := c.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			me, err := cl.Me(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.show(me, me.Sub, func(w io.Writer) {
+				row(w, "you are", me.Name, me.Sub)
+				row(w, "workspace", me.Workspace.String(), "")
+				row(w, "roles", strings.Join(me.Roles, ", "), "")
+			})
+		},
+	}
+}
+
+func (c *cli) ctxCommand() *cobra.Command {
+	ls := &cobra.Command{Use: "ls", Short: "List the accounts on this machine", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
+		all, err := c.accounts()
+		if err != nil {
+			return err
+		}
+		return c.show(all, all.Current, func(w io.Writer) {
+			row(w, "CONTEXT", "WHO", "NAME", "SERVER")
+			for name, a := range sorted(all.Contexts) {
+				mark := " "
+				if name == all.Current {
+					mark = "*"
+				}
+				row(w, mark+" "+name, a.sub(), a.Name, a.Server)
+			}
+		})
+	}}
+	use := &cobra.Command{Use: "use NAME", Short: "Make an account the current one", Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
+		all, err := c.accounts()
+		if err != nil {
+			return err
+		}
+		if _, ok := all.Contexts[args[0]]; !ok {
+			return fault.New(fault.NotFound, "no_context", "there is no context %q", args[0]).Try("attorn ctx ls")
+		}
+		all.Current = args[0]
+		return c.store(all)
+	}}
+	return noun("ctx", "Accounts on this machine", ls, use)
+}
+
+func (c *cli) userCommand() *cobra.Command {
+	invite := &cobra.Command{Use: "invite NAME", Short: "Add a person; prints their one-time sign-in link", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		u, err := cl.Invite(cmd.Context(), api.NewUser{Name: args[0]})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.talk, "%s is %s. The link works once, within 15 minutes:\n", printable(u.Name), u.ID)
+		return c.show(u, u.ID.String(), func(w io.Writer) { row(w, u.Link) })
+	}}
+	ls := &cobra.Command{Use: "ls", Short: "List people", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		all, err := cl.Users(cmd.Context(), attorn.Page{})
+		if err != nil {
+			return err
+		}
+		return c.show(all, "", func(w io.Writer) {
+			row(w, "USER", "NAME", "STATUS")
+			for _, u := range all.Items {
+				row(w, u.ID.String(), u.Name, u.Status)
+			}
+		})
+	}}
+	return noun("user", "People", invite, ls, c.endUser("suspend", "Stop a person and all that they lent"), c.endUser("resume", "End a suspension"))
+}
+
+func (c *cli) endUser(verb, short string) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{Use: verb + " USER", Short: short, Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		user, err := c.findUser(cmd.Context(), cl, args[0])
+		if err != nil {
+			return err
+		}
+		end := cl.SuspendUser
+		if verb == "resume" {
+			end = cl.ResumeUser
+		}
+		got, err := end(cmd.Context(), user.ID, reason)
+		if err != nil {
+			return err
+		}
+		return c.showEnded(got, verb+"ed "+user.Name)
+	}}
+	cmd.Flags().StringVar(&reason, "reason", "", "why")
+	return cmd
+}
+
+// showEnded prints what an act ended.
+func (c *cli) showEnded(e api.Ended, what string) error {
+	return c.show(e, e.Event.String(), func(w io.Writer) {
+		row(w, what, fmt.Sprintf("log #%d", e.Rev), e.Event.String())
+		for _, d := range e.Delegations {
+			row(w, "ended", d.String())
+		}
+	})
+}
+
+func (c *cli) roleCommand() *cobra.Command {
+	var reason string
+	bind := &cobra.Command{Use: "bind PRINCIPAL ROLE", Short: "Give a person or an agent a role", Args: exactly(2), RunE: func(cmd *cobra.Command, args []string) error {
+		return c.bind(cmd, args[0], args[1], reason, false)
+	}}
+	bind.Flags().StringVar(&reason, "reason", "", "why")
+	unbind := &cobra.Command{Use: "unbind PRINCIPAL ROLE", Short: "Take a role away", Args: exactly(2), RunE: func(cmd *cobra.Command, args []string) error {
+		return c.bind(cmd, args[0], args[1], reason, true)
+	}}
+	unbind.Flags().StringVar(&reason, "reason", "", "why")
+	ls := &cobra.Command{Use: "ls", Short: "List who has which role", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		all, err := cl.Bindings(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return c.show(all, "", func(w io.Writer) {
+			row(w, "PRINCIPAL", "ROLE", "BY", "REASON")
+			for _, b := range all.Items {
+				row(w, b.Principal, b.Role, b.By, b.Reason)
+			}
+		})
+	}}
+	return noun("role", "Roles and who has them", bind, unbind, ls)
+}
+
+func (c *cli) bind(cmd *cobra.Command, who, role, reason string, remove bool) error {
+	cl, _, err := c.client(cmd.Context())
+	if err != nil {
+		return err
+	}
+	sub, name, err := c.findPrincipal(cmd.Context(), cl, who)
+	if err != nil {
+		return err
+	}
+	do, said := cl.Bind, "now has the role"
+	if remove {
+		do, said = cl.Unbind, "no longer has the role"
+	}
+	done, err := do(cmd.Context(), api.Binding{Principal: sub, Role: role, Reason: reason})
+	if err != nil {
+		return err
+	}
+	return c.show(done, sub, func(w io.Writer) { row(w, name, "("+sub+")", said, role) })
+}

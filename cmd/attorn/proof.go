@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	attorn "github.com/attorn/attorn"
+	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
+)
+
+// parseEvent reads an event's id, or a decision's, which shares its number.
+func parseEvent(s string) (id.Event, error) {
+	if d, err := id.Parse[id.Decision](s); err == nil {
+		return id.EventOf(d), nil
+	}
+	e, err := id.Parse[id.Event](s)
+	if err != nil {
+		return e, usageError{err}
+	}
+	return e, nil
+}
+
+func (c *cli) whyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "why EVENT", Short: "Who did it, under whose authority, should it have been allowed, and what proves it", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, err := parseEvent(args[0])
+			if err != nil {
+				return err
+			}
+			cl, _, err := c.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			a, err := cl.Why(cmd.Context(), e)
+			if err != nil {
+				return err
+			}
+			return c.show(a, a.Event.String(), func(w io.Writer) { fmt.Fprint(w, printable(whyText(a))) })
+		},
+	}
+}
+
+var outcomes = map[string]string{"permit": "PERMITTED", "deny": "DENIED", "ask": "WAITING"}
+
+// whyText is the answer as a tree.
+func whyText(a api.Answer) string {
+	var b strings.Builder
+	word := outcomes[a.Outcome]
+	if word == "" {
+		word = strings.ToUpper(a.Outcome)
+	}
+	act := a.Action
+	if act == "" {
+		act = string(a.Kind)
+	}
+	fmt.Fprintf(&b, "%s  %s      %s      log #%d\n", word, act, a.At, a.Rev)
+	if a.Arguments != "" {
+		fmt.Fprintf(&b, "  with     %s\n", a.Arguments)
+	}
+	if a.Reason != "" {
+		fmt.Fprintf(&b, "  reason   %s\n", a.Reason)
+	}
+	for i, h := range a.Chain {
+		indent := "  " + strings.Repeat("  ", i)
+		if i > 0 {
+			indent += "└ "
+		}
+		fmt.Fprintf(&b, "%s%s  %s", indent, h.Name, h.Sub)
+		if !h.Instance.IsZero() {
+			fmt.Fprintf(&b, "  instance %s", h.Instance.Short())
+		}
+		b.WriteByte('\n')
+		if h.Lent != "" {
+			pad := "  " + strings.Repeat("  ", i) + "    "
+			fmt.Fprintf(&b, "%swas lent %s\n%sby %s\n", pad, h.Lent, pad, h.By)
+		}
+	}
+	if a.Policy != "" {
+		fmt.Fprintf(&b, "  policy   %s\n", a.Policy)
+	}
+	for _, p := range a.Approved {
+		fmt.Fprintf(&b, "  approved by %s\n", p)
+	}
+	b.WriteString(a.Report.Tree())
+	return b.String()
+}
+
+func (c *cli) auditCommand() *cobra.Command {
+	var q attorn.EventQuery
+	tail := &cobra.Command{Use: "tail", Short: "List the newest events", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		all, err := cl.Events(cmd.Context(), q)
+		if err != nil {
+			return err
+		}
+		return c.show(all, "", func(w io.Writer) {
+			row(w, "REV", "EVENT", "KIND", "OUTCOME", "WHO", "WHAT")
+			for _, x := range all.Items {
+				var e evidence.Event
+				if err := jose.DecodeForeign(x.Body, &e, jose.Limits{Bytes: evidence.MaxEvent}); err != nil {
+					row(w, fmt.Sprint(x.Rev), x.ID.String(), "unreadable")
+					continue
+				}
+				what := ""
+				if e.Did != nil {
+					what = e.Did.Action
+				}
+				if e.Why != nil && e.Why.Code != "" {
+					what += " (" + e.Why.Code + ")"
+				}
+				row(w, fmt.Sprint(x.Rev), x.ID.String(), string(e.Kind), string(e.Outcome), e.Who.Sub, what)
+			}
+		})
+	}}
+	tail.Flags().IntVarP(&q.Limit, "number", "n", 20, "how many")
+	tail.Flags().StringVar(&q.Kind, "kind", "", "only this kind, such as tool.started")
+	tail.Flags().StringVar(&q.Target, "target", "", "only about this")
+	tail.Flags().BoolVar(&q.Refused, "refused", false, "only what was refused or had to wait")
+	var file string
+	pack := &cobra.Command{Use: "pack EVENT", Short: "Write the evidence about an event to a file that verifies offline", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		e, err := parseEvent(args[0])
+		if err != nil {
+			return err
+		}
+		if file == "" {
+			file = e.String() + ".zip"
+		}
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		data, err := cl.Pack(cmd.Context(), e)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			return err
+		}
+		return c.show(map[string]any{"file": file, "bytes": len(data)}, file, func(w io.Writer) { row(w, "wrote", file, fmt.Sprintf("%d bytes", len(data))) })
+	}}
+	pack.Flags().StringVarP(&file, "file", "f", "", "where to (default EVENT.zip)")
+	trust := &cobra.Command{Use: "trust", Short: "Print the trust policy by which this server's evidence is verified; keep it", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		text, err := cl.Trust(cmd.Context())
+		if err != nil {
+			return err
+		}
+		_, err = c.out.Write(text)
+		return err
+	}}
+	return noun("audit", "The log and its evidence", tail, pack, trust)
+}
+
+func (c *cli) verifyCommand() *cobra.Command {
+	var trust string
+	cmd := &cobra.Command{
+		Use: "verify FILE", Short: "Verify an evidence pack offline, with your own trust policy", Args: exactly(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if trust == "" {
+				return usageError{fmt.Errorf("verify takes --trust FILE: your own copy of `attorn audit trust`, for what a pack says of itself proves nothing")}
+			}
+			policy, err := os.ReadFile(trust)
+			if err != nil {
+				return err
+			}
+			info, err := os.Stat(args[0])
+			if err != nil {
+				return err
+			}
+			if info.Size() > 64<<20 {
+				return fault.New(fault.TooLarge, "too_large", "%s has more than 64 MiB, so it is no evidence pack", args[0])
+			}
+			pack, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := evidence.Verify(pack, policy)
+			if err != nil {
+				return err
+			}
+			if err := c.show(r, string(r.Answers[0].Verdict), func(w io.Writer) {
+				if r.OK() {
+					fmt.Fprint(w, r.Tree())
+				} else {
+					fmt.Fprint(w, r.String())
+				}
+			}); err != nil {
+				return err
+			}
+			if !r.OK() {
+				return quiet{exitUnverified}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&trust, "trust", "", "your trust policy (attorn audit trust)")
+	return cmd
+}
