@@ -83,8 +83,11 @@ func sdkServer() *mcp.Server {
 		return nil, nil, errors.New("it failed")
 	})
 	mcp.AddTool(s, &mcp.Tool{Name: "wait", Annotations: readOnly}, func(ctx context.Context, _ *mcp.CallToolRequest, _ words) (*mcp.CallToolResult, any, error) {
-		<-ctx.Done()
-		fmt.Fprintln(os.Stderr, "cancelled at the server")
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(os.Stderr, "cancelled at the server")
+		case <-time.After(5 * time.Second): // a stateless legacy server never hears that a call was cancelled
+		}
 		return nil, nil, ctx.Err()
 	})
 	mcp.AddTool(s, &mcp.Tool{Name: "write"}, func(_ context.Context, _ *mcp.CallToolRequest, in words) (*mcp.CallToolResult, any, error) {
@@ -114,7 +117,7 @@ type wall struct{}
 
 func (wall) Now() time.Time                                  { return time.Now() }
 func (wall) AfterFunc(d time.Duration, f func()) *time.Timer { return time.AfterFunc(d, f) }
-func quiet(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(testLog{t}, nil)) }
+func quiet(t testing.TB) *slog.Logger                        { return slog.New(slog.NewTextHandler(testLog{t}, nil)) }
 
 func (l testLog) Write(b []byte) (int, error) {
 	l.t.Helper()

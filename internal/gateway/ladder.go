@@ -101,7 +101,7 @@ func (x *exchange) climbModern(w *wanted, v guard.Verdict) bool {
 			x.pending(v) // the person did not open the page: asking again would only annoy
 			return false
 		}
-		if done, again := x.hold(v, holdTime, w.call.Meta.Progress); done {
+		if done, again := x.hold(v, x.g.holdTime, w.call.Meta.Progress); done {
 			return again
 		}
 		if round = w.state.Round + 1; round > maxRounds {
@@ -139,7 +139,7 @@ func opened(responses jsontext.Value) bool {
 // climbLegacy is rung 3: wait a little, then send the client to the page; its notification comes on the session's stream (2025-11-25,
 // client/elicitation "URL Mode With Elicitation Required Error Flow").
 func (x *exchange) climbLegacy(v guard.Verdict) bool {
-	if done, again := x.hold(v, holdLegacy, nil); done {
+	if done, again := x.hold(v, x.g.holdLegacy, nil); done {
 		return again
 	}
 	elicitation := (&object{}).text("mode", "url").text("elicitationId", v.Approval.ID.String()).text("url", v.Approval.URL).
@@ -154,7 +154,7 @@ func (x *exchange) climbLegacy(v guard.Verdict) bool {
 
 // climbPlain is rung 4: wait, then say that it is pending.
 func (x *exchange) climbPlain(v guard.Verdict) bool {
-	if done, again := x.hold(v, holdTime, nil); done {
+	if done, again := x.hold(v, x.g.holdTime, nil); done {
 		return again
 	}
 	x.pending(v)

@@ -62,6 +62,8 @@ type Gateway struct {
 	places   places
 	sessions sessions
 	holds    counters
+
+	holdTime, holdLegacy time.Duration
 }
 
 // New checks the configuration.
@@ -73,7 +75,10 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Guard == nil || cfg.Catalog == nil || cfg.Clock == nil || cfg.Log == nil || len(cfg.StateKey) != 32 {
 		return nil, errors.New("gateway: guard, catalogue, clock, log and a state key of 32 bytes are needed")
 	}
-	g := &Gateway{Config: cfg, host: strings.ToLower(u.Host), scheme: u.Scheme, public: newClient(false), private: newClient(true)}
+	g := &Gateway{
+		Config: cfg, host: strings.ToLower(u.Host), scheme: u.Scheme, public: newClient(false), private: newClient(true),
+		holdTime: holdTime, holdLegacy: holdLegacy,
+	}
 	g.places.init()
 	g.sessions.init()
 	g.holds.init()
