@@ -94,7 +94,7 @@ func (g *gathering) pack(ws id.Workspace, e audit.Entry) ([]byte, error) {
 		return nil, err
 	}
 	p.Trust = string(trust)
-	for _, field := range []string{"args", "proof"} { // what authority was used on; names and addresses are nobody else's business
+	for _, field := range []string{"args", "ip", "proof"} { // what the decision was made on; names and reasons are nobody else's business
 		b, err := g.Log.Detail(g.ctx, e, field)
 		if fault.Code(err) == "not_found" {
 			continue
