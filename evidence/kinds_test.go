@@ -2,6 +2,7 @@ package evidence_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,17 @@ func TestAnAgentForNobody(t *testing.T) {
 	pack, trust := s.tell()
 	if r := mustVerify(t, pack, trust); !r.OK() || !strings.Contains(r.String(), "acts for nobody else · signed by") {
 		t.Error(r.Tree())
+	}
+	again := onStaging(t)
+	again.claims, again.facts = s.claims, s.facts
+	again.event = func(e *evidence.Event) {
+		statement := e.Under.Statement
+		alone(e)
+		e.Under.Statement = statement
+	}
+	pack, trust = again.tell()
+	if r := mustVerify(t, pack, trust); r.OK() || r.FirstFailure.Name != "chain" {
+		t.Errorf("a statement and no chain: %s", r.Tree())
 	}
 }
 
@@ -122,6 +134,99 @@ func TestWhatWaitedAndWhatWasRefusedEarlier(t *testing.T) {
 	}
 	pack, trust = s.tell()
 	if r := mustVerify(t, pack, trust); r.Answers[0].Verdict != evidence.Holds || r.Answers[1].Verdict != evidence.NotShown {
+		t.Error(r.Tree())
+	}
+}
+
+// Without a key there is nothing that shows who it was.
+func TestABearerTokenShowsNobody(t *testing.T) {
+	s := onStaging(t)
+	s.claims = func(c *token.Claims) { c.JKT, c.Act.Instance = id.Key{}, id.Key{} }
+	s.statement = func(i int, st *delegation.Statement) {
+		if i == 1 {
+			st.Delegate.Instance = id.Key{}
+		}
+	}
+	s.facts = func(f *policy.Facts) { f.Actor = policy.Actor{} }
+	s.event = func(e *evidence.Event) {
+		e.Who.Instance, e.Who.Chain[2].Instance, e.Who.Proof = id.Key{}, id.Key{}, nil
+	}
+	s.pack = func(p *evidence.Pack) { p.Details = p.Details[:2] }
+	pack, trust := s.tell()
+	r := mustVerify(t, pack, trust)
+	if got := hiddenLines(r); strings.Join(got, " ") != "proof keys" || r.Answers[1].Verdict != evidence.NotShown {
+		t.Errorf("%v\n%s", got, r.Tree())
+	}
+}
+
+func hiddenLines(r *evidence.Report) (names []string) {
+	for _, l := range r.Lines {
+		if l.Question == evidence.AuthorisedThen && l.Verdict == evidence.NotShown {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}
+
+// What rests on something that is not in the pack is not shown either, and nothing is called wrong that could be right.
+func TestWhatRestsOnTheMissingIsNotShown(t *testing.T) {
+	s := newStory(t)
+	pack, trust := s.tell()
+	whole, err := evidence.ReadPack(pack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := s.question
+	for name, tt := range map[string]struct {
+		content id.Digest
+		detail  string
+		want    string
+	}{
+		"token":  {q.Under.Token.SHA256, "", "token proof covers facts approvals decision"},
+		"link":   {q.Who.Chain[1].Link, "", "chain live keys covers approvals decision"},
+		"facts":  {q.Why.Facts, "", "facts approvals decision"},
+		"bundle": {q.Why.Bundle, "", "bundle approvals decision"},
+		"vote":   {q.Under.Approvals[0].Votes[0], "", "approvals decision"},
+		"args":   {id.Digest{}, "args", "covers facts approvals decision"},
+		"ip":     {id.Digest{}, "ip", "facts approvals decision"},
+		"proof":  {id.Digest{}, "proof", "proof"},
+	} {
+		p := whole
+		p.Content = slices.DeleteFunc(slices.Clone(p.Content), func(c evidence.Content) bool { return c.Digest == tt.content })
+		p.Details = slices.DeleteFunc(slices.Clone(p.Details), func(d evidence.Disclosed) bool { return d.Field == tt.detail })
+		var b bytes.Buffer
+		if err := p.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		r := mustVerify(t, b.Bytes(), trust)
+		if got := strings.Join(hiddenLines(r), " "); got != tt.want || r.FirstFailure.Verdict != evidence.NotShown {
+			t.Errorf("without the %s: not shown are %s; want %s\n%s", name, got, tt.want, r.Tree())
+		}
+	}
+}
+
+// An act of attorn's own API is decided again from its facts; the request behind it is not looked at.
+func TestActsOfTheAPI(t *testing.T) {
+	s := onStaging(t)
+	workspace := policy.UID{Type: "Workspace", ID: "default"}
+	noun := policy.UID{Type: "Noun", ID: "agent:" + agent("deployer").String()}
+	s.facts = func(f *policy.Facts) {
+		person := f.Principals[2]
+		*f = policy.Facts{
+			Principals: []policy.UID{person}, Action: "attorn:agent:revoke", ActionParents: policy.ActionParents("attorn:agent:revoke", ""), Resource: noun, Now: f.Now,
+			Entities: []policy.Entity{
+				{UID: person, Parents: []policy.UID{{Type: "Role", ID: "admin"}}}, {UID: noun, Parents: []policy.UID{workspace}}, {UID: workspace},
+			},
+		}
+	}
+	s.event = func(e *evidence.Event) {
+		e.Kind, e.Outcome, e.Under, e.Who = evidence.AgentRevoked, evidence.OK, nil, evidence.Who{Sub: user("priya").String()}
+		e.Did = &evidence.Did{Action: "attorn:agent:revoke", Resource: evidence.Resource{Type: "Noun", ID: noun.ID}}
+		e.Where.IP, e.What = nil, &evidence.What{Agent: agent("deployer")}
+	}
+	s.pack = func(p *evidence.Pack) { p.Details = nil }
+	pack, trust := s.tell()
+	if r := mustVerify(t, pack, trust); !r.OK() {
 		t.Error(r.Tree())
 	}
 }

@@ -448,6 +448,16 @@ func packMutants() []mutant {
 				rewrite(t, s, p, 2, bytes.Replace(s.log.bodies[2], []byte(`"rev":2`), []byte(`"rev":3`), 1))
 			}
 		}},
+		{"the log opened twice", "log", no, "again", func(_ *testing.T, s *story) {
+			s.pack = func(p *evidence.Pack) {
+				opening := s.log.opening()
+				s.happens(s.server, "again", 1, evidence.LogOpened, evidence.What{Log: &opening})
+				for i := range 3 {
+					p.Entries[i] = s.server.entry(int64(i))
+				}
+				p.Entries = append(p.Entries, s.server.entry(3))
+			}
+		}},
 		{"two servers, both trusted", "server log", no, "mixes the logs of two servers", func(t *testing.T, s *story) {
 			other := &ledger{t: t, ws: id.Server, signer: logSigner(t, "other.example/log/server/2026")}
 			s.trust = func(logs []evidence.LogKey) string { return evidence.TrustPolicy(logs[0], other.signer.LogKey) }

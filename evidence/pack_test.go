@@ -250,6 +250,34 @@ func TestPackTakesOneForm(t *testing.T) {
 	}
 }
 
+// A member that the manifest lists must still be one that a pack can have.
+func TestListedMembersMustBeKnown(t *testing.T) {
+	x := id.Sum([]byte("x")).String()
+	manifest := func(names ...string) []evidence.Member {
+		list := ""
+		var all []evidence.Member
+		for _, n := range names {
+			list += `,"` + n + `":"` + x + `"`
+			all = append(all, evidence.Member{Name: n, Data: []byte("x")})
+		}
+		all = append(all, evidence.Member{Name: "manifest.json", Data: []byte(`{"issuer":"","members":{` + strings.TrimPrefix(list, ",") +
+			`},"question":{"event":"` + event("x").String() + `","rev":0,"workspace":"default"},"v":1}`)})
+		slices.SortFunc(all, func(a, b evidence.Member) int { return strings.Compare(a.Name, b.Name) })
+		return all
+	}
+	for name, code := range map[string]string{
+		"content/" + x: "", "trust.policy": "", "now.jws": "", "details/default/0/args": "",
+		"other": "pack_malformed", "content/a/b": "pack_malformed", "content/" + id.Sum([]byte("y")).String(): "member_changed", "content": "pack_malformed",
+		"details/default/00/args": "pack_malformed", "details/Default/0/args": "pack_malformed", "details/default/0": "pack_malformed", "details/default/-1/args": "pack_malformed",
+		"events/default/0": "pack_malformed", "events/default/0.json": "pack_malformed", "events/default/0.tlog-proof": "pack_malformed", "events/default/0.json.tlog-proof": "pack_malformed",
+		"events/default/00.json": "pack_malformed", "events/default/x.json": "pack_malformed", "events/0.json": "pack_malformed", "events/default/9223372036854775808.json": "pack_malformed",
+	} {
+		if _, err := evidence.ReadPack(evidence.WriteZip(manifest(name))); fault.Code(err) != code {
+			t.Errorf("%s: %v, want %q", name, err, code)
+		}
+	}
+}
+
 func TestWriteRefuses(t *testing.T) {
 	c := evidence.ContentOf([]byte("x"))
 	for name, p := range map[string]evidence.Pack{
