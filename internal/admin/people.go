@@ -26,9 +26,9 @@ func me(x *request, _ none) (api.Me, error) {
 }
 
 func invite(x *request, in api.NewUser) (api.User, error) {
-	p, link, err := x.Guard.Invite(x.ctx, x.caller, in.Name)
+	p, secret, err := x.Guard.Invite(x.ctx, x.caller, in.Name)
 	u := userOf(p)
-	u.Link = link
+	u.Link = x.Guard.Link(secret)
 	return u, err
 }
 

@@ -31,6 +31,9 @@ func (g *Guard) BootstrapLink(ctx context.Context) (secret string, err error) {
 	return secret, err
 }
 
+// Link is the page that a one-time sign-in secret opens. The secret is in the fragment, which browsers do not send.
+func (g *Guard) Link(secret string) string { return g.Issuer + "/signin/link#" + secret }
+
 const signInLife = 15 * time.Minute
 
 // Invite adds a person to the workspace and makes their one-time sign-in link.

@@ -173,7 +173,7 @@ func (s *Server) SignInLink(ctx context.Context) (string, error) {
 	if err != nil || secret == "" {
 		return "", err
 	}
-	return s.cfg.URL + "/signin/link#" + secret, nil
+	return s.guard.Link(secret), nil
 }
 
 // Close ends children and the log, in that order; what was acknowledged is stored.
