@@ -2,7 +2,9 @@ package evidence_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -170,6 +172,25 @@ func TestVKeyTakesOneForm(t *testing.T) {
 	} {
 		if k, err := evidence.ParseVKey(bad); err == nil {
 			t.Errorf("ParseVKey(%q) = %v", bad, k)
+		}
+	}
+}
+
+func TestALogHasAnEd25519KeyAndAPlainName(t *testing.T) {
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p256, err := jose.NewES256Signer(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := evidence.NewLogSigner(origin, p256); fault.Code(err) != "alg_unsupported" {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "a b", "a+b", "a\nb", "a\u2028b", "a\x00", "\xff", strings.Repeat("a", 256)} {
+		if _, err := evidence.NewLogSigner(bad, keyOf(t, "x")); fault.Code(err) != "malformed" {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

@@ -349,6 +349,10 @@ func logMutants() []mutant {
 	return []mutant{
 		{"issuer key for logs", "token", "token_signature", "", onOther("key", func(e *evidence.Event) { e.What.Use = "log" })},
 		{"issuer key published later", "token", "token_signature", "", onOther("key", func(e *evidence.Event) { e.At = minute(33).UnixMicro() })},
+		{"issuer key that was refused", "token", "token_signature", "", onOther("key", func(e *evidence.Event) { e.Outcome = evidence.Deny })},
+		{"server log whose opening was refused", "server log", no, "does not open it", onOther("opened", func(e *evidence.Event) { e.Outcome = evidence.Deny })},
+		{"log whose opening was refused", "log", hidden, "opening of the log", onOther("log", func(e *evidence.Event) { e.Outcome = evidence.Deny })},
+		{"enrolment that was refused", "keys", hidden, "enrolment", onOther("deployer key", func(e *evidence.Event) { e.Outcome = evidence.Deny })},
 		{"no issuer key", "issuer keys", no, "publishes no key", onOther("key", func(e *evidence.Event) { e.What.Key = nil })},
 		{"server log opened with another key", "server log", no, "another key, than the trusted one", func(t *testing.T, s *story) {
 			onOther("opened", func(e *evidence.Event) { e.What.Log.VKey = logSigner(t, "x").String() })(t, s)

@@ -59,7 +59,7 @@ func (v *verifier) serverLog() (string, error) {
 // ownOpening reads a server log's first entry, which says at which revision it begins.
 func (v *verifier) ownOpening(e Entry, origin string, s shard) (int64, error) {
 	ev, err := ParseEvent(e.Body)
-	if err != nil || ev.Kind != LogOpened || ev.What == nil || ev.What.Log == nil {
+	if err != nil || ev.Kind != LogOpened || ev.Outcome != OK || ev.What == nil || ev.What.Log == nil {
 		return 0, wrong("the first entry of %s does not open it", origin)
 	}
 	if l := ev.What.Log; l.Origin != origin || l.Workspace != id.Server || l.VKey != s.key.String() || l.Base < 0 {
@@ -149,7 +149,7 @@ const unknownKind Kind = "?"
 func (v *verifier) openings() (string, error) {
 	question := ""
 	for _, e := range v.entries {
-		if e.Kind != LogOpened || e.What == nil || e.What.Log == nil || e.What.Log.Workspace == id.Server {
+		if e.Kind != LogOpened || e.Outcome != OK || e.What == nil || e.What.Log == nil || e.What.Log.Workspace == id.Server {
 			continue
 		}
 		l := *e.What.Log
@@ -214,7 +214,7 @@ func (v *verifier) others() (string, error) {
 // issuerKeys collects the keys that the server had published for tokens, countersignatures and ballots.
 func (v *verifier) issuerKeys() (string, error) {
 	for _, e := range v.entries {
-		if e.workspace != id.Server || e.Kind != KeyPublished || e.What == nil || e.What.Use != "token" {
+		if e.workspace != id.Server || e.Kind != KeyPublished || e.Outcome != OK || e.What == nil || e.What.Use != "token" {
 			continue
 		}
 		if e.What.Key == nil || e.What.Key.IsZero() {
