@@ -1,0 +1,250 @@
+package guard
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/attorn/attorn/delegation"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/agents"
+	"github.com/attorn/attorn/internal/approvals"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/catalog"
+	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/policy"
+)
+
+// Page reads for a page of the console what its reader may see. What they may not see is left out: a page that shows less is no attempt at
+// anything, so no refusal is recorded. It is good for one request.
+type Page struct {
+	g *Guard
+	c *Caller
+	s *standing
+}
+
+// Page begins a page for c. Its error is why c may not act at all.
+func (g *Guard) Page(ctx context.Context, c *Caller) (*Page, error) {
+	s, err := g.resolve(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &Page{g, c, s}, nil
+}
+
+func (p *Page) may(ctx context.Context, action, noun string, attrs map[string]any) (bool, error) {
+	if _, err := p.s.covers(p.c, action, nil); err != nil {
+		return false, nil
+	}
+	workspace := policy.UID{Type: "Workspace", ID: p.c.ws.String()}
+	ans, err := p.g.decide(ctx, p.c, p.s, question{
+		action:   action,
+		resource: policy.Entity{UID: policy.UID{Type: "Noun", ID: noun}, Parents: []policy.UID{workspace}, Attrs: attrs},
+		more:     []policy.Entity{{UID: workspace}},
+	}, nil)
+	return err == nil && ans.Outcome == policy.Permit, err
+}
+
+// AgentWith is an agent with its instances.
+type AgentWith struct {
+	agents.Agent
+	Instances []agents.Instance
+}
+
+// Agents reads the workspace's first agents, or those of them that are the reader's own.
+func (p *Page) Agents(ctx context.Context, limit int) ([]AgentWith, error) {
+	all, err := p.may(ctx, "attorn:agent:read", "workspace", nil)
+	if err != nil {
+		return nil, err
+	}
+	found, err := p.g.Agents.List(ctx, p.c.ws, id.Agent{}, limit)
+	if err != nil {
+		return nil, err
+	}
+	var seen []AgentWith
+	for _, a := range found {
+		if !all {
+			own, err := p.may(ctx, "attorn:agent:read", "agent:"+a.ID.String(), owned(a.Owner))
+			if err != nil {
+				return nil, err
+			}
+			if !own {
+				continue
+			}
+		}
+		is, err := p.g.Agents.Instances(ctx, p.c.ws, a.ID, id.Key{}, 200)
+		if err != nil {
+			return nil, err
+		}
+		seen = append(seen, AgentWith{a, is})
+	}
+	return seen, nil
+}
+
+// Delegations reads the newest delegations, or those that the reader lent, each as its chain, the root first.
+func (p *Page) Delegations(ctx context.Context, limit int) ([][]lending.Delegation, error) {
+	all, err := p.may(ctx, "attorn:delegation:read", "workspace", nil)
+	if err != nil {
+		return nil, err
+	}
+	q := lending.Query{Limit: limit}
+	if !all {
+		q.Delegator = p.c.Sub()
+	}
+	found, err := p.g.Lending.List(ctx, p.c.ws, q)
+	if err != nil {
+		return nil, err
+	}
+	chains := make([][]lending.Delegation, len(found))
+	for i, d := range found {
+		chains[i] = []lending.Delegation{d}
+		if d.Parent.IsZero() {
+			continue
+		}
+		if chains[i], err = p.g.Lending.Chain(ctx, p.c.ws, d.ID); err != nil {
+			return nil, err
+		}
+	}
+	return chains, nil
+}
+
+// Approvals reads the newest approvals of each of these statuses, newest first: all, or those that are asked in the reader's name or that the reader
+// could vote on.
+func (p *Page) Approvals(ctx context.Context, limit int, statuses ...approvals.Status) ([]approvals.Approval, error) {
+	all, err := p.may(ctx, "attorn:approval:read", "workspace", nil)
+	if err != nil {
+		return nil, err
+	}
+	var seen []approvals.Approval
+	for _, status := range statuses {
+		found, err := p.g.Approvals.List(ctx, p.c.ws, status, id.Approval{}, limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range found {
+			if !all && a.Object.Subject != p.c.person {
+				err := p.g.eligible(ctx, p.c.ws, p.c.person, a)
+				if err != nil && fault.Of(err) == nil {
+					return nil, err
+				}
+				if err != nil {
+					continue
+				}
+			}
+			seen = append(seen, a)
+		}
+	}
+	slices.SortFunc(seen, func(a, b approvals.Approval) int { return cmp.Compare(b.ID.String(), a.ID.String()) })
+	return seen[:min(len(seen), limit)], nil
+}
+
+// Events reads the newest events, or those of the reader's own.
+func (p *Page) Events(ctx context.Context, limit int) ([]audit.Entry, error) {
+	all, err := p.may(ctx, "attorn:log:read", "log", nil)
+	if err != nil {
+		return nil, err
+	}
+	f := audit.Filter{Limit: limit}
+	if !all {
+		f.Person = p.c.person
+	}
+	return p.g.Log.Search(ctx, p.c.ws, f)
+}
+
+// MayExplain says whether the reader may be told all about an event that they may see: whom it names, and who may explain decisions.
+func (p *Page) MayExplain(ctx context.Context, e audit.Entry) (bool, error) {
+	if names(e.Event, p.c) {
+		return true, nil
+	}
+	return p.may(ctx, "attorn:decision:explain", "event:"+e.ID.String(), nil)
+}
+
+// Asked is an approval with all that a voter has to see before voting.
+type Asked struct {
+	approvals.Approval
+	Tool     catalog.Tool         // zero where it is no tool's, or is gone
+	Chain    []lending.Delegation // the root first; empty where the actor acts for nobody
+	Unproved error                // why the chain is not proved; nil: every signature verifies and every link narrows the one before
+	Votes    []evidence.Ballot
+	Why      *evidence.Why // of the event that asked
+	Voters   []string      // who holds the role and is not excluded
+	Barred   error         // why the reader may not vote; nil if they may, as long as it is pending
+}
+
+// Asked reads an approval for who may see it: who asks, for whom, who could vote, and whom policy lets. Code: not_found.
+func (p *Page) Asked(ctx context.Context, a id.Approval) (Asked, error) {
+	g, ws := p.g, p.c.ws
+	found, err := g.approvalFor(ctx, p.c, a)
+	if err != nil {
+		return Asked{}, err
+	}
+	x := Asked{Approval: found}
+	if !found.Delegation.IsZero() {
+		if x.Chain, err = g.Lending.Chain(ctx, ws, found.Delegation); err != nil {
+			return x, err
+		}
+	}
+	x.Unproved = g.proved(ctx, found, x.Chain)
+	if x.Votes, err = g.Approvals.Votes(ctx, ws, a); err != nil {
+		return x, err
+	}
+	e, err := g.Log.Event(ctx, ws, found.Asked)
+	if err != nil && fault.Of(err) == nil {
+		return x, err
+	}
+	x.Why = e.Why
+	if x.Tool, err = g.toolOf(ctx, found); err != nil {
+		return x, err
+	}
+	holders, err := g.Rules.Holders(ctx, ws, found.Role)
+	if err != nil {
+		return x, err
+	}
+	for _, h := range holders {
+		if _, err := id.Parse[id.User](h); err == nil && !slices.Contains(found.Excluded, h) {
+			x.Voters = append(x.Voters, h)
+		}
+	}
+	x.Barred = g.eligible(ctx, ws, p.c.person, found)
+	if x.Barred == nil && slices.ContainsFunc(x.Votes, func(b evidence.Ballot) bool { return b.Vote.Voter == p.c.person }) {
+		x.Barred = fault.New(fault.Conflict, "already_voted", "you have voted on this; a vote counts once")
+	}
+	if x.Barred != nil && fault.Of(x.Barred) == nil {
+		return x, x.Barred
+	}
+	return x, nil
+}
+
+// proved verifies a chain from its bytes, and that it is the one that is asked for.
+func (g *Guard) proved(ctx context.Context, a approvals.Approval, chain []lending.Delegation) error {
+	links, digests := make([]delegation.Link, len(chain)), make([]id.Digest, len(chain))
+	for i, d := range chain {
+		links[i], digests[i] = d.Link, d.Digest
+	}
+	if !slices.Equal(digests, a.Object.Chain) {
+		return fault.New(fault.Conflict, "changed", "the chain is not the one that was asked for")
+	}
+	if len(links) == 0 {
+		return nil
+	}
+	return delegation.VerifyChain(links, g.issuerKey(ctx))
+}
+
+// toolOf finds the definition that was pinned when the approval was asked for; the zero value where there is none any more.
+func (g *Guard) toolOf(ctx context.Context, a approvals.Approval) (catalog.Tool, error) {
+	server, segment, ok := strings.Cut(a.Object.Resource.ID, ":")
+	if !ok || a.Object.Resource.Type != "Tool" {
+		return catalog.Tool{}, nil
+	}
+	t, err := g.Catalog.Callable(ctx, a.Object.Workspace, server, segment)
+	if err != nil && fault.Of(err) == nil {
+		return t, err
+	}
+	if err != nil || t.Pin != a.Object.Pin {
+		return catalog.Tool{}, nil
+	}
+	return t, nil
+}
