@@ -88,9 +88,9 @@ func (x *exchange) climb(w *wanted, v guard.Verdict) bool {
 	case x.revision == modern && w.call.Meta.Capabilities.URL && (w.state == nil || w.state.Stage == stageApproval):
 		return x.climbModern(w, v)
 	case x.session != nil && x.session.features.URL:
-		return x.climbLegacy(v)
+		return x.climbLegacy(w, v)
 	}
-	return x.climbPlain(v)
+	return x.climbPlain(w, v)
 }
 
 // climbModern is rung 2: the page at once, then each retry waits.
@@ -138,8 +138,8 @@ func opened(responses jsontext.Value) bool {
 
 // climbLegacy is rung 3: wait a little, then send the client to the page; its notification comes on the session's stream (2025-11-25,
 // client/elicitation "URL Mode With Elicitation Required Error Flow").
-func (x *exchange) climbLegacy(v guard.Verdict) bool {
-	if done, again := x.hold(v, x.g.holdLegacy, nil); done {
+func (x *exchange) climbLegacy(w *wanted, v guard.Verdict) bool {
+	if done, again := x.hold(v, x.g.holdLegacy, w.call.Meta.Progress); done {
 		return again
 	}
 	elicitation := (&object{}).text("mode", "url").text("elicitationId", v.Approval.ID.String()).text("url", v.Approval.URL).
@@ -153,8 +153,8 @@ func (x *exchange) climbLegacy(v guard.Verdict) bool {
 }
 
 // climbPlain is rung 4: wait, then say that it is pending.
-func (x *exchange) climbPlain(v guard.Verdict) bool {
-	if done, again := x.hold(v, x.g.holdTime, nil); done {
+func (x *exchange) climbPlain(w *wanted, v guard.Verdict) bool {
+	if done, again := x.hold(v, x.g.holdTime, w.call.Meta.Progress); done {
 		return again
 	}
 	x.pending(v)

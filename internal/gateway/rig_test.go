@@ -336,10 +336,7 @@ func (a agent) send(method, url, access, body string, headers ...string) answere
 		case headers[i+1] == "":
 			req.Header.Del(headers[i])
 		default:
-			req.Header.Add(headers[i], headers[i+1])
-			if headers[i] == "Content-Type" || headers[i] == "Authorization" || headers[i] == "DPoP" {
-				req.Header[headers[i]] = []string{headers[i+1]}
-			}
+			req.Header.Set(headers[i], headers[i+1])
 		}
 	}
 	resp, err := http.DefaultClient.Do(req)
