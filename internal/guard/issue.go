@@ -243,8 +243,11 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 	if last.Delegate.Agent != c.agent || !last.Delegate.Instance.IsZero() && last.Delegate.Instance != c.instance {
 		return fault.New(fault.Denied, "not_lent", "the delegation lends to another agent or instance")
 	}
-	if now := g.Now().Unix(); now < last.NotBefore {
+	switch now := g.Now().Unix(); { // of one that is not recorded yet, too
+	case now < last.NotBefore:
 		return fault.New(fault.Denied, "delegation_not_yet", "the delegation has not begun")
+	case now >= last.ExpiresAt:
+		return fault.New(fault.Denied, "delegation_expired", "the delegation has expired")
 	}
 	if len(s.links) > 0 {
 		if err := lending.Live(s.links, g.Now()); err != nil {

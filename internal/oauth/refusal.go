@@ -119,6 +119,8 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", "untrusted_issuer")
 	case "malformed", "duplicate_parameter", "query_not_allowed", "ambiguous_delegation":
 		return bad("invalid_request", f.Code)
+	case "token_malformed":
+		return bad("invalid_request", "malformed")
 	case "agent_unknown":
 		return refusal{Error: "invalid_request", Reason: "unknown", status: http.StatusNotFound}
 	}
