@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -127,7 +128,7 @@ type pair struct{ schema, value any }
 func (w *work) apply(schema, value any, depth int) int {
 	s, ok := schema.(map[string]any)
 	if !ok || w.over {
-		return 1
+		return 0
 	}
 	key := pair{identity(s), identity(value)}
 	if n, seen := w.memo[key]; seen {
@@ -164,7 +165,9 @@ func (w *work) apply(schema, value any, depth int) int {
 			add(v, value)
 		}
 	}
-	w.below(s, value, add)
+	if n += w.below(s, value, add); n > maxWork {
+		w.over = true
+	}
 	w.memo[key] = n
 	return n
 }
@@ -178,40 +181,58 @@ func ownWork(s map[string]any, value any) int {
 	if text, ok := value.(string); ok && s["pattern"] != nil {
 		n += len(text) / 256
 	}
-	if object, ok := value.(map[string]any); ok && s["patternProperties"] != nil {
-		n += len(object)
-	}
 	return n
 }
 
-// below applies what s says of a value's members or elements.
-func (w *work) below(s map[string]any, value any, add func(schema, value any)) {
+// below applies what s says of a value's members or elements, and counts the walk over them.
+func (w *work) below(s map[string]any, value any, add func(schema, value any)) (walked int) {
 	switch v := value.(type) {
 	case map[string]any:
 		properties, _ := s["properties"].(map[string]any)
-		patterns, _ := s["patternProperties"].(map[string]any)
-		for name, m := range v {
-			add(properties[name], m)
-			for _, p := range patterns {
+		for name, p := range properties {
+			if m, ok := v[name]; ok {
 				add(p, m)
 			}
-			for _, k := range memberOnes {
-				add(s[k], m)
+		}
+		every := has(s, memberOnes)
+		if patterns, ok := s["patternProperties"].(map[string]any); ok {
+			every = append(every, slices.Collect(maps.Values(patterns))...)
+		}
+		if walked = len(every) * (len(v)/8 + 1); walked > maxWork {
+			return walked
+		}
+		for _, e := range every {
+			for _, m := range v {
+				add(e, m)
 			}
 		}
 	case []any:
-		for i, e := range v {
-			for _, k := range append(slices.Clone(elementOnes), "prefixItems") {
-				if list, ok := s[k].([]any); ok {
-					if i < len(list) {
-						add(list[i], e)
-					}
-					continue
+		for _, e := range has(s, append(slices.Clone(elementOnes), "prefixItems")) {
+			walked += len(v) / 8
+			list, byPosition := e.([]any)
+			for i, m := range v {
+				if w.over {
+					return walked
 				}
-				add(s[k], e)
+				if !byPosition {
+					add(e, m)
+				} else if i < len(list) {
+					add(list[i], m)
+				}
 			}
 		}
 	}
+	return walked
+}
+
+// has are the values of those of the keywords that s has.
+func has(s map[string]any, keywords []string) (values []any) {
+	for _, k := range keywords {
+		if v, ok := s[k]; ok {
+			values = append(values, v)
+		}
+	}
+	return values
 }
 
 // identity tells values apart: containers by where they are, strings by their length, the rest together, since nothing lies below them.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -47,13 +46,12 @@ func (a *answer) early(b []byte) {
 	_ = http.NewResponseController(a.w).Flush()
 }
 
-// startStream writes the header of an event stream, which outlives the server's time limit for writing.
+// startStream writes the header of an event stream.
 func startStream(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // not supported: the server has none
 	w.WriteHeader(http.StatusOK)
 }
 

@@ -3,12 +3,14 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"mime"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -68,8 +70,15 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("DPoP-Nonce", g.Guard.Challenge())
 	switch r.Method {
 	case http.MethodPost:
-		x.post(r)
+		body, bad := readBody(r)
+		takeTime(w)
+		if bad != nil {
+			x.out.fail(bad)
+			return
+		}
+		x.post(body, r)
 	case http.MethodGet:
+		takeTime(w)
 		x.listen(r)
 	case http.MethodDelete:
 		x.hangUp(r)
@@ -116,13 +125,15 @@ func address(r *http.Request) string {
 	return host
 }
 
-// post reads one message and hands it to its method.
-func (x *exchange) post(r *http.Request) {
-	body, bad := readBody(r)
-	if bad != nil {
-		x.out.fail(bad)
-		return
-	}
+// takeTime lifts the listener's time limits, which are for reading a request and writing a page: a call may run for ten minutes, and a read
+// limit that passes would look as if the client had gone. The gateway's own limits hold from here.
+func takeTime(w http.ResponseWriter) {
+	c := http.NewResponseController(w)
+	_ = errors.Join(c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})) // not supported: there are none
+}
+
+// post decodes one message and hands it to its method.
+func (x *exchange) post(body []byte, r *http.Request) {
 	m, bad := decodeMessage(body, maxBody)
 	x.msg, x.out.id = m, m.ID
 	if bad != nil {

@@ -89,7 +89,9 @@ func TestLadder(t *testing.T) {
 					}()
 				}
 				decided := make(chan string, 1)
-				opts.ElicitationCompleteHandler = func(_ context.Context, n *mcp.ElicitationCompleteNotificationRequest) { decided <- n.Params.ElicitationID }
+				opts.ElicitationCompleteHandler = func(_ context.Context, n *mcp.ElicitationCompleteNotificationRequest) {
+					decided <- n.Params.ElicitationID
+				}
 				s := a.connect("sdk", c.revision, opts)
 				res, err := s.CallTool(t.Context(), write("x"))
 				if rpcCode(err) == codeURLElicitation { // the official client leaves this to its application
