@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 )
@@ -60,7 +62,6 @@ func (f *face) get(mux *http.ServeMux, path string, run endpoint) {
 		}
 		answer, err := run(x)
 		if err != nil {
-			w.Header().Set("Cache-Control", "no-store")
 			x.fail(w, err)
 			return
 		}
@@ -80,19 +81,17 @@ func secure(h http.Header) {
 
 // otherMethod answers a CORS preflight, and every method that is not allowed.
 func (f *face) otherMethod(w http.ResponseWriter, r *http.Request, allowed ...string) bool {
-	for _, m := range allowed {
-		if r.Method == m {
-			return false
-		}
+	if slices.Contains(allowed, r.Method) {
+		return false
 	}
 	if r.Method == http.MethodOptions {
-		w.Header().Set("Access-Control-Allow-Methods", allowed[0])
+		w.Header().Set("Access-Control-Allow-Methods", strings.Join(allowed, ", "))
 		w.Header().Set("Access-Control-Allow-Headers", "Content-Type, DPoP")
 		w.Header().Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 		return true
 	}
-	w.Header().Set("Allow", allowed[0])
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	f.render(w, refusal{status: http.StatusMethodNotAllowed, Error: "invalid_request", Description: "this endpoint takes " + allowed[0] + " alone", Reason: "malformed"})
 	return true
 }

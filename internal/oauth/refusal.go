@@ -145,6 +145,7 @@ func classifyKind(f *fault.Error) refusal {
 func (f *face) render(w http.ResponseWriter, out refusal) {
 	out.Description, out.Remedy = plain(out.Description), plain(out.Remedy)
 	h := w.Header()
+	h.Set("Cache-Control", "no-store")
 	if out.challenge != "" {
 		h.Set("WWW-Authenticate", out.challenge)
 	}
