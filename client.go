@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
@@ -45,10 +46,19 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 // User is the person in whose name the client acts.
 func (c *Client) User() id.User { return c.user }
 
+// Token gets an access token in the person's own name for a resource ("" is the server's own API), or the one that it has while that has lived less
+// than 80 % of its life.
+func (c *Client) Token(ctx context.Context, resource string) (Token, error) {
+	if resource == "" {
+		resource = c.door.api()
+	}
+	return c.door.tokens.get(ctx, resource, func(ctx context.Context) (Token, error) { return c.door.own(ctx, resource) })
+}
+
 // SignInConfig is what SignIn needs.
 type SignInConfig struct {
 	Server string
-	Secret string      // of the one-time link
+	Secret string      // of the one-time link, or the whole link
 	Name   string      // of the first administrator; other links know their person
 	Label  string      // of the key, for people's eyes
 	Signer jose.Signer // a new key, which becomes the person's
@@ -62,7 +72,8 @@ func SignIn(ctx context.Context, cfg SignInConfig) (api.SignedIn, error) {
 	if err != nil {
 		return out, err
 	}
-	return out, d.call(ctx, "SignIn", nil, nil, api.SignIn{Secret: cfg.Secret, Name: cfg.Name, Label: cfg.Label}, &out)
+	secret := cfg.Secret[strings.LastIndexByte(cfg.Secret, '#')+1:]
+	return out, d.call(ctx, "SignIn", nil, nil, api.SignIn{Secret: secret, Name: cfg.Name, Label: cfg.Label}, &out)
 }
 
 // Page says which part of a list is wanted.
@@ -91,6 +102,11 @@ func (c *Client) Invite(ctx context.Context, in api.NewUser) (api.User, error) {
 // Users lists the workspace's people.
 func (c *Client) Users(ctx context.Context, p Page) (api.List[api.User], error) {
 	return ask[api.List[api.User]](ctx, c.door, "Users", nil, p.query("after"), nil)
+}
+
+// NewLink makes a one-time sign-in link for a member, by id; "me" is the caller.
+func (c *Client) NewLink(ctx context.Context, user string) (api.Link, error) {
+	return ask[api.Link](ctx, c.door, "NewLink", []string{user}, nil, struct{}{})
 }
 
 // SuspendUser stops a person, their sessions and what they lent.

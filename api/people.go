@@ -42,6 +42,11 @@ type User struct {
 	Link    string  `json:"link,omitempty"`
 }
 
+// Link is a one-time sign-in link.
+type Link struct {
+	Link string `json:"link"`
+}
+
 // Binding gives a principal a role.
 type Binding struct {
 	Principal string `json:"principal"`

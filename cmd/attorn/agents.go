@@ -168,7 +168,7 @@ func (c *cli) endAgent(verb, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-			past := map[string]string{"suspend": "suspended", "resume": "resumed", "revoke": "revoked"}[verb]
+		past := map[string]string{"suspend": "suspended", "resume": "resumed", "revoke": "revoked"}[verb]
 		if k, err := id.ParseKey(args[0]); err == nil {
 			do := map[string]func(context.Context, id.Key, string) (api.Ended, error){"suspend": cl.SuspendInstance, "resume": cl.ResumeInstance, "revoke": cl.RevokeInstance}[verb]
 			got, err := do(cmd.Context(), k, reason)

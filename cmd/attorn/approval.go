@@ -79,7 +79,9 @@ func approvalRows(w io.Writer, a api.Approval) {
 func (c *cli) approveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "approve APPROVAL", Short: "Approve exactly this call, signed with your key", Args: exactly(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return c.vote(cmd.Context(), args[0], evidence.Approve, "") },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.vote(cmd.Context(), args[0], evidence.Approve, "")
+		},
 	}
 }
 

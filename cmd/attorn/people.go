@@ -142,7 +142,26 @@ func (c *cli) userCommand() *cobra.Command {
 			}
 		})
 	}}
-	return noun("user", "People", invite, ls, c.endUser("suspend", "Stop a person and all that they lent"), c.endUser("resume", "End a suspension"))
+	link := &cobra.Command{Use: "link USER|me", Short: "Make a one-time sign-in link for a member, for another browser or machine", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		cl, _, err := c.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		who := args[0]
+		if who != "me" {
+			u, err := c.findUser(cmd.Context(), cl, who)
+			if err != nil {
+				return err
+			}
+			who = u.ID.String()
+		}
+		l, err := cl.NewLink(cmd.Context(), who)
+		if err != nil {
+			return err
+		}
+		return c.show(l, l.Link, func(w io.Writer) { row(w, l.Link) })
+	}}
+	return noun("user", "People", invite, ls, link, c.endUser("suspend", "Stop a person and all that they lent"), c.endUser("resume", "End a suspension"))
 }
 
 func (c *cli) endUser(verb, short string) *cobra.Command {

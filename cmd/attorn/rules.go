@@ -52,7 +52,9 @@ func (c *cli) policyCommand() *cobra.Command {
 		for _, p := range b.Problems {
 			fmt.Fprintln(c.talk, printable(p))
 		}
-		return c.show(b, b.Digest.String(), func(w io.Writer) { row(w, "published", fmt.Sprintf("%d files", len(files)), "bundle "+b.Digest.String()) })
+		return c.show(b, b.Digest.String(), func(w io.Writer) {
+			row(w, "published", fmt.Sprintf("%d files", len(files)), "bundle "+b.Digest.String())
+		})
 	}}
 	show := &cobra.Command{Use: "show", Short: "Print the live policies", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
 		cl, _, err := c.client(cmd.Context())

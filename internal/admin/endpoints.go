@@ -4,7 +4,7 @@ package admin
 func endpoints() map[string]endpoint {
 	return map[string]endpoint{
 		"SignIn": on(signIn), "Me": on(me),
-		"Invite": on(invite), "Users": on(users), "SuspendUser": on(endUser("suspend")), "ResumeUser": on(endUser("resume")),
+		"Invite": on(invite), "Users": on(users), "NewLink": on(newLink), "SuspendUser": on(endUser("suspend")), "ResumeUser": on(endUser("resume")),
 
 		"CreateAgent": on(createAgent), "Agents": on(listAgents), "Agent": on(findAgent), "OfferEnrolment": on(offerEnrolment),
 		"SuspendAgent": on(endAgent("suspend")), "ResumeAgent": on(endAgent("resume")), "RevokeAgent": on(endAgent("revoke")),

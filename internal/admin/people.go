@@ -49,6 +49,18 @@ func users(x *request, _ none) (api.List[api.User], error) {
 	return page(found, limit, userOf, func(p people.Person) string { return p.ID.String() }), nil
 }
 
+func newLink(x *request, _ none) (api.Link, error) {
+	u := x.caller.Person()
+	if text := x.path("id"); text != "me" {
+		var err error
+		if u, err = x.user(); err != nil {
+			return api.Link{}, err
+		}
+	}
+	secret, err := x.Guard.NewLink(x.ctx, x.caller, u)
+	return api.Link{Link: x.Guard.Link(secret)}, err
+}
+
 func userOf(p people.Person) api.User {
 	return api.User{ID: p.ID, Name: p.Name, Status: string(p.Status), Created: when(p.CreatedAt)}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/tickets"
+	"github.com/attorn/attorn/policy"
 )
 
 // Bootstrap is the body of the sign-in link that makes the first administrator.
@@ -57,6 +58,22 @@ func (g *Guard) Invite(ctx context.Context, c *Caller, name string) (people.Pers
 		return err
 	})
 	return made, secret, err
+}
+
+// NewLink makes a one-time sign-in link for a member: their own, for another browser or machine, or anybody's with policy's leave.
+func (g *Guard) NewLink(ctx context.Context, c *Caller, user id.User) (secret string, err error) {
+	a := act{
+		action: "attorn:user:link", noun: "user:" + user.String(), kind: evidence.DecisionMade, target: user.String(),
+		attrs: map[string]any{"person": policy.UID{Type: policy.TypeUser, ID: user.String()}},
+	}
+	if _, err := g.People.Person(ctx, c.ws, user); err != nil {
+		return "", g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	_, err = g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
+		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, user.String(), "", signInLife)
+		return err
+	})
+	return secret, err
 }
 
 // SignIn spends a sign-in link and registers the key that signed the request as the person's own. The first link makes the first
