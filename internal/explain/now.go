@@ -12,7 +12,7 @@ import (
 // now is the server's signed word on whether the same act would be allowed at the head: the same chain, as it is now, on the live bundle. It
 // says nothing for events that decided nothing.
 func (g *gathering) now(ws id.Workspace, e audit.Entry) (string, error) {
-	if e.Why == nil || e.Why.Facts.IsZero() {
+	if e.Why == nil || e.Why.Facts.IsZero() || e.Did == nil {
 		return "", nil
 	}
 	outcome, err := g.again(ws, e)
@@ -42,6 +42,9 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 	}
 	facts, err := policy.ParseFacts(raw)
 	if err != nil {
+		return "", err
+	}
+	if facts.Arguments, err = g.opened(e, e.Did.Args, "args"); err != nil { // evidence.FactsContent left them out
 		return "", err
 	}
 	if e.Under != nil && !e.Under.Delegation.IsZero() {
@@ -87,6 +90,18 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 		return "", fault.New(fault.Denied, d.Code, "%s", d.Message)
 	}
 	return evidence.Outcome(d.Outcome), nil
+}
+
+// opened reads a sealed value of the event; nil where the event has none. Erased ones are a fault: what is not known cannot be asked again.
+func (g *gathering) opened(e audit.Entry, sealed *evidence.Sealed, field string) ([]byte, error) {
+	if sealed == nil {
+		return nil, nil
+	}
+	disclosure, err := g.Log.Detail(g.ctx, e, field)
+	if err != nil {
+		return nil, err
+	}
+	return sealed.Open(disclosure, field)
 }
 
 func (g *gathering) personLive(ws id.Workspace, person string) error {

@@ -44,7 +44,7 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 	d.Outcome, d.Target, d.What, d.Also = evidence.OK, a.target, a.what, a.also
 	d.Did = &evidence.Did{Action: a.action, Resource: evidence.Resource{Type: "Noun", ID: a.noun}}
 	d.Why = ans.why(s.asOf)
-	d.Content = append(append(d.Content, evidence.ContentOf(ans.bytes)), a.content...)
+	d.Content = append(append(d.Content, ans.kept), a.content...)
 	if a.personal != nil {
 		if err := a.personal(&d); err != nil {
 			return evidence.Receipt{}, err
@@ -101,9 +101,9 @@ func (g *Guard) refuseAct(ctx context.Context, c *Caller, s *standing, a act, an
 	d.Outcome, d.Target, d.Depends = evidence.Deny, a.target, nil
 	d.Did = &evidence.Did{Action: a.action, Resource: evidence.Resource{Type: "Noun", ID: a.noun}}
 	why := &evidence.Why{}
-	if ans != nil && ans.bytes != nil {
+	if ans != nil && ans.kept.Body != nil {
 		why = ans.why(s.asOf)
-		d.Content = append(d.Content, evidence.ContentOf(ans.bytes))
+		d.Content = append(d.Content, ans.kept)
 	}
 	why.Code, why.Reason = f.Code, f.Reason
 	d.Why = why

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience strin
 		return nil, err
 	}
 	c := &Caller{
-		ws: claims.Workspace, claims: claims, raw: raw, ip: cr.IP, face: cr.Face,
+		ws: claims.Workspace, claims: claims, raw: raw, ip: address(cr.IP), face: cr.Face,
 		proof: evidence.ProofRef{Type: "dpop", SHA256: id.Sum([]byte(proof.Raw))}, proofRaw: []byte(proof.Raw),
 		once: []evidence.Nonce{dpopNonce(proof, now)}, acr: acrOf(claims.ACR), authTime: claims.AuthTime,
 	}
@@ -104,6 +105,15 @@ func (c *Caller) identify(claims token.Claims) error {
 	}
 	c.person = u
 	return nil
+}
+
+// address is an IP address in its shortest form, as facts hold it; "" for what is none.
+func address(s string) string {
+	ip, err := netip.ParseAddr(s)
+	if err != nil {
+		return ""
+	}
+	return ip.Unmap().WithZone("").String()
 }
 
 // acrOf reads `urn:attorn:acr:<n>`; anything else is 0, unknown.

@@ -150,9 +150,9 @@ func (g *Guard) callDraft(c *Caller, s *standing, call Call, a *answer, kind evi
 			return d, err
 		}
 	}
-	if a != nil && a.bytes != nil {
+	if a != nil && a.kept.Body != nil {
 		d.Why = a.why(s.asOf)
-		d.Content = append(d.Content, evidence.ContentOf(a.bytes))
+		d.Content = append(d.Content, a.kept)
 	}
 	return d, nil
 }

@@ -133,7 +133,7 @@ func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client,
 		return nil, invalidClient(nil)
 	}
 	c := &Client{id: a.Subject, proven: a.Kid}
-	c.ip, c.face = p.IP, "oauth"
+	c.ip, c.face = address(p.IP), "oauth"
 	key, err := g.clientKey(ctx, c, a.Kid, now)
 	if err != nil {
 		return nil, err

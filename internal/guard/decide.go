@@ -25,7 +25,7 @@ type answer struct {
 	policy.Decision
 	set   *policy.Set
 	facts policy.Facts
-	bytes []byte // of facts
+	kept  evidence.Content // of facts, without what is personal
 	lifts []lift
 	asks  []ask         // what is still to be approved
 	used  []ask         // what was approved
@@ -70,7 +70,7 @@ func (g *Guard) decide(ctx context.Context, c *Caller, s *standing, q question, 
 			return nil, err
 		}
 	}
-	if a.bytes, err = a.facts.Bytes(); err != nil {
+	if a.kept, err = evidence.FactsContent(a.facts); err != nil {
 		a.Decision = policy.Decision{Outcome: policy.Deny, Code: fault.Code(err), Message: err.Error()}
 	}
 	return a, nil
@@ -217,7 +217,7 @@ func merge(have, more []policy.Entity) []policy.Entity {
 // why is the decision as the event keeps it.
 func (a *answer) why(asOf int64) *evidence.Why {
 	return &evidence.Why{
-		Code: a.Code, Bundle: a.set.Digest(), Facts: id.Sum(a.bytes), AsOf: asOf,
+		Code: a.Code, Bundle: a.set.Digest(), Facts: a.kept.Digest, AsOf: asOf,
 		Reasons: a.Reasons, Waived: a.Waived, Errors: a.Errors, Engine: policy.Engine,
 	}
 }

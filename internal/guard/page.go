@@ -15,6 +15,7 @@ import (
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -247,4 +248,9 @@ func (g *Guard) toolOf(ctx context.Context, a approvals.Approval) (catalog.Tool,
 		return catalog.Tool{}, nil
 	}
 	return t, nil
+}
+
+// Passkeys reads the reader's own passkeys, oldest first.
+func (p *Page) Passkeys(ctx context.Context) ([]people.Passkey, error) {
+	return p.g.People.PasskeysOf(ctx, p.c.person)
 }

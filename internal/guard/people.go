@@ -253,5 +253,5 @@ func (g *Guard) Session(ctx context.Context, secret string, ws id.Workspace, ip 
 	if _, err := g.People.Person(ctx, ws, p.ID); err != nil {
 		return nil, p, err
 	}
-	return &Caller{ws: ws, person: p.ID, acr: int64(s.ACR), authTime: s.AuthTime.Unix(), ip: ip, face: "console"}, p, nil
+	return &Caller{ws: ws, person: p.ID, acr: int64(s.ACR), authTime: s.AuthTime.Unix(), ip: address(ip), face: "console"}, p, nil
 }

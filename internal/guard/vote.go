@@ -186,7 +186,7 @@ func (g *Guard) Vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.
 	}
 	c.spent.Store(true)
 	if got.Outcome == evidence.Deny {
-		return found, got, fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
+		return found, got, fault.New(fault.Denied, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
 	}
 	return after, got, nil
 }
