@@ -70,6 +70,9 @@ func TestCallOf(t *testing.T) {
 			t.Errorf("%q: %+v, %v", action, c, err)
 		}
 	}
+	if _, err := evidence.CallOf(issuer, "tool:files:resources/read", []byte(`{"uri":1}`), pin); fault.Code(err) != "malformed" {
+		t.Error(err)
+	}
 	if u := evidence.ServerURL(issuer, id.Default, "files"); u != issuer+"/mcp/files" {
 		t.Error(u)
 	}

@@ -2,25 +2,8 @@ package evidence_test
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/sha256"
-	"encoding/base32"
-	"slices"
-	"strings"
-	"testing"
-	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
-	"github.com/attorn/attorn/delegation"
-	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/evidence"
-	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/jose"
-	"github.com/attorn/attorn/policy"
-	"github.com/attorn/attorn/token"
 )
 
 const issuer = "https://attorn.example"
@@ -43,111 +26,17 @@ func salt(name string) evidence.Salt {
 	return evidence.Salt([]byte(id.Sum([]byte(name)).String()[:16]))
 }
 
-// passkey is a platform authenticator with a key that depends on its name alone (WebAuthn Level 3).
-type passkey struct{ key *ecdsa.PrivateKey }
-
-func passkeyOf(t testing.TB, name string) passkey {
-	t.Helper()
-	d := sha256.Sum256([]byte("attorn test passkey " + name))
-	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), d[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return passkey{key}
-}
-
-func (p passkey) cose(t testing.TB) delegation.CredentialKey {
-	t.Helper()
-	point, err := p.key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw := append([]byte("\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20"), point[1:33]...)
-	key, err := delegation.ParseCOSE(append(append(raw, "\x22\x58\x20"...), point[33:]...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func (p passkey) delegatorKey(t testing.TB) delegation.DelegatorKey {
-	return delegation.DelegatorKey{Passkey: &delegation.Passkey{Key: p.cose(t), RPID: "attorn.example", Origin: issuer}}
-}
-
-func (p passkey) sign(t testing.TB, challenge id.Digest) *delegation.Assertion {
-	t.Helper()
-	rp := sha256.Sum256([]byte("attorn.example"))
-	data := append(rp[:], 1|4, 0, 0, 0, 0) // present, verified
-	client := []byte(`{"type":"webauthn.get","challenge":"` + challenge.String() + `","origin":"` + issuer + `","crossOrigin":false}`)
-	hash := sha256.Sum256(client)
-	hash = sha256.Sum256(append(slices.Clone(data), hash[:]...))
-	sig, err := p.key.Sign(nil, hash[:], crypto.SHA256) // deterministic: RFC 6979
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &delegation.Assertion{CredentialID: []byte("credential"), AuthenticatorData: data, ClientDataJSON: client, Signature: sig}
-}
-
-// ledger is a log in memory.
-type ledger struct {
-	t      testing.TB
-	ws     id.Workspace
-	signer evidence.LogSigner
-	tree   memory
-	front  evidence.Frontier
-	bodies [][]byte
-	names  []string // what the story calls each entry
-}
-
-func newLedger(t testing.TB, ws id.Workspace) *ledger {
-	return &ledger{t: t, ws: ws, signer: logSigner(t, evidence.Origin(issuer, ws, "2026"))}
-}
-
-func (l *ledger) add(name string, e evidence.Event) int64 {
-	l.t.Helper()
-	e.Rev = int64(len(l.bodies))
-	b, err := e.Bytes()
-	if err != nil {
-		l.t.Fatalf("%s: %v", name, err)
-	}
-	l.tree.add(l.t, e.Rev, b)
-	l.front.Append(tlog.RecordHash(b))
-	l.bodies, l.names = append(l.bodies, b), append(l.names, name)
-	return e.Rev
-}
-
-func (l *ledger) opening() evidence.Shard {
-	return evidence.Shard{Workspace: l.ws, Origin: l.signer.Name(), VKey: l.signer.String()}
-}
-
-func (l *ledger) checkpoint() (evidence.Checkpoint, []byte) {
-	l.t.Helper()
-	c := evidence.Checkpoint{Origin: l.signer.Name(), Size: l.front.Size(), Root: l.front.Root()}
-	signed, err := evidence.SignCheckpoint(c.Size, c.Root, l.signer)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return c, signed
-}
-
-func (l *ledger) entry(rev int64) evidence.Entry {
-	l.t.Helper()
-	c, signed := l.checkpoint()
-	p, err := evidence.ProveInclusion(rev, c, signed, &l.tree)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return evidence.Entry{Workspace: l.ws, Rev: rev, Body: l.bodies[rev], Proof: p.Text()}
-}
-
-func (l *ledger) rev(name string) int64 { return int64(slices.Index(l.names, name)) }
-
 // prodGate asks a release manager about every write below production/.
 const prodGate = `@id("prod-deploy")
 @approve("1 of release-manager")
 @reason("Production needs a release manager.")
 forbid (principal, action in Action::"tool:files:*", resource)
 when { context has args && context.args has path && context.args.path like "production/*" };
+`
+
+// roles stands for the built-in ones, which may be added to; the story, and with it the golden pack, stays as it is.
+const roles = `@id("tool-user") permit (principal in Role::"tool-user", action, resource) when { context.perm.s0 == "tool" };
+@id("admin") permit (principal in Role::"admin", action, resource) when { context.perm.s0 == "attorn" };
 `
 
 // story is one tool call from its roots to its evidence: Priya lends to release-bot, which lends to deployer, whose write below production/ Maya
@@ -186,12 +75,11 @@ type story struct {
 	nowKey    jose.Signer
 	trust     func(logs []evidence.LogKey) string
 
-	content   []evidence.Content
-	details   []evidence.Detail
-	links     []delegation.Link
-	rawToken  string
-	question  evidence.Event
-	questions int64
+	content  []evidence.Content
+	details  []evidence.Detail
+	links    []delegation.Link
+	rawToken string
+	question evidence.Event
 }
 
 func newStory(t testing.TB) *story {
@@ -258,7 +146,9 @@ func (s *story) begin() {
 
 func (s *story) compile() *policy.Set {
 	s.t.Helper()
-	set, problems := policy.Compile(append(policy.Shipped(), policy.File{Path: "policies/prod.cedar", Text: []byte(s.bundle)}))
+	set, problems := policy.Compile([]policy.File{
+		{Path: "policies/prod.cedar", Text: []byte(s.bundle)}, {Path: "policies/roles.cedar", Text: []byte(roles)},
+	})
 	if set == nil {
 		s.t.Fatal(problems)
 	}
@@ -470,7 +360,7 @@ func (s *story) tell() (pack []byte, trust string) {
 	c, err := evidence.FactsContent(f)
 	s.must(err)
 	set := s.compile()
-	e.Why = &evidence.Why{Bundle: set.Digest(), Facts: s.keep(c.Body), Reasons: []string{"attorn/tool-user"}, Engine: policy.Engine}
+	e.Why = &evidence.Why{Bundle: set.Digest(), Facts: s.keep(c.Body), Reasons: []string{"tool-user"}, Engine: policy.Engine}
 	if s.approved {
 		e.Why.Waived = []string{"prod-deploy"}
 		obligations := policy.Decide(set, s.factsOf(e), nil).Obligations
