@@ -2,8 +2,20 @@ package evidence_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base32"
+	"slices"
+	"strings"
+	"testing"
+	"time"
 
+	"github.com/attorn/attorn/delegation"
+	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/policy"
+	"github.com/attorn/attorn/token"
 )
 
 const issuer = "https://attorn.example"
