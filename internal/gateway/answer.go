@@ -80,6 +80,13 @@ func (a *answer) fail401(write func()) {
 	a.fail(&rpcError{Code: codeUnauthenticated, Message: "the proof is not valid any more"})
 }
 
+// close lets nothing more be written: the frame is about to give the connection back.
+func (a *answer) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
+}
+
 func (a *answer) last(status int, m []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

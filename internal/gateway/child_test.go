@@ -86,7 +86,7 @@ func sdkServer() *mcp.Server {
 		select {
 		case <-ctx.Done():
 			fmt.Fprintln(os.Stderr, "cancelled at the server")
-		case <-time.After(5 * time.Second): // a stateless legacy server never hears that a call was cancelled
+		case <-time.After(2 * time.Second): // a stateless legacy server never hears that a call was cancelled
 		}
 		return nil, nil, ctx.Err()
 	})
@@ -117,23 +117,9 @@ type wall struct{}
 
 func (wall) Now() time.Time                                  { return time.Now() }
 func (wall) AfterFunc(d time.Duration, f func()) *time.Timer { return time.AfterFunc(d, f) }
-func quiet(t testing.TB) *slog.Logger                        { return slog.New(slog.NewTextHandler(testLog{t}, nil)) }
 
-func (l testLog) Write(b []byte) (int, error) {
-	l.t.Helper()
-	l.t.Log(strings.TrimSpace(string(b)))
-	return len(b), nil
-}
-
+// here is this test binary as a server to register.
 func here(t testing.TB, mode string, env ...string) catalog.Server {
-	t.Helper()
-	return childServer(t, mode, env)
-}
-
-type testLog struct{ t testing.TB }
-
-// childServer is this test binary as a registered server.
-func childServer(t testing.TB, mode string, env []string) catalog.Server {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

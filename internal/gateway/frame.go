@@ -63,6 +63,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		Method: r.Method, URL: p.url, Authorization: r.Header.Values("Authorization"), DPoP: r.Header.Values("DPoP"), IP: address(r), Face: "gateway",
 	}, p.url)
 	x := &exchange{g: g, w: w, ctx: r.Context(), place: p, caller: caller, revision: legacy, header: r.Header, out: newAnswer(w, r)}
+	defer x.out.close()
 	if err != nil {
 		x.failed(err)
 		return

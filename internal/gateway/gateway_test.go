@@ -280,7 +280,8 @@ func TestCrashIsOnRecord(t *testing.T) {
 	if got := a.post("sdk", access, body, headers...); !strings.Contains(got.body, "in a moment") || r.count("tool.started permit") != 1 {
 		t.Errorf("right after the crash: %+v", got)
 	}
-	time.Sleep(1100 * time.Millisecond) // the first backoff
+	clock := &still{now: time.Now().Add(firstWait)}
+	r.Clock = clock
 	echo, headers := modernCall("echo", `{"text":"again"}`, "{}", "")
 	if got := a.post("sdk", access, echo, headers...); !strings.Contains(got.body, "again") {
 		t.Errorf("after the backoff: %+v", got)
@@ -298,7 +299,6 @@ func TestDisconnectCancels(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			waitFor(t, "the call to start", func() bool { return r.count("tool.started permit") == i+1 })
-			time.Sleep(50 * time.Millisecond) // let it reach the server
 			cancel()
 		}()
 		if _, err := s.CallTool(ctx, &mcp.CallToolParams{Name: "wait", Arguments: map[string]any{"text": ""}}); err == nil {

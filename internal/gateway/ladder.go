@@ -204,7 +204,7 @@ func (x *exchange) hold(v guard.Verdict, d time.Duration, progress jsontext.Valu
 
 // beat says something now and then while ctx lasts.
 func (x *exchange) beat(ctx context.Context, n int, progress jsontext.Value) {
-	x.g.Clock.AfterFunc(beatTime, func() {
+	x.g.Clock.AfterFunc(x.g.beatTime, func() {
 		if ctx.Err() != nil {
 			return
 		}

@@ -63,10 +63,7 @@ func TestLadder(t *testing.T) {
 				var voting sync.WaitGroup
 				defer voting.Wait()
 				vote := func(approval id.Approval) {
-					voting.Go(func() {
-						time.Sleep(200 * time.Millisecond) // a quick reader; the call waits meanwhile
-						r.vote(approval, choice)
-					})
+					voting.Go(func() { r.vote(approval, choice) })
 				}
 				pages := 0
 				opts := &mcp.ClientOptions{}
@@ -275,6 +272,7 @@ func TestWaitingEnds(t *testing.T) {
 // the approval behind.
 func TestHeldAnswersBeat(t *testing.T) {
 	r, _ := gatedRig(t)
+	r.beatTime = 50 * time.Millisecond
 	a := r.agent("bot", "tool-user")
 	access := a.token("sdk")
 	body, headers := modernCall("write", `{"text":"x"}`, "{}", "")

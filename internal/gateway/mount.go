@@ -63,7 +63,7 @@ type Gateway struct {
 	sessions sessions
 	holds    counters
 
-	holdTime, holdLegacy time.Duration
+	holdTime, holdLegacy, beatTime time.Duration
 }
 
 // New checks the configuration.
@@ -77,7 +77,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		Config: cfg, host: strings.ToLower(u.Host), scheme: u.Scheme, public: newClient(false), private: newClient(true),
-		holdTime: holdTime, holdLegacy: holdLegacy,
+		holdTime: holdTime, holdLegacy: holdLegacy, beatTime: beatTime,
 	}
 	g.places.init()
 	g.sessions.init()
