@@ -98,7 +98,7 @@ func (r *run) append(places []*head, d *evidence.Draft) error {
 		e.Rev = h.base + seq
 		touches := e.Touches()
 		r.events = append(r.events, []any{
-			h.log, seq, d.ID, d.At, string(d.Kind), string(d.Outcome), d.Agent, d.Person, orNull(d.Target), orNull(d.Task), d.Thread,
+			h.log, seq, d.ID, d.At, string(d.Kind), string(d.Outcome), d.Agent, d.Person, column(d.Target), column(d.Task), d.Thread,
 			boolInt(len(touches) > 0), leaf[:], bodies[i],
 		})
 		h.alter(e.Rev, touches)
@@ -266,9 +266,18 @@ func detailPlace(log string, seq int64, field string) string {
 	return fmt.Sprintf("detail/%s/%d/%s", log, seq, field)
 }
 
-func orNull(s string) any {
+// maxColumn bounds text that is indexed: PostgreSQL's index entries hold 2,704 bytes.
+const maxColumn = 1 << 10
+
+// column is a text to search by as both engines store and index it: UTF-8 without U+0000, cut to maxColumn. A refusal names what was asked for,
+// whatever that was; the event's own bytes have all of it.
+func column(s string) any {
 	if s == "" {
 		return nil
+	}
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\ufffd"), "\ufffd")
+	if len(s) > maxColumn {
+		s = strings.ToValidUTF8(s[:maxColumn], "")
 	}
 	return s
 }

@@ -167,7 +167,8 @@ func (r *run) entry(i int, e *entry) error {
 	prepare(&d, r.now, r.log.cfg.Node)
 	t := *r.tx
 	t.event, t.draft, t.rev = &d.Event, &d, h.base+h.frontier.Size()
-	if e.got.Code == "" && e.change != nil {
+	ran := e.got.Code == "" && e.change != nil
+	if ran {
 		if err := r.change(e.change, &t); err != nil {
 			if errors.Is(err, errSavepoints) || fatal(err) {
 				return err
@@ -187,7 +188,7 @@ func (r *run) entry(i int, e *entry) error {
 			return err
 		}
 		e.err = err
-		if e.change != nil { // its writes are in: only a new try without it can undo them
+		if ran { // its writes are in: only a new try without it can undo them
 			return r.drop(i, err)
 		}
 		return r.giveBack(i, e)

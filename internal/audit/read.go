@@ -108,10 +108,10 @@ func (l *Log) Search(ctx context.Context, ws id.Workspace, f Filter) ([]Entry, e
 		add("e.person = $%d", f.Person)
 	}
 	if f.Target != "" {
-		add("e.target = $%d", f.Target)
+		add("e.target = $%d", column(f.Target))
 	}
 	if f.Task != "" {
-		add("e.task = $%d", f.Task)
+		add("e.task = $%d", column(f.Task))
 	}
 	if !f.Thread.IsZero() {
 		add("(e.thread = $%[1]d OR e.id = $%[1]d)", f.Thread)
@@ -137,13 +137,13 @@ func (l *Log) Search(ctx context.Context, ws id.Workspace, f Filter) ([]Entry, e
 
 // First is the oldest event of a kind about a target: where a key was published, an instance enrolled. Code: not_found.
 func (l *Log) First(ctx context.Context, ws id.Workspace, k evidence.Kind, target string) (Entry, error) {
-	found, err := l.entries(ctx, ws, `e.target = $2 AND e.kind = $3`, `ORDER BY e.seq LIMIT 1`, target, string(k))
+	found, err := l.entries(ctx, ws, `e.target = $2 AND e.kind = $3`, `ORDER BY e.seq LIMIT 1`, column(target), string(k))
 	return one(found, err)
 }
 
 // Last is the newest event of a kind about a target. Code: not_found.
 func (l *Log) Last(ctx context.Context, ws id.Workspace, k evidence.Kind, target string) (Entry, error) {
-	found, err := l.entries(ctx, ws, `e.target = $2 AND e.kind = $3`, `ORDER BY e.seq DESC LIMIT 1`, target, string(k))
+	found, err := l.entries(ctx, ws, `e.target = $2 AND e.kind = $3`, `ORDER BY e.seq DESC LIMIT 1`, column(target), string(k))
 	return one(found, err)
 }
 
