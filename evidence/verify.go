@@ -151,7 +151,7 @@ func (v *verifier) conclude() {
 	}
 	r.Lines = append(r.Lines, Line{
 		Name: "remark", Verdict: NotShown, Code: "not_shown",
-		Detail: "inclusion shows what is in the log, not that nothing else is: that no key, agent or delegation was revoked, and no policy replaced, before the event rests on the server's refusal to permit after an end, which the whole log shows (attorn audit verify)",
+		Detail: "inclusion shows what is in the log, not that nothing else is: that no key, agent or delegation was revoked, and no policy replaced, before the event rests on the server's refusal to permit after an end",
 	})
 }
 
