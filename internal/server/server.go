@@ -14,6 +14,7 @@ import (
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/internal/clients"
+	"github.com/attorn/attorn/internal/console"
 	"github.com/attorn/attorn/internal/db"
 	"github.com/attorn/attorn/internal/explain"
 	"github.com/attorn/attorn/internal/gateway"
@@ -115,6 +116,7 @@ func (s *Server) mount(sealer *keyring.Sealer, cat *catalog.Room) (err error) {
 	if err != nil {
 		return err
 	}
+	console.Mount(s.mux, console.Config{Issuer: s.cfg.URL, Guard: g, Explain: explainer, Now: s.cfg.Now, Log: s.cfg.Logger})
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	return nil
 }

@@ -1,0 +1,105 @@
+package console
+
+import (
+	"context"
+	"embed"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"time"
+
+	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/guard"
+)
+
+// Explainer answers for an event. Whether the reader may know is decided before it is asked.
+type Explainer interface {
+	Answer(ctx context.Context, ws id.Workspace, e id.Event) (api.Answer, error)
+	// Name is what people call a principal now; "" where nobody knows.
+	Name(ctx context.Context, ws id.Workspace, sub string) string
+}
+
+// Config says what the face serves.
+type Config struct {
+	Issuer  string // the server's external URL, byte for byte, without a final slash
+	Guard   *guard.Guard
+	Explain Explainer
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+//go:embed templates static
+var files embed.FS
+
+type face struct {
+	Config
+	cookie  string // its name
+	host    string // the only one that passkeys work at
+	pages   map[string]*template.Template
+	assets  map[string]asset
+	sameOne *http.CrossOriginProtection
+	limits  *limiter
+}
+
+// Mount adds the console's routes. Everything that no other face answers is a page that was not found.
+func Mount(mux *http.ServeMux, cfg Config) {
+	f := &face{Config: cfg, cookie: devCookie, assets: readAssets(), sameOne: http.NewCrossOriginProtection(), limits: &limiter{}}
+	if u, err := url.Parse(cfg.Issuer); err == nil { // package server checked it
+		f.host = u.Host
+		if u.Scheme == "https" {
+			f.cookie = secureCookie
+		}
+		_ = f.sameOne.AddTrustedOrigin(u.Scheme + "://" + u.Host) // ours, also where a proxy changes Host
+	}
+	f.pages = f.parse()
+	for pattern, h := range map[string]handler{
+		"GET /{$}":                       f.page(true, overview),
+		"GET /approvals/{id}":            f.page(true, approvalPage),
+		"POST /approvals/{id}/challenge": f.action(true, voteChallenge),
+		"POST /approvals/{id}/vote":      f.action(true, vote),
+		"GET /events/{id}":               f.page(true, eventPage),
+		"GET /passkey":                   f.page(true, passkeyPage),
+		"POST /passkey/begin":            f.action(true, beginPasskey),
+		"POST /passkey/finish":           f.action(true, finishPasskey),
+		"GET /signin":                    f.page(false, signInPage),
+		"POST /signin/begin":             f.action(false, beginSignIn),
+		"POST /signin/finish":            f.action(false, finishSignIn),
+		"GET /signin/link":               f.page(false, linkPage),
+		"POST /signin/link":              f.page(false, spendLink),
+		"POST /signout":                  f.page(false, signOut),
+		"GET /static/{file}":             serveAsset,
+		"/":                              f.page(false, notFound),
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, h) })
+	}
+}
+
+// parse reads the templates: each page with the layout and the parts.
+func (f *face) parse() map[string]*template.Template {
+	shared := template.Must(template.New("").Funcs(template.FuncMap{"asset": f.assetPath, "show": show}).
+		ParseFS(files, "templates/layout.html", "templates/parts.html"))
+	pages := map[string]*template.Template{}
+	for _, name := range []string{"overview", "approval", "event", "passkey", "signin", "link", "error"} {
+		pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, path.Join("templates", name+".html")))
+	}
+	return pages
+}
+
+// headers are those of every answer (console.md §1).
+func headers(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "+
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self)")
+	h.Set("Cache-Control", "no-store")
+}
+
+// notFound is what answers where nothing else does.
+func notFound(x *request) (view, error) {
+	return view{}, missing("there is no page at this address")
+}

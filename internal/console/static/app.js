@@ -1,0 +1,194 @@
+// What a page of the console cannot do without JavaScript: the ceremonies of passkeys, and taking the secret out of a one-time link.
+"use strict";
+(() => {
+  const bytes = (text) => {
+    const raw = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
+    return Uint8Array.from(raw, (c) => c.charCodeAt(0));
+  };
+  const base64 = (buffer) => {
+    let raw = "";
+    for (const b of new Uint8Array(buffer)) raw += String.fromCharCode(b);
+    return btoa(raw).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  };
+  const byID = (id) => document.getElementById(id);
+
+  const fail = (message, remedy) => {
+    const box = byID("error");
+    box.textContent = remedy ? message + ". " + remedy + "." : message;
+    box.hidden = false;
+    box.scrollIntoView({ block: "nearest" });
+  };
+
+  // Refused is what the server said; its text is for people.
+  class Refused extends Error {
+    constructor(problem) {
+      super(problem.detail);
+      this.code = problem.code;
+      this.remedy = problem.remedy;
+    }
+  }
+
+  const post = async (path, body) => {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    const kind = answer.headers.get("Content-Type") || "";
+    if (answer.ok && kind.startsWith("application/json")) return answer.json();
+    if (kind.startsWith("application/problem+json")) throw new Refused(await answer.json());
+    throw new Error("The server did not answer as expected (" + answer.status + ")");
+  };
+
+  // explain says what went wrong in words; the browser's own name for a ceremony that ended is no help to anybody.
+  const explain = (e) => {
+    if (e instanceof Refused) {
+      if (e.code === "session_unknown") return location.assign("/signin?next=" + encodeURIComponent(location.pathname));
+      return fail(e.message, e.remedy);
+    }
+    switch (e.name) {
+      case "NotAllowedError": return fail("The passkey was not used: it was cancelled, or it took too long. Nothing was sent.");
+      case "InvalidStateError": return fail("This device has a passkey of yours already.");
+      case "SecurityError": return fail("Passkeys do not work at this address: open the server by its own name.");
+      case "TypeError": return fail("The server cannot be reached. Nothing was changed.");
+    }
+    return fail(e.message);
+  };
+
+  const request = (o) => navigator.credentials.get({
+    publicKey: {
+      challenge: bytes(o.challenge),
+      timeout: o.timeout,
+      rpId: o.rpId,
+      userVerification: "required",
+      allowCredentials: o.allowCredentials.map((c) => ({ type: c.type, id: bytes(c.id) })),
+    },
+  });
+
+  const create = (o) => navigator.credentials.create({
+    publicKey: {
+      ...o,
+      challenge: bytes(o.challenge),
+      user: { ...o.user, id: bytes(o.user.id) },
+      excludeCredentials: o.excludeCredentials.map((c) => ({ type: c.type, id: bytes(c.id) })),
+    },
+  });
+
+  const credential = (c, response) => ({ id: c.id, rawId: base64(c.rawId), type: c.type, response });
+
+  const signIn = async (button) => {
+    const c = await request(await post("/signin/begin", {}));
+    const r = c.response;
+    await post("/signin/finish", credential(c, {
+      clientDataJSON: base64(r.clientDataJSON),
+      authenticatorData: base64(r.authenticatorData),
+      signature: base64(r.signature),
+      userHandle: r.userHandle ? base64(r.userHandle) : "",
+    }));
+    location.replace(button.dataset.next);
+  };
+
+  const register = async (button) => {
+    const c = await create(await post("/passkey/begin", {}));
+    await post("/passkey/finish", credential(c, {
+      clientDataJSON: base64(c.response.clientDataJSON),
+      attestationObject: base64(c.response.attestationObject),
+    }));
+    location.replace(button.dataset.next);
+  };
+
+  // sameAsShown holds what is to be signed to what this page shows: the person signs what they read, whatever the server or anything between sent.
+  const sameAsShown = async (proposal, form, choice, reason) => {
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(proposal.statement));
+    const v = JSON.parse(proposal.statement);
+    return proposal.options.challenge === base64(digest) && v.typ === "attorn-vote" && v.ws === form.dataset.workspace &&
+      v.asks.length === 1 && v.asks[0].id === form.dataset.approval && v.asks[0].object === form.dataset.digest &&
+      v.vote === choice && v.reuse === "once" && v.reason === reason;
+  };
+
+  const vote = async (form, choice) => {
+    const reason = form.elements.reason.value.trim();
+    if (choice === "deny" && reason === "") {
+      form.elements.reason.focus();
+      throw new Error("Say why: a denial has a reason, which the agent reads.");
+    }
+    const at = form.getAttribute("action");
+    const proposal = await post(at + "/challenge", { vote: choice, reason });
+    if (!await sameAsShown(proposal, form, choice, reason)) throw new Error("This request has changed. Reload to see it.");
+    const c = await request(proposal.options);
+    await post(at + "/vote", {
+      statement: proposal.statement,
+      assertion: {
+        credential_id: base64(c.rawId),
+        authenticator_data: base64(c.response.authenticatorData),
+        client_data_json: base64(c.response.clientDataJSON),
+        signature: base64(c.response.signature),
+      },
+    });
+    location.reload();
+  };
+
+  // busy runs a ceremony with the buttons off, so that it is begun once.
+  const busy = async (buttons, run) => {
+    const off = buttons.map((b) => b.disabled);
+    byID("error").hidden = true;
+    for (const b of buttons) b.disabled = true;
+    try {
+      await run();
+    } catch (e) {
+      explain(e);
+      buttons.forEach((b, i) => { b.disabled = off[i]; });
+    }
+  };
+
+  const able = window.PublicKeyCredential !== undefined;
+  const noPasskeys = () => fail(window.isSecureContext ? "This browser has no passkeys." : "Passkeys work over https alone, and on localhost.");
+
+  for (const [id, run] of [["signin", signIn], ["register", register]]) {
+    const button = byID(id);
+    if (!button) continue;
+    if (!able) {
+      noPasskeys();
+      continue;
+    }
+    button.disabled = false;
+    button.addEventListener("click", () => busy([button], () => run(button)));
+  }
+
+  const ballot = byID("vote");
+  if (ballot) {
+    const [approve, deny] = ballot.querySelectorAll("button");
+    ballot.addEventListener("submit", (e) => {
+      e.preventDefault();
+      const choice = e.submitter ? e.submitter.value : "";
+      if (choice === "approve" || choice === "deny") busy([approve, deny], () => vote(ballot, choice));
+    });
+    // Enter in the reason would press the first button, which approves.
+    ballot.elements.reason.addEventListener("keydown", (e) => {
+      if (e.key === "Enter") e.preventDefault();
+    });
+    if (!able) noPasskeys();
+    else {
+      deny.disabled = false;
+      const folded = [...document.querySelectorAll("details.long")];
+      const read = () => { approve.disabled = folded.length > 0; };
+      for (const d of folded) {
+        d.addEventListener("toggle", () => {
+          folded.splice(folded.indexOf(d), 1);
+          read();
+        }, { once: true });
+      }
+      read();
+    }
+  }
+
+  // The secret of a one-time link stands in the fragment, which is never sent: it goes into the form, out of the address bar and the history.
+  const link = byID("link");
+  if (link && location.hash.length > 1 && byID("secret")) {
+    byID("secret").value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+    byID("field").hidden = true;
+    byID("ask").hidden = true;
+    byID("ready").hidden = false;
+  }
+})();
