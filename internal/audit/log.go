@@ -137,9 +137,19 @@ func (l *Log) openShard(ctx context.Context, ws id.Workspace) error {
 	if ws != id.Server {
 		d.Also = []id.Workspace{id.Server} // so that the server's key reaches every shard
 	}
-	_, err = l.Record(ctx, d, nil)
+	_, err = l.Record(ctx, d, func(tx *Tx) error {
+		if tx.Rev() != have.Base {
+			return errOpened
+		}
+		return nil
+	})
+	if errors.Is(err, errOpened) {
+		return nil
+	}
 	return err
 }
+
+var errOpened = errors.New("another process has opened the log")
 
 // createShard stores the shard's key and its empty, signed head. Two nodes' first starts at once make one.
 func (l *Log) createShard(ctx context.Context, ws id.Workspace, shard string) error {

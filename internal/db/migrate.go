@@ -21,8 +21,11 @@ func migrate(ctx context.Context, w *Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.db.ExecContext(ctx, w.engine.ddl(`CREATE TABLE IF NOT EXISTS schema_version (one INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT;`))
-	if err != nil && CauseOf(err) != Constraint { // two nodes' first start at once: PostgreSQL reports the other's as a duplicate
+	const version = `CREATE TABLE IF NOT EXISTS schema_version (one INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT;`
+	if _, err = w.db.ExecContext(ctx, w.engine.ddl(version)); err != nil { // of two nodes' first starts at once PostgreSQL fails one, the first time
+		_, err = w.db.ExecContext(ctx, w.engine.ddl(version))
+	}
+	if err != nil {
 		return fmt.Errorf("prepare the schema: %w", err)
 	}
 	for {
