@@ -114,8 +114,7 @@ func readKeyFile(path string) (keyFile, error) {
 		return k, unsafe("%s is a link or no file; a key is read only from the file itself", path)
 	case !ours(opened):
 		return k, unsafe("%s belongs to another user", path)
-	case private(opened):
-	default:
+	case !private(opened):
 		return k, unsafe("others can read %s", path).Try("chmod 600 %s, and enrol a new key if somebody may have read this one", path)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
