@@ -29,9 +29,6 @@ func readForm(r *http.Request) (form, error) {
 	if err := checkMedia(r.Header); err != nil {
 		return nil, err
 	}
-	if r.ContentLength > maxForm {
-		return nil, tooLarge("the body has more than %d bytes", maxForm)
-	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
 	if err != nil {
 		return nil, malformed("the body could not be read")

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/delegation"
+	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/token"
@@ -251,5 +253,32 @@ func refuses(t testing.TB, got answer, status int, name, reason string) {
 	}
 	if (status == 401) != (got.header.Get("WWW-Authenticate") != "") {
 		t.Errorf("WWW-Authenticate %q with status %d", got.header.Get("WWW-Authenticate"), status)
+	}
+}
+
+// A statement that was lent at the exchange is as well documented as any other: what is done under it can be proved from the log.
+func TestLentAtExchangeIsKept(t *testing.T) {
+	w := start(t, "")
+	bot, deployer := w.agentNamed("release-bot"), w.agentNamed("deployer")
+	root := w.priya.lend(bot, terms{depth: 1}, bare("attorn:agent:create")...)
+	st := bot.sign(bot.statement(deployer, terms{under: root}, bare("attorn:agent:create")...))
+	access := deployer.exchange(st, typeDelegation).text("access_token")
+	deployer.json("POST", "/v1/agents", api.NewAgent{Name: "made-by-deployer"}, deployer.prove("POST", "/v1/agents", "", access), access)
+
+	var list api.List[api.Event]
+	w.priya.api("GET", "/v1/events?limit=1&agent="+deployer.sub, nil, &list)
+	e, err := evidence.ParseEvent(list.Items[0].Body)
+	w.ok(err)
+	if len(e.Who.Chain) != 3 {
+		t.Fatalf("the newest event is %s", list.Items[0].Body)
+	}
+	path := "/v1/events/" + e.ID.String() + "/pack"
+	got := w.priya.json("GET", path, nil, w.priya.prove("GET", path, "", w.priya.access), w.priya.access)
+	pack, err := evidence.ReadPack(got.raw)
+	w.ok(err)
+	for _, hop := range e.Who.Chain[1:] {
+		if !slices.ContainsFunc(pack.Content, func(c evidence.Content) bool { return c.Digest == hop.Link }) {
+			t.Errorf("the pack lacks the link to %s", hop.Sub)
+		}
 	}
 }

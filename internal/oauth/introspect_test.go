@@ -93,6 +93,11 @@ func TestIntrospectRefused(t *testing.T) {
 			f.Set("client_assertion", renamed(t, w.repo.signer, f.Get("client_assertion"), "EdDSA"))
 			return w.post(introspectPath, f)
 		}, 401, "invalid_client", "", "invalid_client"},
+		{"kid of another key", func() answer {
+			f := w.repo.with("token", "x")
+			f.Set("client_assertion", resigned(t, w.repo.signer, f.Get("client_assertion"), func(h map[string]any) { h["kid"] = w.wiki.signer.Public().Thumbprint().String() }, nil))
+			return w.post(introspectPath, f)
+		}, 401, "invalid_client", "", "invalid_client"},
 		{"replayed", func() answer {
 			once = w.repo.with("token", "x")
 			if got := w.post(introspectPath, once); got.status != 200 {

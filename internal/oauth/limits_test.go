@@ -23,6 +23,13 @@ func TestLimits(t *testing.T) {
 	}
 	other.issued("grant_type", "client_credentials")
 	w.pass(time.Minute)
+	first, _ := w.refused()
+	for range 12 {
+		refuses(t, w.post(tokenPath, bot.with("grant_type", "client_credentials"), other.proof(tokenPath, w.nonce())), 400, "invalid_dpop_proof", "binding")
+	}
+	if n, _ := w.refused(); n-first != 10 {
+		t.Errorf("a flood of refusals wrote %d events", n-first)
+	}
 	for range 50 {
 		bot.issued("grant_type", "client_credentials")
 	}

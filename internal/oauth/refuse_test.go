@@ -93,6 +93,7 @@ func TestFormRefused(t *testing.T) {
 		bad("parameter twice", send(tokenPath, "&scope=a:b&scope=a:b"), "duplicate_parameter"),
 		bad("parameter twice, encoded", send(tokenPath, "&scope=a:b&sc%6Fpe=a:b"), "duplicate_parameter"),
 		bad("parameter twice, once empty", send(tokenPath, "&grant_type="), "duplicate_parameter"),
+		bad("parameter twice, at first empty", send(tokenPath, "&scope=&scope=attorn:a:b"), "duplicate_parameter"),
 		bad("unknown parameter twice", send(tokenPath, "&x=1&x=2"), "duplicate_parameter"),
 		bad("two resources", send(tokenPath, "&resource="+resource+"&resource="+otherResource), "duplicate_parameter"),
 		bad("value not UTF-8", send(tokenPath, "&x=%ff"), "malformed"),

@@ -113,7 +113,7 @@ func (w *world) send(method, path, body string, header http.Header) answer {
 	raw, err := io.ReadAll(res.Body)
 	w.ok(err)
 	got := answer{status: res.StatusCode, header: res.Header, raw: raw}
-	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/") && len(raw) > 0 {
+	if strings.HasSuffix(res.Header.Get("Content-Type"), "json") && len(raw) > 0 {
 		w.ok(json.Unmarshal(raw, &got.body))
 	}
 	return got
