@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -232,20 +233,22 @@ type undone struct{ error }
 func (u *undone) Unwrap() error { return u.error }
 
 func (r *run) look() (found int, err error) {
-	tx, err := r.log.cfg.Writer.Begin(r.ctx)
+	ctx, cancel := context.WithTimeout(r.ctx, silence)
+	defer cancel()
+	tx, err := r.log.cfg.Writer.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer tx.Rollback()
 	for _, h := range r.heads {
 		var size int64
-		if err := tx.QueryRowContext(r.ctx, `SELECT size FROM log WHERE log = $1`+r.tx.ForUpdate(), h.log).Scan(&size); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT size FROM log WHERE log = $1`+r.tx.ForUpdate(), h.log).Scan(&size); err != nil {
 			return 0, err
 		}
 	}
 	for _, e := range r.ids {
 		var n int
-		if err := tx.QueryRowContext(r.ctx, `SELECT COUNT(DISTINCT id) FROM event WHERE id = $1`, e).Scan(&n); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(DISTINCT id) FROM event WHERE id = $1`, e).Scan(&n); err != nil {
 			return 0, err
 		}
 		found += n

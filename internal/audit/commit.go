@@ -23,6 +23,9 @@ var errUnknown = errors.New("the outcome of the commit is unknown")
 
 const tries = 3
 
+// silence is how long a connection to PostgreSQL may say nothing: its own limits (package db) are shorter, but do not reach us once it is cut off.
+const silence = 10 * time.Second
+
 // commit makes a batch durable, or gives each of its entries an error. It never returns with an entry unanswered.
 func (l *Log) commit(batch []*entry) {
 	ctx := context.Background() // a draft that was taken is finished, its caller's patience or not
@@ -112,12 +115,18 @@ type run struct {
 }
 
 func (r *run) do() error {
-	tx, err := r.log.cfg.Writer.Begin(r.ctx)
+	ctx := r.ctx
+	if r.log.engine == db.Postgres {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, silence)
+		defer cancel()
+	}
+	tx, err := r.log.cfg.Writer.Begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	r.tx = &Tx{ctx: r.ctx, tx: tx, engine: r.log.engine, now: r.now}
+	r.tx = &Tx{ctx: ctx, tx: tx, engine: r.log.engine, now: r.now}
 	if err := r.lockHeads(); err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (l *Log) known(log string) *head {
 
 // admit checks a head that another process, or an earlier life of this one, wrote: our signature, the frontier's root, and no step back.
 func (r *run) admit(h, known *head, kid id.Key) error {
-	key, err := r.log.cfg.Ring.Find(r.ctx, kid)
+	key, err := r.log.cfg.Ring.Find(r.tx.ctx, kid)
 	if err != nil {
 		return err
 	}
