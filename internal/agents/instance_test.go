@@ -344,3 +344,56 @@ func TestLifeFollowsTheTable(t *testing.T) {
 		}
 	})
 }
+
+// The keys that anybody may verify an agent's signatures with: of active instances, and none once the agent itself may not act.
+func TestLiveKeys(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		bot := r.agent(t, id.Default, "bot")
+		short, err := r.register(t, id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.now().Add(time.Minute)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		live, suspended, revoked := newKey(t), newKey(t), newKey(t)
+		for _, k := range []jose.PublicKey{live, suspended, revoked} {
+			if _, err := r.enrol(t, id.Default, bot.ID, k); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := r.enrol(t, id.Default, short.ID, newKey(t)); err != nil {
+			t.Fatal(err)
+		}
+		keys := func(a agents.Agent, want ...jose.PublicKey) {
+			t.Helper()
+			if got, err := r.LiveKeys(t.Context(), a.ID, r.now()); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s has %d live keys, want %d: %v", a.Name, len(got), len(want), err)
+			}
+			if found, err := r.Anywhere(t.Context(), a.ID); err != nil || found.Workspace != id.Default || found.Name != a.Name {
+				t.Errorf("read %+v, %v", found, err)
+			}
+		}
+		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+			if err := verbs["suspend"].instance(r.Room, tx, id.Default, suspended.Thumbprint()); err != nil {
+				return err
+			}
+			return verbs["revoke"].instance(r.Room, tx, id.Default, revoked.Thumbprint())
+		}); err != nil {
+			t.Fatal(err)
+		}
+		keys(bot, live)
+		r.pass(time.Minute)
+		keys(short)
+		if err := r.do(t, id.Default, func(tx *audit.Tx) error { return verbs["suspend"].agent(r.Room, tx, id.Default, bot.ID) }); err != nil {
+			t.Fatal(err)
+		}
+		keys(bot)
+		none := id.New[id.Agent](r.now())
+		if _, err := r.LiveKeys(t.Context(), none, r.now()); fault.Code(err) != "not_found" {
+			t.Error(err)
+		}
+		if _, err := r.Anywhere(t.Context(), none); fault.Code(err) != "not_found" {
+			t.Error(err)
+		}
+	})
+}
