@@ -79,7 +79,11 @@ func files(t testing.TB) (Server, Offer) {
 		Workspace: id.Default, Name: "files", Transport: "stdio", Command: []string{"node", "x.js"}, Env: map[string]string{"A": "b"},
 	}
 	bad := item(t, KindTool, `{"name":"a/b","inputSchema":{"type":"object"}}`)
-	return s, Offer{Era: Legacy, Items: []Item{item(t, KindTool, readTool), item(t, KindTool, writeTool), bad, item(t, KindPrompt, `{"name":"greet","arguments":[{"name":"who","required":true}]}`)}}
+	text, err := Instructions("Be kind.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, Offer{Era: Legacy, Items: []Item{item(t, KindTool, readTool), item(t, KindTool, writeTool), bad, item(t, KindPrompt, `{"name":"greet","arguments":[{"name":"who","required":true}]}`), text}}
 }
 
 func wantCode(t *testing.T, err error, code string) {
@@ -124,6 +128,11 @@ func TestRegister(t *testing.T) {
 		if err != nil || r.Check(resources, []byte(`{"uri":"x:y"}`)) != nil || resources.Action() != "tool:files:resources/read" {
 			t.Errorf("%+v, %v", resources, err)
 		}
+		text, err := r.Callable(ctx, id.Default, "files", "server/instructions")
+		if err != nil || text.Kind != KindInstructions || text.Segment() != "server/instructions" {
+			t.Errorf("%+v, %v", text, err)
+		}
+		wantCode(t, r.Check(text, []byte(`{}`)), "unknown_tool")
 		_, err = r.Callable(ctx, id.Default, "files", "none")
 		wantCode(t, err, "unknown_tool")
 		other, _ := id.ParseWorkspace("acme")

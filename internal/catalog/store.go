@@ -54,11 +54,15 @@ func (r *Room) Tools(ctx context.Context, ws id.Workspace, server string) ([]Too
 	return collect(rows, err, scanTool)
 }
 
-// Callable reads what a permission's last segment names: a tool, "prompts/<name>", or "resources/read", which has no definition of its own.
+// Callable reads what a permission's last segment names: a tool, "prompts/<name>", "server/instructions", or "resources/read", which has no
+// definition of its own.
 // Code: unknown_tool.
 func (r *Room) Callable(ctx context.Context, ws id.Workspace, server, segment string) (Tool, error) {
 	if segment == ResourcesRead {
 		return Tool{Workspace: ws, Server: server, Kind: KindResource, Name: segment, Class: Read, Status: Accepted}, nil
+	}
+	if segment == serverText {
+		return r.Tool(ctx, ws, server, KindInstructions, string(KindInstructions))
 	}
 	if prompt, ok := strings.CutPrefix(segment, "prompts/"); ok {
 		return r.Tool(ctx, ws, server, KindPrompt, prompt)
@@ -72,8 +76,11 @@ func (r *Room) Check(t Tool, arguments []byte) error {
 		return fault.New(fault.Denied, "tool_quarantined", "the definition of %s is not the one that was accepted", t.Name).
 			Try("have an administrator look at what changed and accept it")
 	}
-	if t.Kind == KindResource {
+	switch t.Kind {
+	case KindResource:
 		return nil
+	case KindInstructions:
+		return fault.New(fault.NotFound, "unknown_tool", "instructions are not called")
 	}
 	s, err := r.Schema(t)
 	if err != nil {

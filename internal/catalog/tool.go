@@ -17,8 +17,11 @@ const (
 	KindResource     Kind = "resource"     // reading resources: one act per server, stored nowhere
 )
 
-// ResourcesRead is the last segment of the permission to read a server's resources.
-const ResourcesRead = "resources/read"
+// Segments of what is no tool: a slash marks it (authority.md §2).
+const (
+	ResourcesRead = "resources/read"      // reading a server's resources
+	serverText    = "server/instructions" // the instructions, which are pinned but not called
+)
 
 // Status of a definition.
 type Status string
@@ -57,8 +60,11 @@ func (t Tool) Action() string { return "tool:" + t.Server + ":" + t.Segment() }
 
 // Segment is the last segment of Action.
 func (t Tool) Segment() string {
-	if t.Kind == KindPrompt {
+	switch t.Kind {
+	case KindPrompt:
 		return "prompts/" + t.Name
+	case KindInstructions:
+		return serverText
 	}
 	return t.Name
 }
