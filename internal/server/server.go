@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/attorn/attorn/evidence"
@@ -99,9 +100,13 @@ func (s *Server) wire(ctx context.Context, reader *db.Reader, sealer *keyring.Se
 }
 
 func (s *Server) mount(sealer *keyring.Sealer, cat *catalog.Room) (err error) {
+	children, err := filepath.Abs(filepath.Join(s.cfg.Data, "children")) // each child's private HOME and TMPDIR
+	if err != nil {
+		return err
+	}
 	s.gateway, err = gateway.New(gateway.Config{
 		Issuer: s.cfg.URL, Guard: s.guard, Catalog: cat, StateKey: sealer.Derive("gateway-state/1"), Clock: clock{s.cfg.Now}, Log: s.cfg.Logger,
-		Stdio: s.cfg.Dev, Dir: os.TempDir(), Path: os.Getenv("PATH"), Lang: os.Getenv("LANG"),
+		Stdio: s.cfg.Dev, Dir: children, Path: os.Getenv("PATH"), Lang: os.Getenv("LANG"),
 	})
 	if err != nil {
 		return err
