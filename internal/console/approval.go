@@ -36,7 +36,7 @@ type approvalView struct {
 // because is one reason for the question.
 type because struct {
 	Kind string // ok, wait
-	Head string
+	Head shown
 	Text shown
 }
 
@@ -85,7 +85,7 @@ func (x *request) approvalView(a guard.Asked) approvalView {
 	risk := riskPill(a.Tool.Class)
 	v.Risk = &risk
 	v.Caption, v.Proved = caption(a)
-	v.Because = reasons(a)
+	v.Because = x.reasons(a)
 	for _, u := range a.Voters {
 		v.Voters = append(v.Voters, x.principal(u))
 	}
@@ -96,7 +96,7 @@ func (x *request) approvalView(a guard.Asked) approvalView {
 	}
 	switch f := fault.Of(a.Barred); {
 	case f != nil:
-		v.Barred, v.BarredTry = show(upper(f.Reason)+"."), show(f.Remedy)
+		v.Barred, v.BarredTry = show(sentence(f.Reason)), show(sentence(f.Remedy))
 	case !v.Proved:
 		v.Barred = show("The chain is not proved, so nobody can approve this.")
 	default:
@@ -105,30 +105,30 @@ func (x *request) approvalView(a guard.Asked) approvalView {
 	return v
 }
 
-func upper(s string) string {
+// sentence begins with a capital and ends with a full stop.
+func sentence(s string) string {
 	if s == "" {
 		return s
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	return strings.ToUpper(s[:1]) + s[1:] + "."
 }
 
-// reasons says what permits the call, that the chain covers it, and which gate asks.
-func reasons(a guard.Asked) (all []because) {
-	if a.Why != nil && len(a.Why.Reasons) > 0 {
-		all = append(all, because{"ok", "Policy permits it.", show("By " + strings.Join(a.Why.Reasons, ", ") + ".")})
-	}
+// reasons says that policy and the chain permit the call, and which gate asks.
+func (x *request) reasons(a guard.Asked) []because {
+	all := []because{{"ok", show("Policy permits it"), show("once the gate below is lifted.")}}
 	if n := len(a.Chain); n > 0 {
-		text := fmt.Sprintf("Each of the %d delegations between %s and the agent that asks covers this call with these arguments.", n, a.Object.Subject)
+		by := x.principal(a.Object.Subject.String())
+		text := fmt.Sprintf("with these arguments: each of the %d delegations between %s (%s) and the agent that asks covers them.", n, by.Name, by.ID)
 		if n == 1 {
-			text = fmt.Sprintf("What %s lent covers this call with these arguments.", a.Object.Subject)
+			text = fmt.Sprintf("with these arguments: what %s (%s) lent covers them.", by.Name, by.ID)
 		}
-		all = append(all, because{"ok", "The chain permits it.", show(text)})
+		all = append(all, because{"ok", show("The chain permits it"), show(text)})
 	}
-	gate := a.Object.Gate + " asks for approval by " + flowWords(a.Approval)
+	gate := fmt.Sprintf("for approval by %s.", flowWords(a.Approval))
 	if a.Reason != "" {
-		gate += ": " + a.Reason
+		gate += " It says: “" + a.Reason + "”"
 	}
-	return append(all, because{"wait", "A gate asks.", show(gate)})
+	return append(all, because{"wait", show("The gate " + a.Object.Gate + " asks"), show(gate)})
 }
 
 // signedFields lists every member of the object that a vote is bound to.

@@ -33,6 +33,7 @@ type hop struct {
 	How         string // how it came to be trusted
 	Permissions []permission
 	Until       *when
+	Over        bool    // Until is past
 	Lent        []shown // what else the lending says: uses, task, purpose, depth
 	Broken      string  // why nothing rests on this hop any more
 	After       bool    // a hop before this one is broken
@@ -41,7 +42,7 @@ type hop struct {
 // hops is the chain of an approval: the person, each agent with what was lent to it, and the tool.
 func (x *request) hops(a guard.Asked) []hop {
 	if len(a.Chain) == 0 {
-		actor := hop{principal: x.principal(a.Object.Actor), Instance: a.Object.Instance, How: "acts for nobody: nothing was lent to it"}
+		actor := hop{principal: x.principal(a.Object.Actor), Instance: a.By.Instance, How: "acts for nobody: nothing was lent to it"}
 		return []hop{actor, x.target(a)}
 	}
 	root := a.Chain[0].Link
@@ -55,10 +56,12 @@ func (x *request) hops(a guard.Asked) []hop {
 		if i+1 < len(a.Chain) {
 			h.Instance = a.Chain[i+1].Link.Statement.Delegator.Instance
 			h.How = "its key signed what it lends on"
+		} else {
+			h.Instance, h.How = a.By.Instance, "this instance asks"
 		}
 		h.Permissions = narrowed(before, st.Permissions, a.Object.Action, args)
 		until := x.until(st)
-		h.Until, h.Lent = &until, lentLines(d)
+		h.Until, h.Over, h.Lent = &until, !x.now.Before(timeOf(st.ExpiresAt)), lentLines(d)
 		if status := d.StatusAt(x.now); status != lending.Active && !broken {
 			h.Broken, broken = ended(d, status), true
 		}

@@ -29,6 +29,8 @@ type overviewView struct {
 	Decided     []approvalRow
 	Events      []eventRow
 	NoPasskey   bool
+
+	AllAgents, AllDelegations, AllEvents bool // as opposed to the reader's own
 }
 
 type agentRow struct {
@@ -51,9 +53,9 @@ type delegationRow struct {
 	Chain       []principal
 	Permissions []permission
 	Until       when
+	Over        bool // Until is past
 	Lent        []shown
 	Status      pill
-	Ended       string
 	EndedBy     *principal
 	Why         shown
 }
@@ -84,6 +86,7 @@ type eventRow struct {
 	Who     principal
 	For     *principal
 	Action  shown
+	Status  string // what became of it
 	Reason  shown
 }
 
@@ -104,7 +107,8 @@ func overview(x *request) (view, error) {
 }
 
 func (v *overviewView) readAgents(x *request, p *guard.Page) error {
-	found, err := p.Agents(x.ctx, showAgents)
+	found, all, err := p.Agents(x.ctx, showAgents)
+	v.AllAgents = all
 	if err != nil {
 		return err
 	}
@@ -127,7 +131,8 @@ func instanceOf(i agents.Instance, x *request) instanceRow {
 }
 
 func (v *overviewView) readDelegations(x *request, p *guard.Page) error {
-	found, err := p.Delegations(x.ctx, showDelegations)
+	found, all, err := p.Delegations(x.ctx, showDelegations)
+	v.AllDelegations = all
 	if err != nil {
 		return err
 	}
@@ -136,7 +141,8 @@ func (v *overviewView) readDelegations(x *request, p *guard.Page) error {
 		st := d.Link.Statement
 		status := d.StatusAt(x.now)
 		row := delegationRow{
-			ID: d.ID.String(), Chain: x.line(chain), Permissions: permissions(st.Permissions), Until: x.until(st), Lent: lentLines(d), Status: chainPill(chain, status, x.now),
+			ID: d.ID.String(), Chain: x.line(chain), Permissions: permissions(st.Permissions), Until: x.until(st), Over: !x.now.Before(timeOf(st.ExpiresAt)),
+			Lent: lentLines(d), Status: chainPill(chain, status, x.now),
 		}
 		if status == lending.Revoked {
 			by := x.principal(d.EndedBy)
@@ -213,7 +219,8 @@ func flowWords(a approvals.Approval) string {
 }
 
 func (v *overviewView) readEvents(x *request, p *guard.Page) error {
-	found, err := p.Events(x.ctx, showEvents)
+	found, all, err := p.Events(x.ctx, showEvents)
+	v.AllEvents = all
 	if err != nil {
 		return err
 	}
@@ -229,6 +236,9 @@ func (x *request) eventRow(e audit.Entry) eventRow {
 	}
 	if e.Did != nil {
 		row.Action = show(e.Did.Action)
+	}
+	if e.What != nil {
+		row.Status = e.What.Status
 	}
 	if e.Why != nil {
 		row.Reason = show(e.Why.Reason)

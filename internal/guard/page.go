@@ -55,22 +55,21 @@ type AgentWith struct {
 	Instances []agents.Instance
 }
 
-// Agents reads the workspace's first agents, or those of them that are the reader's own.
-func (p *Page) Agents(ctx context.Context, limit int) ([]AgentWith, error) {
-	all, err := p.may(ctx, "attorn:agent:read", "workspace", nil)
+// Agents reads the workspace's first agents, or, where not all, those of them that are the reader's own.
+func (p *Page) Agents(ctx context.Context, limit int) (seen []AgentWith, all bool, err error) {
+	all, err = p.may(ctx, "attorn:agent:read", "workspace", nil)
 	if err != nil {
-		return nil, err
+		return nil, all, err
 	}
 	found, err := p.g.Agents.List(ctx, p.c.ws, id.Agent{}, limit)
 	if err != nil {
-		return nil, err
+		return nil, all, err
 	}
-	var seen []AgentWith
 	for _, a := range found {
 		if !all {
 			own, err := p.may(ctx, "attorn:agent:read", "agent:"+a.ID.String(), owned(a.Owner))
 			if err != nil {
-				return nil, err
+				return nil, all, err
 			}
 			if !own {
 				continue
@@ -78,18 +77,18 @@ func (p *Page) Agents(ctx context.Context, limit int) ([]AgentWith, error) {
 		}
 		is, err := p.g.Agents.Instances(ctx, p.c.ws, a.ID, id.Key{}, 200)
 		if err != nil {
-			return nil, err
+			return nil, all, err
 		}
 		seen = append(seen, AgentWith{a, is})
 	}
-	return seen, nil
+	return seen, all, nil
 }
 
-// Delegations reads the newest delegations, or those that the reader lent, each as its chain, the root first.
-func (p *Page) Delegations(ctx context.Context, limit int) ([][]lending.Delegation, error) {
-	all, err := p.may(ctx, "attorn:delegation:read", "workspace", nil)
+// Delegations reads the newest delegations, or, where not all, those that the reader lent, each as its chain, the root first.
+func (p *Page) Delegations(ctx context.Context, limit int) (chains [][]lending.Delegation, all bool, err error) {
+	all, err = p.may(ctx, "attorn:delegation:read", "workspace", nil)
 	if err != nil {
-		return nil, err
+		return nil, all, err
 	}
 	q := lending.Query{Limit: limit}
 	if !all {
@@ -97,19 +96,19 @@ func (p *Page) Delegations(ctx context.Context, limit int) ([][]lending.Delegati
 	}
 	found, err := p.g.Lending.List(ctx, p.c.ws, q)
 	if err != nil {
-		return nil, err
+		return nil, all, err
 	}
-	chains := make([][]lending.Delegation, len(found))
+	chains = make([][]lending.Delegation, len(found))
 	for i, d := range found {
 		chains[i] = []lending.Delegation{d}
 		if d.Parent.IsZero() {
 			continue
 		}
 		if chains[i], err = p.g.Lending.Chain(ctx, p.c.ws, d.ID); err != nil {
-			return nil, err
+			return nil, all, err
 		}
 	}
-	return chains, nil
+	return chains, all, nil
 }
 
 // Approvals reads the newest approvals of each of these statuses, newest first: all, or those that are asked in the reader's name or that the reader
@@ -142,17 +141,18 @@ func (p *Page) Approvals(ctx context.Context, limit int, statuses ...approvals.S
 	return seen[:min(len(seen), limit)], nil
 }
 
-// Events reads the newest events, or those of the reader's own.
-func (p *Page) Events(ctx context.Context, limit int) ([]audit.Entry, error) {
-	all, err := p.may(ctx, "attorn:log:read", "log", nil)
+// Events reads the newest events, or, where not all, those of the reader's own.
+func (p *Page) Events(ctx context.Context, limit int) (found []audit.Entry, all bool, err error) {
+	all, err = p.may(ctx, "attorn:log:read", "log", nil)
 	if err != nil {
-		return nil, err
+		return nil, all, err
 	}
 	f := audit.Filter{Limit: limit}
 	if !all {
 		f.Person = p.c.person
 	}
-	return p.g.Log.Search(ctx, p.c.ws, f)
+	found, err = p.g.Log.Search(ctx, p.c.ws, f)
+	return found, all, err
 }
 
 // MayExplain says whether the reader may be told all about an event that they may see: whom it names, and who may explain decisions.
@@ -170,9 +170,9 @@ type Asked struct {
 	Chain    []lending.Delegation // the root first; empty where the actor acts for nobody
 	Unproved error                // why the chain is not proved; nil: every signature verifies and every link narrows the one before
 	Votes    []evidence.Ballot
-	Why      *evidence.Why // of the event that asked
-	Voters   []string      // who holds the role and is not excluded
-	Barred   error         // why the reader may not vote; nil if they may, as long as it is pending
+	By       evidence.Who // that asked: the instance and its proof
+	Voters   []string     // who holds the role and is not excluded
+	Barred   error        // why the reader may not vote; nil if they may, as long as it is pending
 }
 
 // Asked reads an approval for who may see it: who asks, for whom, who could vote, and whom policy lets. Code: not_found.
@@ -196,7 +196,7 @@ func (p *Page) Asked(ctx context.Context, a id.Approval) (Asked, error) {
 	if err != nil && fault.Of(err) == nil {
 		return x, err
 	}
-	x.Why = e.Why
+	x.By = e.Who
 	if x.Tool, err = g.toolOf(ctx, found); err != nil {
 		return x, err
 	}
