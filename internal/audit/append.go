@@ -42,6 +42,25 @@ func (r *run) spendNonces() error {
 	return err
 }
 
+const (
+	forgetEvery = time.Second
+	forgetAfter = 10 * time.Minute // past its end: other nodes' clocks may be behind
+	forgetMany  = 4096             // at a time; those that end in the same second go together
+)
+
+// forget deletes nonces that would be refused as old anyway, in the order of their index, so that nodes do not lock each other out.
+func (r *run) forget() error {
+	if r.forgot = r.log.forgot; r.now.Sub(r.forgot).Abs() < forgetEvery {
+		return nil
+	}
+	r.forgot = r.now
+	steady := r.log.opened.Add(r.now.Sub(r.log.opened)) // by the monotonic clock: a wall clock that was set ahead forgets nothing early
+	before := min(steady.UnixMicro(), r.now.UnixMicro()) - forgetAfter.Microseconds()
+	_, err := r.tx.Exec(`DELETE FROM seen WHERE expires_at <= (SELECT MAX(expires_at) FROM
+		(SELECT expires_at FROM seen WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) AS old)`, before, forgetMany)
+	return err
+}
+
 func identity(n evidence.Nonce) evidence.Nonce {
 	n.Expires = time.Time{}
 	return n

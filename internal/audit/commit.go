@@ -91,6 +91,7 @@ func (l *Log) publish(r *run) {
 	for _, h := range r.heads {
 		l.heads[h.log] = h
 	}
+	l.forgot = r.forgot
 	l.subjects.keep(r.subjects)
 	close(l.moved)
 	l.moved = make(chan struct{})
@@ -106,6 +107,7 @@ type run struct {
 	tx         *Tx
 	heads      map[id.Workspace]*head
 	fresh      map[evidence.Nonce]int // nonces that this run inserted, and the entry they belong to
+	forgot     time.Time
 	subjects   map[string]subjectKey
 	events     [][]any
 	details    [][]any
@@ -131,6 +133,9 @@ func (r *run) do() error {
 		return err
 	}
 	if err := r.spendNonces(); err != nil {
+		return err
+	}
+	if err := r.forget(); err != nil {
 		return err
 	}
 	for i, e := range r.batch {

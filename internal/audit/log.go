@@ -44,6 +44,8 @@ type Log struct {
 	heads   map[string]*head // by log
 	moved   chan struct{}    // closed and replaced after each commit
 	stopped error
+	opened  time.Time
+	forgot  time.Time // when nonces were last forgotten; the loop's own
 
 	subjects *subjectKeys
 	now      func() time.Time
@@ -81,7 +83,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, engine: cfg.Writer.Engine(), queue: make(chan *entry, queueLength), quit: make(chan struct{}), ended: make(chan struct{}),
-		heads: map[string]*head{}, moved: make(chan struct{}), now: cfg.Now,
+		heads: map[string]*head{}, moved: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
 		subjects: newSubjectKeys(cfg.Ring.Sealer()),
 	}
 	go l.loop()
