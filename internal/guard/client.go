@@ -100,7 +100,7 @@ func (g *Guard) NoteRefused(ctx context.Context, claimed string, p ClientProof, 
 		if err != nil || len(in) == 0 {
 			return err
 		}
-		d.Workspace, d.Person = in[0], user
+		d.Workspace, d.Also, d.Person = in[0], in[1:], user
 	} else {
 		return nil
 	}

@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/keyring"
-	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
 )
@@ -77,222 +75,6 @@ func (g *Guard) PersonToken(ctx context.Context, c *Client, ws id.Workspace, r T
 	}
 	all := []delegation.Permission{{Permission: prefix + "*"}}
 	return g.issue(ctx, c, aud, r, all, token.Claims{Subject: c.person.String(), Workspace: ws, Session: c.key.String()}, nil, nil)
-}
-
-// Exchange turns a delegation that names the agent into an access token with the person in sub and the agents nested in act (RFC 8693,
-// authority.md §4). A statement that its lender has not yet recorded is lent in the same transaction.
-func (g *Guard) Exchange(ctx context.Context, c *Client, r TokenRequest) (Issued, error) {
-	if c.agent.IsZero() {
-		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "only an agent's instance exchanges"))
-	}
-	if err := g.recheck(ctx, c); err != nil {
-		return Issued{}, g.refuseToken(ctx, c, err)
-	}
-	prefix, aud, err := g.resource(ctx, c.ws, r.Resource)
-	if err != nil {
-		return Issued{}, g.refuseToken(ctx, c, err)
-	}
-	sub, err := g.subject(ctx, c, r)
-	if err != nil {
-		return Issued{}, g.refuseToken(ctx, c, err)
-	}
-	if err := g.fits(ctx, c, sub); err != nil {
-		return Issued{}, g.refuseToken(ctx, c, err)
-	}
-	last := sub.statements[len(sub.statements)-1]
-	claims := token.Claims{
-		Subject: sub.statements[0].Delegator.User.String(), Workspace: c.ws, Delegation: last.ID, Task: last.Task,
-		Act: sub.actors(c),
-	}
-	all := last.Permissions
-	if sub.limit != nil {
-		all = meet(all, sub.limit)
-	}
-	return g.issue(ctx, c, aud, r, within(all, prefix), claims, sub, sub.lend)
-}
-
-// subject is the chain that an exchange rests on.
-type subject struct {
-	statements []delegation.Statement  // the root first, the one that names the caller last
-	links      []lending.Delegation    // those of them that are recorded
-	lend       func(*audit.Tx) error   // records the last, where it was not
-	limit      []delegation.Permission // what the subject token permits; nil for a delegation
-}
-
-// subject reads the subject token. Nothing of it is believed before its signature held.
-func (g *Guard) subject(ctx context.Context, c *Client, r TokenRequest) (*subject, error) {
-	switch r.SubjectType {
-	case TypeDelegation:
-		signed, link, err := delegation.ParseToken(r.Subject)
-		if err != nil {
-			return nil, err
-		}
-		if link != nil {
-			return g.recordedSubject(ctx, c, *link)
-		}
-		return g.newSubject(ctx, c, signed)
-	case TypeAccessToken:
-		return g.tokenSubject(ctx, c, r.Subject)
-	}
-	return nil, fault.New(fault.Invalid, "malformed", "the subject token type is not one that attorn exchanges").Try("use %s or %s", TypeDelegation, TypeAccessToken)
-}
-
-// recordedSubject is a countersigned statement: it must be the record itself.
-func (g *Guard) recordedSubject(ctx context.Context, c *Client, link delegation.Link) (*subject, error) {
-	if err := link.Verify(g.issuerKey(ctx)); err != nil {
-		return nil, err
-	}
-	return g.chainSubject(ctx, c, link.Statement.ID)
-}
-
-func (g *Guard) chainSubject(ctx context.Context, c *Client, d id.Delegation) (*subject, error) {
-	chain, err := g.Lending.Chain(ctx, c.ws, d)
-	if err != nil {
-		return nil, notLent(err)
-	}
-	s := &subject{links: chain}
-	for _, l := range chain {
-		s.statements = append(s.statements, l.Link.Statement)
-	}
-	return s, nil
-}
-
-// newSubject is a statement that an agent signed and hands on itself.
-func (g *Guard) newSubject(ctx context.Context, c *Client, signed delegation.Signed) (*subject, error) {
-	st := signed.Statement
-	if digest, err := st.Digest(); err != nil {
-		return nil, err
-	} else if known, err := g.Lending.ByStatement(ctx, c.ws, digest); err == nil {
-		return g.chainSubject(ctx, c, known.ID)
-	} else if fault.Code(err) != "not_found" {
-		return nil, err
-	}
-	key, err := g.delegatorKey(ctx, c.ws, signed)
-	if err != nil {
-		return nil, err
-	}
-	s := &subject{}
-	if st.Parent != nil {
-		parent, err := g.Lending.ByStatement(ctx, c.ws, *st.Parent)
-		if err != nil {
-			return nil, notLent(err)
-		}
-		if s, err = g.chainSubject(ctx, c, parent.ID); err != nil {
-			return nil, err
-		}
-	}
-	s.statements = append(s.statements, st)
-	s.lend = func(tx *audit.Tx) error {
-		link, err := g.countersign(tx, signed, key)
-		if err != nil {
-			return err
-		}
-		d, _, err := g.Lending.Lend(tx, c.ws, link)
-		if err != nil {
-			return err
-		}
-		if d.StatusAt(tx.Now()) != lending.Active { // somebody recorded and ended it since we looked
-			return fault.New(fault.Denied, "delegation_ended", "the delegation has ended")
-		}
-		doc := evidence.ContentOf([]byte(d.Link.String())) // what later events of its chain name
-		tx.Keep(doc)
-		tx.Event().What = &evidence.What{Delegation: d.ID, Link: doc.Digest}
-		return nil
-	}
-	return s, nil
-}
-
-// tokenSubject is an access token of the lender: it needs exactly one live delegation under its own to the caller.
-func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subject, error) {
-	claims, err := token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
-	if err != nil {
-		return nil, err
-	}
-	if claims.Workspace != c.ws || claims.Delegation.IsZero() {
-		return nil, fault.New(fault.Denied, "not_lent", "the subject token rests on no delegation in this workspace")
-	}
-	if ended, err := g.Tickets.Ended(ctx, c.ws, claims.ID); err != nil {
-		return nil, err
-	} else if ended {
-		return nil, fault.New(fault.Denied, "delegation_ended", "the subject token was revoked")
-	}
-	under, err := g.Lending.List(ctx, c.ws, lending.Query{Delegator: lenderOf(claims), Delegate: c.agent.String(), Parent: claims.Delegation, Limit: 200})
-	if err != nil {
-		return nil, err
-	}
-	under = slices.DeleteFunc(under, func(d lending.Delegation) bool { return d.StatusAt(g.Now()) != lending.Active })
-	switch len(under) {
-	case 0:
-		return nil, fault.New(fault.Denied, "not_lent", "the subject token's holder has lent nothing to this agent").Try("have it lend: attorn lend %s", c.agent)
-	case 1:
-		s, err := g.chainSubject(ctx, c, under[0].ID)
-		if err == nil {
-			s.limit = claims.Permissions()
-		}
-		return s, err
-	}
-	return nil, fault.New(fault.Conflict, "ambiguous_delegation", "the subject token's holder has lent several times to this agent").Try("name one: exchange the delegation itself")
-}
-
-// fits demands that the chain leads to this caller and that everybody on it may act.
-func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
-	last := s.statements[len(s.statements)-1]
-	if last.Issuer != g.Issuer || last.Workspace != c.ws {
-		return fault.New(fault.Denied, "not_lent", "the delegation is of another server or workspace")
-	}
-	if last.Delegate.Agent != c.agent || !last.Delegate.Instance.IsZero() && last.Delegate.Instance != c.instance {
-		return fault.New(fault.Denied, "not_lent", "the delegation lends to another agent or instance")
-	}
-	switch now := g.Now().Unix(); { // of one that is not recorded yet, too
-	case now < last.NotBefore:
-		return fault.New(fault.Denied, "delegation_not_yet", "the delegation has not begun")
-	case now >= last.ExpiresAt:
-		return fault.New(fault.Denied, "delegation_expired", "the delegation has expired")
-	}
-	if len(s.links) > 0 {
-		if err := lending.Live(s.links, g.Now()); err != nil {
-			return err
-		}
-	}
-	for i, st := range s.statements {
-		if i == 0 {
-			p, err := g.People.Person(ctx, c.ws, st.Delegator.User)
-			if err != nil {
-				return err
-			}
-			if err := p.Live(); err != nil {
-				return err
-			}
-			continue
-		}
-		if _, _, err := g.Agents.Live(ctx, st.Delegator.Instance, g.Now()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// actors nests the chain: the caller outermost (RFC 8693 §4.1).
-func (s *subject) actors(c *Client) *token.Actor {
-	var act *token.Actor
-	for _, st := range s.statements[1:] {
-		act = &token.Actor{Sub: st.Delegator.Agent, Instance: st.Delegator.Instance, Act: act}
-	}
-	return &token.Actor{Sub: c.agent, Instance: c.instance, Act: act}
-}
-
-func (s *subject) depends() (ids []string) {
-	for _, st := range s.statements {
-		ids = append(ids, st.ID.String(), st.Delegator.User.String(), st.Delegator.Agent.String(), st.Delegator.Instance.String())
-	}
-	return slices.DeleteFunc(ids, func(s string) bool { return s == "" })
-}
-
-func notLent(cause error) error {
-	if fault.Code(cause) == "not_found" {
-		return fault.New(fault.Denied, "not_lent", "the delegation is not recorded here")
-	}
-	return cause
 }
 
 // resource finds the permission prefix of an audience: attorn's API, an MCP server, a registered service (RFC 8707).
@@ -420,12 +202,4 @@ func newJTI() string {
 	var b [16]byte
 	readRandom(b[:])
 	return jose.EncodeBase64(b[:])
-}
-
-// lenderOf is who holds the token: the current actor.
-func lenderOf(c token.Claims) string {
-	if c.Act != nil {
-		return c.Act.Sub.String()
-	}
-	return c.Subject
 }
