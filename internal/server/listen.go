@@ -22,8 +22,9 @@ func (s *Server) Listen() (net.Listener, error) {
 
 // Serve answers on l until ctx ends, then drains for at most 30 s. Its error is the log's, when the log can no longer be kept.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	// A body must arrive within a minute, which is more than the longest poll; the gateway, which holds longer, lifts it for its own requests.
 	hs := &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10, IdleTimeout: 2 * time.Minute,
+		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 32 << 10, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	ended := make(chan error, 1)
