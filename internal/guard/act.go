@@ -57,7 +57,7 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 	if err != nil {
 		return got, err
 	}
-	c.spent.Store(true)
+	c.used(got)
 	if got.Outcome == evidence.Deny {
 		return got, fault.New(fault.Denied, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
 	}
@@ -111,7 +111,7 @@ func (g *Guard) refuseAct(ctx context.Context, c *Caller, s *standing, a act, an
 	if err != nil {
 		return err
 	}
-	c.spent.Store(true)
+	c.used(got)
 	if got.Code != "" {
 		return fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
 	}

@@ -204,7 +204,7 @@ func (g *Guard) permitCall(ctx context.Context, c *Caller, s *standing, call Cal
 	if err != nil {
 		return Verdict{}, err
 	}
-	c.spent.Store(true)
+	c.used(got)
 	if got.Outcome == evidence.Deny {
 		return Verdict{Outcome: evidence.Deny, Event: got.ID, Code: got.Code, Reason: got.Reason, Remedy: remedyFor(got.Code)}, nil
 	}
@@ -255,7 +255,7 @@ func (g *Guard) refuseCall(ctx context.Context, c *Caller, s *standing, call Cal
 	if err != nil {
 		return Verdict{}, err
 	}
-	c.spent.Store(true)
+	c.used(got)
 	v := Verdict{Outcome: evidence.Deny, Event: got.ID, Code: f.Code, Reason: f.Reason, Remedy: f.Remedy}
 	if got.Code != "" { // the proof was used before: say that, whatever else is wrong
 		v.Code, v.Reason, v.Remedy = got.Code, got.Reason, remedyFor(got.Code)
@@ -297,11 +297,8 @@ func (g *Guard) askCall(ctx context.Context, c *Caller, s *standing, call Call, 
 	if first == nil {
 		return Verdict{}, audit.ErrAgain
 	}
-	if once := c.nonces(); len(once) > 0 { // all asks were joined: the proof is spent all the same
-		if err := g.Log.Once(ctx, once); err != nil {
-			return g.refuseCall(ctx, c, s, call, a, err)
-		}
-		c.spent.Store(true)
+	if err := g.spend(ctx, c); err != nil { // all asks were joined: the proof is spent all the same
+		return g.refuseCall(ctx, c, s, call, a, err)
 	}
 	return Verdict{
 		Outcome: evidence.Ask, Event: first.Asked, Code: "approval_pending", Reason: first.Reason,
@@ -363,7 +360,7 @@ func (g *Guard) askOne(ctx context.Context, c *Caller, s *standing, call Call, a
 	if err != nil {
 		return nil, Verdict{}, err
 	}
-	c.spent.Store(true)
+	c.used(got)
 	if got.Outcome == evidence.Deny {
 		return nil, Verdict{Outcome: evidence.Deny, Event: got.ID, Code: got.Code, Reason: got.Reason, Remedy: remedyFor(got.Code)}, nil
 	}
@@ -403,11 +400,8 @@ func (g *Guard) Visible(ctx context.Context, c *Caller, calls []Call) ([]Sight, 
 	if err != nil {
 		return nil, err
 	}
-	if once := c.nonces(); len(once) > 0 {
-		if err := g.Log.Once(ctx, once); err != nil {
-			return nil, err
-		}
-		c.spent.Store(true)
+	if err := g.spend(ctx, c); err != nil {
+		return nil, err
 	}
 	live, err := g.Rules.Live(ctx, c.ws)
 	if err != nil {

@@ -60,5 +60,12 @@ func (c *Caller) nonces() []evidence.Nonce {
 	return c.once
 }
 
+// used notes that a commit spent the proofs. One that found them used before spent nothing: whatever follows in this request is refused as well.
+func (c *Caller) used(got evidence.Receipt) {
+	if got.Code != "replayed" {
+		c.spent.Store(true)
+	}
+}
+
 // where the request came in.
 func (c *Caller) where() evidence.Where { return evidence.Where{Face: c.face} }

@@ -11,16 +11,15 @@ import (
 	"github.com/attorn/attorn/internal/catalog"
 )
 
-// MayRegister decides, before anything is contacted or run, whether the caller may add an MCP server of this transport. A server that attorn
-// itself runs is a permission of its own: it runs code here.
+// MayRegister decides, before anything is contacted or run, whether the caller may add an MCP server of this transport, and spends the proof: who
+// sends the same request again contacts and runs nothing. A server that attorn itself runs is a permission of its own: it runs code here.
 func (g *Guard) MayRegister(ctx context.Context, c *Caller, s catalog.Server) error {
 	if s.Transport == "stdio" {
 		if _, _, err := g.judge(ctx, c, act{action: "attorn:server:run", noun: "server:" + s.Name, target: s.Name}); err != nil {
 			return err
 		}
 	}
-	_, _, err := g.judge(ctx, c, act{action: "attorn:server:add", noun: "server:" + s.Name, target: s.Name})
-	return err
+	return g.may(ctx, c, act{action: "attorn:server:add", noun: "server:" + s.Name, target: s.Name})
 }
 
 // RegisterServer adds an MCP server with what it offered when it was asked; whoever adds it accepts what is shown.

@@ -89,10 +89,11 @@ func (g *Guard) ListApprovals(ctx context.Context, c *Caller, status approvals.S
 		if len(mine) == len(all) {
 			return all, g.Self(ctx, c)
 		}
-		if err := g.May(ctx, c, "attorn:approval:read", "workspace"); err != nil {
+		err := g.May(ctx, c, "attorn:approval:read", "workspace")
+		if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
 			return mine, nil
 		}
-		return all, nil
+		return all, err
 	}
 	return all, g.May(ctx, c, "attorn:approval:read", "workspace")
 }
@@ -184,7 +185,7 @@ func (g *Guard) Vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.
 	if err != nil {
 		return found, got, err
 	}
-	c.spent.Store(true)
+	c.used(got)
 	if got.Outcome == evidence.Deny {
 		return found, got, fault.New(fault.Denied, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
 	}
@@ -236,7 +237,7 @@ func (g *Guard) quietly(ctx context.Context, c *Caller, change func(*audit.Tx) e
 	if err != nil {
 		return err
 	}
-	c.spent.Store(true)
+	c.used(got)
 	if got.Outcome == evidence.Deny {
 		return fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason)
 	}
