@@ -24,6 +24,16 @@ type act struct {
 	personal func(*evidence.Draft) error // puts sealed values into the draft
 }
 
+// question is the act in policy's terms.
+func (a act) question(ws id.Workspace) question {
+	workspace := policy.UID{Type: "Workspace", ID: ws.String()}
+	return question{
+		action:   a.action,
+		resource: policy.Entity{UID: policy.UID{Type: "Noun", ID: a.noun}, Parents: []policy.UID{workspace}, Attrs: a.attrs},
+		more:     []policy.Entity{{UID: workspace}},
+	}
+}
+
 // do decides an act for c, by the same rules as a tool's call, and records it together with its change. Codes: those of the refusal.
 func (g *Guard) do(ctx context.Context, c *Caller, a act, change func(*audit.Tx) error) (evidence.Receipt, error) {
 	for range rounds {
@@ -73,12 +83,7 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 	if _, err := s.covers(c, a.action, nil); err != nil {
 		return nil, nil, g.refuseAct(ctx, c, s, a, nil, err)
 	}
-	workspace := policy.UID{Type: "Workspace", ID: c.ws.String()}
-	ans, err := g.decide(ctx, c, s, question{
-		action:   a.action,
-		resource: policy.Entity{UID: policy.UID{Type: "Noun", ID: a.noun}, Parents: []policy.UID{workspace}, Attrs: a.attrs},
-		more:     []policy.Entity{{UID: workspace}},
-	}, nil)
+	ans, err := g.decide(ctx, c, s, a.question(c.ws), nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/policy"
 	"github.com/attorn/attorn/token"
 )
 
@@ -33,6 +34,11 @@ func (g *Guard) Exchange(ctx context.Context, c *Client, r TokenRequest) (Issued
 	if err := g.fits(ctx, c, sub); err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
+	if sub.lend != nil {
+		if err := g.mayLend(ctx, c, sub); err != nil {
+			return Issued{}, g.refuseToken(ctx, c, err)
+		}
+	}
 	last := sub.statements[len(sub.statements)-1]
 	claims := token.Claims{
 		Subject: sub.statements[0].Delegator.User.String(), Workspace: c.ws, Delegation: last.ID, Task: last.Task,
@@ -51,6 +57,7 @@ type subject struct {
 	links      []lending.Delegation    // those of them that are recorded
 	lend       func(*audit.Tx) error   // records the last, where it was not
 	limit      []delegation.Permission // what the subject token permits; nil for a delegation
+	rests      []string                // what it depends on beside those
 }
 
 // subject reads the subject token. Nothing of it is believed before its signature held.
@@ -101,19 +108,20 @@ func (g *Guard) newSubject(ctx context.Context, c *Client, signed delegation.Sig
 	} else if fault.Code(err) != "not_found" {
 		return nil, err
 	}
+	if st.Parent == nil { // authority.md §3: what an agent signed may be lent at exchange
+		return nil, fault.New(fault.Denied, "not_lent", "the person has not handed the statement in").Try("have its lender do so: attorn lend")
+	}
 	key, err := g.delegatorKey(ctx, c.ws, signed)
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{}
-	if st.Parent != nil {
-		parent, err := g.Lending.ByStatement(ctx, c.ws, *st.Parent)
-		if err != nil {
-			return nil, notLent(err)
-		}
-		if s, err = g.chainSubject(ctx, c, parent.ID); err != nil {
-			return nil, err
-		}
+	parent, err := g.Lending.ByStatement(ctx, c.ws, *st.Parent)
+	if err != nil {
+		return nil, notLent(err)
+	}
+	s, err := g.chainSubject(ctx, c, parent.ID)
+	if err != nil {
+		return nil, err
 	}
 	s.statements = append(s.statements, st)
 	s.lend = func(tx *audit.Tx) error {
@@ -161,11 +169,27 @@ func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subje
 	case 1:
 		s, err := g.chainSubject(ctx, c, under[0].ID)
 		if err == nil {
-			s.limit = claims.Permissions()
+			s.limit, s.rests = claims.Permissions(), []string{claims.ID}
 		}
 		return s, err
 	}
 	return nil, fault.New(fault.Conflict, "ambiguous_delegation", "the subject token's holder has lent several times to this agent").Try("name one: exchange the delegation itself")
+}
+
+// mayLend asks policy what it is asked when a lender hands a statement in: to leave that to the delegate is no way around it.
+func (g *Guard) mayLend(ctx context.Context, c *Client, sub *subject) error {
+	st := sub.statements[len(sub.statements)-1]
+	lender := &Caller{ws: c.ws, agent: st.Delegator.Agent, instance: st.Delegator.Instance, ip: c.ip, face: c.face}
+	s, err := g.resolve(ctx, lender)
+	if err != nil {
+		return err
+	}
+	sub.rests = s.depends
+	ans, err := g.decide(ctx, lender, s, lendAct(st).question(c.ws), nil)
+	if err == nil && ans.Outcome != policy.Permit {
+		err = fault.New(fault.Denied, "not_lent", "policy does not let %s lend this: %s", st.Delegator.Agent, ans.Message)
+	}
+	return err
 }
 
 // fits demands that the chain leads to this caller and that everybody on it may act.
@@ -215,7 +239,8 @@ func (s *subject) actors(c *Client) *token.Actor {
 	return &token.Actor{Sub: c.agent, Instance: c.instance, Act: act}
 }
 
-func (s *subject) depends() (ids []string) {
+func (s *subject) depends() []string {
+	ids := slices.Clone(s.rests)
 	for _, st := range s.statements {
 		ids = append(ids, st.ID.String(), st.Delegator.User.String(), st.Delegator.Agent.String(), st.Delegator.Instance.String())
 	}

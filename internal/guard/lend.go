@@ -20,13 +20,9 @@ import (
 // act, and the child narrows its parent in every dimension. It returns the countersigned link; the same statement again returns the record.
 func (g *Guard) Lend(ctx context.Context, c *Caller, signed delegation.Signed) (delegation.Link, error) {
 	st := signed.Statement
-	a := act{
-		action: "attorn:delegation:lend", noun: "delegation:" + st.ID.String(), attrs: lendAttrs(st), kind: evidence.DelegationLent,
-		target: st.ID.String(),
-	}
+	a := lendAct(st)
 	key, err := g.admitStatement(ctx, c, signed)
 	if err != nil {
-		a.kind = evidence.DelegationRefused
 		return delegation.Link{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
 	a.what = &evidence.What{Delegation: st.ID, Agent: st.Delegate.Agent}
@@ -42,9 +38,10 @@ func (g *Guard) Lend(ctx context.Context, c *Caller, signed delegation.Signed) (
 		if err != nil {
 			return err
 		}
-		if !fresh {
-			link = d.Link
+		if !fresh && d.StatusAt(tx.Now()) != lending.Active {
+			return fault.New(fault.Denied, "delegation_ended", "the statement was recorded before, and the delegation has ended").Try("sign a new one")
 		}
+		link = d.Link
 		doc := evidence.ContentOf([]byte(link.String()))
 		tx.Keep(doc)
 		what := *tx.Event().What
@@ -53,6 +50,13 @@ func (g *Guard) Lend(ctx context.Context, c *Caller, signed delegation.Signed) (
 		return nil
 	})
 	return link, err
+}
+
+func lendAct(st delegation.Statement) act {
+	return act{
+		action: "attorn:delegation:lend", noun: "delegation:" + st.ID.String(), attrs: lendAttrs(st), kind: evidence.DelegationLent,
+		target: st.ID.String(),
+	}
 }
 
 // lendAttrs lets policy speak of who lends to whom.
@@ -76,7 +80,11 @@ func (g *Guard) admitStatement(ctx context.Context, c *Caller, signed delegation
 	case st.Delegator.User != c.person && c.agent.IsZero(), !c.agent.IsZero() && (st.Delegator.Agent != c.agent || st.Delegator.Instance != c.instance):
 		return none, fault.New(fault.Denied, "not_delegator", "only the delegator hands a statement in; this one is somebody else's")
 	}
-	if _, err := g.Agents.Agent(ctx, c.ws, st.Delegate.Agent); err != nil {
+	to, err := g.Agents.Agent(ctx, c.ws, st.Delegate.Agent)
+	if err == nil {
+		err = to.Live(g.Now())
+	}
+	if err != nil {
 		return none, err
 	}
 	return g.delegatorKey(ctx, c.ws, signed)
