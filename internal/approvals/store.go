@@ -214,6 +214,7 @@ func void(tx *audit.Tx, ws id.Workspace, g Ground) ([]id.Approval, error) {
 		{g.Actor != "", `actor = $4`, []any{g.Actor}},
 		{!g.Subject.IsZero(), `subject = $4`, []any{g.Subject}},
 		{g.Resource.ID != "", `resource_type = $4 AND resource_id = $5`, []any{g.Resource.Type, g.Resource.ID}},
+		{g.Server != "", `resource_type = 'Tool' AND substr(resource_id, 1, length(CAST($4 AS TEXT))) = CAST($4 AS TEXT)`, []any{g.Server + ":"}},
 	} {
 		if !c.set {
 			continue

@@ -92,6 +92,7 @@ type Ground struct {
 	Actor       string            // that asked
 	Subject     id.User           // for whom it asked
 	Resource    evidence.Resource // that changed
+	Server      string            // whose tools they are for
 }
 
 // VoidAll ends every live approval that rests on one of these, and lists them.

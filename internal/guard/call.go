@@ -45,6 +45,7 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 	if tool.Pin != call.Pin {
 		return g.refuseCall(ctx, c, s, call, nil, fault.New(fault.Conflict, "tool_quarantined", "the tool's definition changed since this call was prepared").Try("list the tools again"))
 	}
+	call.Class = tool.Class // as it is now, whatever it was when the call was prepared
 	args, err := delegation.DecodeArgs(call.Arguments)
 	if err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)

@@ -40,7 +40,13 @@ func (g *Guard) RemoveServer(ctx context.Context, c *Caller, name string) (evide
 	a := act{
 		action: "attorn:server:remove", noun: "server:" + name, kind: evidence.ServerRemoved, target: "Server::" + name, what: &evidence.What{Server: name},
 	}
-	return g.do(ctx, c, a, func(tx *audit.Tx) error { return catalog.Remove(tx, c.ws, name) })
+	return g.do(ctx, c, a, func(tx *audit.Tx) error {
+		if err := catalog.Remove(tx, c.ws, name); err != nil {
+			return err
+		}
+		_, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Server: name})
+		return err
+	})
 }
 
 // Servers lists the MCP servers of the workspace; whoever may act in it may know them.
