@@ -95,12 +95,15 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 
 // refuseAct records that authority was attempted and refused, and gives the refusal back.
 func (g *Guard) refuseAct(ctx context.Context, c *Caller, s *standing, a act, ans *answer, cause error) error {
-	f := fault.Of(cause)
-	if f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
-		return cause
+	if s == nil { // refused before it was looked who asks: who may not act at all is told that, and nothing else
+		var stopped error
+		if s, stopped = g.resolve(ctx, c); stopped != nil {
+			cause = stopped
+		}
 	}
-	if s == nil {
-		s = &standing{who: evidence.Who{Sub: c.Sub(), Instance: c.instance}}
+	f := fault.Of(cause)
+	if s == nil || f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		return cause
 	}
 	d := s.draft(c, evidence.DecisionMade)
 	d.Outcome, d.Target, d.Depends = evidence.Deny, a.target, nil

@@ -34,6 +34,9 @@ func (g *Guard) Start(ctx context.Context, c *Caller, call Call) (Verdict, error
 
 func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error) {
 	s, err := g.resolve(ctx, c)
+	if s == nil {
+		return Verdict{}, err
+	}
 	if err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
@@ -137,9 +140,6 @@ func (g *Guard) object(c *Caller, s *standing, call Call, o policy.Obligation) e
 
 // callDraft begins the event of a call.
 func (g *Guard) callDraft(c *Caller, s *standing, call Call, a *answer, kind evidence.Kind) (evidence.Draft, error) {
-	if s == nil {
-		s = &standing{who: evidence.Who{Sub: c.Sub(), Instance: c.instance}}
-	}
 	d := s.draft(c, kind)
 	d.Target = "Tool::" + call.Server + ":" + call.Tool
 	d.Where.MCP = call.Protocol

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type Client struct {
 	Caller
 	id      string // client_id
+	owner   id.User // the agent's
 	service id.Service
 	aud     string // a service's resource
 	proven  id.Key // that signed
@@ -27,6 +29,11 @@ func (c *Client) ID() string { return c.id }
 
 // Key is the key that the client proved to hold.
 func (c *Client) Key() id.Key { return c.proven }
+
+// who the client is, in the event's terms.
+func (c *Client) who() evidence.Who {
+	return evidence.Who{Sub: cmp.Or(c.Sub(), c.id), Instance: c.instance, Owner: c.owner, Proof: &c.proof}
+}
 
 // ClientProof is what a client sends to prove itself: a client assertion (RFC 7523) and, for tokens, a DPoP proof by the same key.
 type ClientProof struct {
@@ -159,7 +166,7 @@ func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.T
 		if err != nil || a.ID != want {
 			return none, invalidClient(err)
 		}
-		c.ws, c.agent, c.instance = a.Workspace, a.ID, i.Key
+		c.ws, c.agent, c.instance, c.owner = a.Workspace, a.ID, i.Key, a.Owner
 		return i.JWK, nil
 	}
 	if want, err := id.Parse[id.User](c.id); err == nil {

@@ -102,7 +102,7 @@ func (g *Guard) spendProofs(ctx context.Context, c *Client) error {
 }
 
 func (g *Guard) clientDraft(c *Client, ws id.Workspace, kind evidence.Kind, target string) evidence.Draft {
-	s := &standing{who: evidence.Who{Sub: c.Sub(), Instance: c.instance, Proof: &c.proof}}
+	s := &standing{who: c.who()}
 	d := s.draft(&c.Caller, kind)
 	d.Workspace, d.Outcome, d.Target = ws, evidence.OK, target
 	return d

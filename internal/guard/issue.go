@@ -132,7 +132,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		return Issued{}, err
 	}
 	doc := evidence.ContentOf([]byte(raw))
-	s := &standing{who: evidence.Who{Sub: c.Sub(), Instance: c.instance, Proof: &c.proof}, content: []evidence.Content{doc}}
+	s := &standing{who: c.who(), content: []evidence.Content{doc}}
 	d := s.draft(&c.Caller, evidence.TokenIssued)
 	d.Outcome, d.Target = evidence.OK, aud
 	d.Under = &evidence.Under{
@@ -182,10 +182,7 @@ func (g *Guard) refuseToken(ctx context.Context, c *Client, cause error) error {
 	if ws.IsZero() {
 		ws = id.Server
 	}
-	s := &standing{who: evidence.Who{Sub: c.Sub(), Instance: c.instance, Proof: &c.proof}}
-	if s.who.Sub == "" {
-		s.who.Sub = c.id
-	}
+	s := &standing{who: c.who()}
 	d := s.draft(&c.Caller, evidence.TokenRefused)
 	d.Workspace, d.Outcome, d.Why = ws, evidence.Deny, &evidence.Why{Code: f.Code, Reason: f.Reason}
 	got, err := g.Log.Record(ctx, d, nil)

@@ -43,15 +43,18 @@ func (g *Guard) ProposeVote(ctx context.Context, c *Caller, a id.Approval, choic
 // approvalFor reads an approval for somebody who may see it: who asks, for whom, and people who could vote.
 func (g *Guard) approvalFor(ctx context.Context, c *Caller, a id.Approval) (approvals.Approval, error) {
 	found, err := g.Approvals.Get(ctx, c.ws, a)
-	if err != nil {
+	if err != nil && fault.Code(err) != "not_found" {
 		return found, err
 	}
-	if found.Object.Actor == c.Sub() || found.Object.Subject == c.person && !c.person.IsZero() || g.eligible(ctx, c.ws, c.person, found) == nil {
+	if err == nil && (found.Object.Actor == c.Sub() || found.Object.Subject == c.person && !c.person.IsZero() || g.eligible(ctx, c.ws, c.person, found) == nil) {
 		return found, g.Self(ctx, c)
 	}
-	err = g.May(ctx, c, "attorn:approval:read", "approval:"+a.String())
-	if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
-		err = fault.New(fault.NotFound, "not_found", "there is no such approval")
+	leave := g.May(ctx, c, "attorn:approval:read", "approval:"+a.String())
+	if f := fault.Of(leave); f != nil && f.Kind == fault.Denied {
+		leave = fault.New(fault.NotFound, "not_found", "there is no such approval")
+	}
+	if leave != nil {
+		return approvals.Approval{}, leave
 	}
 	return found, err
 }
