@@ -174,6 +174,7 @@ func (x *exchange) pending(v guard.Verdict) {
 func (x *exchange) hold(v guard.Verdict, d time.Duration, progress jsontext.Value) (done, again bool) {
 	ctx, cancel := context.WithTimeout(x.ctx, d)
 	defer cancel()
+	defer context.AfterFunc(x.g.draining, cancel)()
 	x.beat(ctx, 1, progress)
 	status, err := x.g.Guard.Wait(ctx, x.caller, v.Approval.ID)
 	cancel()

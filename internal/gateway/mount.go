@@ -62,6 +62,8 @@ type Gateway struct {
 	places   places
 	sessions sessions
 	holds    counters
+	draining context.Context
+	drain    context.CancelFunc
 
 	holdTime, holdLegacy, beatTime time.Duration
 }
@@ -79,6 +81,7 @@ func New(cfg Config) (*Gateway, error) {
 		Config: cfg, host: strings.ToLower(u.Host), scheme: u.Scheme, public: newClient(false), private: newClient(true),
 		holdTime: holdTime, holdLegacy: holdLegacy, beatTime: beatTime,
 	}
+	g.draining, g.drain = context.WithCancel(context.Background())
 	g.places.init()
 	g.sessions.init()
 	g.holds.init()
@@ -93,6 +96,9 @@ func (g *Gateway) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp/{server}", g.serveMetadata)
 	mux.HandleFunc("/.well-known/oauth-protected-resource/w/{workspace}/mcp/{server}", g.serveMetadata)
 }
+
+// Drain is called when the process is about to end: standing streams end, and calls that wait for people are answered that they are pending.
+func (g *Gateway) Drain() { g.drain() }
 
 // Close ends all children and upstream sessions. Calls in flight are lost.
 func (g *Gateway) Close() {

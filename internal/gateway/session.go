@@ -187,6 +187,8 @@ func (x *exchange) listen(r *http.Request) {
 			_ = http.NewResponseController(x.w).Flush()
 		case <-x.session.ctx.Done():
 			return
+		case <-x.g.draining.Done():
+			return
 		case <-ctx.Done():
 			return
 		}

@@ -60,6 +60,22 @@ type subject struct {
 	rests      []string                // what it depends on beside those
 }
 
+// hops is the chain as events tell it: the person first, the caller last.
+func (s *subject) hops(c *Client) []evidence.Hop {
+	hops := []evidence.Hop{{Sub: s.statements[0].Delegator.User.String()}}
+	for i, st := range s.statements {
+		h := evidence.Hop{Sub: st.Delegate.Agent.String(), Instance: c.instance, Delegation: st.ID}
+		if i+1 < len(s.statements) {
+			h.Instance = s.statements[i+1].Delegator.Instance
+		}
+		if i < len(s.links) {
+			h.Link = id.Sum([]byte(s.links[i].Link.String()))
+		}
+		hops = append(hops, h)
+	}
+	return hops
+}
+
 // subject reads the subject token. Nothing of it is believed before its signature held.
 func (g *Guard) subject(ctx context.Context, c *Client, r TokenRequest) (*subject, error) {
 	switch r.SubjectType {

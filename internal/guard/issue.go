@@ -142,6 +142,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	d.Task, d.Why = claims.Task, &evidence.Why{AsOf: c.asOf}
 	d.Depends = append(d.Depends, c.Sub(), c.instance.String(), c.key.String())
 	if sub != nil {
+		d.Who.Chain = sub.hops(c)
 		d.Depends = append(d.Depends, sub.depends()...)
 		d.Person = sub.statements[0].Delegator.User
 	}
