@@ -16,7 +16,7 @@ import (
 // Client is who a request at the authorization server was proved to come from: an agent's instance, a person's own key, or a service.
 type Client struct {
 	Caller
-	id      string // client_id
+	id      string  // client_id
 	owner   id.User // the agent's
 	service id.Service
 	aud     string // a service's resource

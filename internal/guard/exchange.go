@@ -17,6 +17,10 @@ import (
 // Exchange turns a delegation that names the agent into an access token with the person in sub and the agents nested in act (RFC 8693,
 // authority.md §4). A statement that its lender has not yet recorded is lent in the same transaction.
 func (g *Guard) Exchange(ctx context.Context, c *Client, r TokenRequest) (Issued, error) {
+	return settled(func() (Issued, error) { return g.exchange(ctx, c, r) })
+}
+
+func (g *Guard) exchange(ctx context.Context, c *Client, r TokenRequest) (Issued, error) {
 	if c.agent.IsZero() {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "only an agent's instance exchanges"))
 	}

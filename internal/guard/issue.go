@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -40,6 +39,10 @@ type Issued struct {
 
 // ClientCredentials issues a token to an agent that acts for nobody (oauth.md §3): scope is a ceiling, policy decides each call.
 func (g *Guard) ClientCredentials(ctx context.Context, c *Client, r TokenRequest) (Issued, error) {
+	return settled(func() (Issued, error) { return g.clientCredentials(ctx, c, r) })
+}
+
+func (g *Guard) clientCredentials(ctx context.Context, c *Client, r TokenRequest) (Issued, error) {
 	if c.agent.IsZero() {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "client credentials are for agents"))
 	}
@@ -57,6 +60,10 @@ func (g *Guard) ClientCredentials(ctx context.Context, c *Client, r TokenRequest
 // PersonToken issues a token to a person who acts through the command line with their own registered key: no act and no dlg, but sid, the
 // key, whose end ends it.
 func (g *Guard) PersonToken(ctx context.Context, c *Client, ws id.Workspace, r TokenRequest) (Issued, error) {
+	return settled(func() (Issued, error) { return g.personToken(ctx, c, ws, r) })
+}
+
+func (g *Guard) personToken(ctx context.Context, c *Client, ws id.Workspace, r TokenRequest) (Issued, error) {
 	if c.person.IsZero() {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "this grant is for a person's own key"))
 	}
@@ -147,9 +154,6 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		d.Person = sub.statements[0].Delegator.User
 	}
 	got, err := g.Log.Record(ctx, d, lend)
-	if errors.Is(err, audit.ErrStale) {
-		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "delegation_ended", "what the token would rest on has just ended"))
-	}
 	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
