@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"errors"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -36,13 +35,7 @@ func (a act) question(ws id.Workspace) question {
 
 // do decides an act for c, by the same rules as a tool's call, and records it together with its change. Codes: those of the refusal.
 func (g *Guard) do(ctx context.Context, c *Caller, a act, change func(*audit.Tx) error) (evidence.Receipt, error) {
-	for range rounds {
-		got, err := g.try(ctx, c, a, change)
-		if !errors.Is(err, audit.ErrAgain) && !errors.Is(err, audit.ErrStale) {
-			return got, err
-		}
-	}
-	return evidence.Receipt{}, fault.New(fault.Unavailable, "unsettled", "what this rests on keeps changing; nothing was done").Try("try again")
+	return settled(func() (evidence.Receipt, error) { return g.try(ctx, c, a, change) })
 }
 
 func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx) error) (evidence.Receipt, error) {

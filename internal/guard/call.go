@@ -16,20 +16,26 @@ import (
 	"github.com/attorn/attorn/policy"
 )
 
-// rounds is how often a decision is made anew because something that it rested on ended meanwhile.
+// rounds is how often a decision is made anew because something that it rested on changed meanwhile.
 const rounds = 3
 
 // Start decides a call and records the decision (authority.md §5). Permit: tool.started is durable, and uses, approvals and the proof are spent.
 // Ask: an approval waits for people. Deny: the refusal is in the log. Start may be called again for the same Caller, in the same request, after
 // Wait. An error means that nothing was decided, and nothing may be done.
 func (g *Guard) Start(ctx context.Context, c *Caller, call Call) (Verdict, error) {
+	return settled(func() (Verdict, error) { return g.start(ctx, c, call) })
+}
+
+// settled decides, and decides anew when something that the decision rested on changed before it was recorded.
+func settled[T any](decide func() (T, error)) (T, error) {
 	for range rounds {
-		v, err := g.start(ctx, c, call)
+		v, err := decide()
 		if !errors.Is(err, audit.ErrAgain) && !errors.Is(err, audit.ErrStale) {
 			return v, err
 		}
 	}
-	return Verdict{}, fault.New(fault.Unavailable, "unsettled", "what this call rests on keeps changing; nothing was done").Try("try again")
+	var none T
+	return none, fault.New(fault.Unavailable, "unsettled", "what this rests on keeps changing; nothing was done").Try("try again")
 }
 
 func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error) {

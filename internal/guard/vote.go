@@ -139,13 +139,21 @@ func (g *Guard) eligible(ctx context.Context, ws id.Workspace, voter id.User, a 
 }
 
 // Vote counts a signed vote: the nonce once, the signature, the voter's right to vote now, all in the transaction that counts it.
-func (g *Guard) Vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.SignedVote) (approvals.Approval, evidence.Receipt, error) {
+func (g *Guard) Vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.SignedVote) (after approvals.Approval, got evidence.Receipt, err error) {
+	after, err = settled(func() (found approvals.Approval, err error) {
+		found, got, err = g.vote(ctx, c, a, sv)
+		return found, err
+	})
+	return after, got, err
+}
+
+func (g *Guard) vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.SignedVote) (approvals.Approval, evidence.Receipt, error) {
 	op := act{action: "attorn:approval:vote", noun: "approval:" + a.String(), kind: evidence.ApprovalVoted, target: a.String(), what: &evidence.What{Approval: a, Status: sv.Vote.Vote}}
-	found, key, err := g.admitVote(ctx, c, a, sv)
-	if err != nil {
-		return found, evidence.Receipt{}, g.refuseAct(ctx, c, nil, op, nil, err)
-	}
 	s, err := g.resolve(ctx, c)
+	if err != nil {
+		return approvals.Approval{}, evidence.Receipt{}, g.refuseAct(ctx, c, s, op, nil, err)
+	}
+	found, key, err := g.admitVote(ctx, c, a, sv)
 	if err != nil {
 		return found, evidence.Receipt{}, g.refuseAct(ctx, c, s, op, nil, err)
 	}
