@@ -49,7 +49,8 @@ func (room *Room) OpenSession(tx *audit.Tx, person id.User, acr int) (string, Se
 		}
 		return "", Session{}, err
 	}
-	return secret, s, nil
+	_, err = room.Expire(tx, tx.Now()) // rides along, so that the table does not grow for ever
+	return secret, s, err
 }
 
 // Session reads the live session that secret opens, with its person, who is active. Code: session_unknown, whatever the reason.

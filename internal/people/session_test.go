@@ -205,8 +205,9 @@ func TestExpireDeletesOnlyWhatIsOver(t *testing.T) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
 		r.mustSignIn(t, p.ID)
-		r.pass(8 * time.Hour)
+		r.pass(8*time.Hour - 20*time.Minute)
 		live := r.mustSignIn(t, p.ID)
+		r.pass(20 * time.Minute)
 		expire := func() (n int64) {
 			t.Helper()
 			if err := r.do(t, id.Server, func(tx *audit.Tx) (err error) { n, err = r.Expire(tx, tx.Now()); return err }); err != nil {

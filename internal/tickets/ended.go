@@ -16,7 +16,11 @@ func (room *Room) End(tx *audit.Tx, ws id.Workspace, jti string, expires time.Ti
 	if jti == "" || len(jti) > maxJTI {
 		return fault.New(fault.Invalid, "jti_invalid", "the identifier of a token has 1 to %d bytes, not %d", maxJTI, len(jti))
 	}
-	return end(tx, ws, jti, expires)
+	if err := end(tx, ws, jti, expires); err != nil {
+		return err
+	}
+	_, err := room.Expire(tx, tx.Now())
+	return err
 }
 
 // Ended reports whether the workspace's token jti was ended.

@@ -63,7 +63,11 @@ func (room *Room) Issue(tx *audit.Tx, kind Kind, ws id.Workspace, subject, body 
 	var raw [32]byte
 	rand.Read(raw[:]) // never fails (crypto/rand)
 	secret := jose.EncodeBase64(raw[:])
-	return secret, insert(tx, hash(secret), Ticket{kind, ws, subject, body}, tx.Now().Add(ttl))
+	if err := insert(tx, hash(secret), Ticket{kind, ws, subject, body}, tx.Now().Add(ttl)); err != nil {
+		return "", err
+	}
+	_, err := room.Expire(tx, tx.Now()) // rides along, so that the table does not grow for ever
+	return secret, err
 }
 
 // Spend takes a ticket: of all callers with one secret, exactly one ever gets it. The spend stays even if the caller then refuses (Tx.Refuse,
