@@ -159,6 +159,7 @@ type voteRow struct {
 	Word   pill
 	Reason shown
 	At     when
+	Rev    int64 // where in the log it was counted
 	How    string
 }
 
@@ -168,7 +169,7 @@ func (x *request) votes(all []evidence.Ballot) (rows []voteRow) {
 		if b.Vote.Vote != evidence.Approve {
 			word = pill{"no", "Denied"}
 		}
-		rows = append(rows, voteRow{x.principal(b.Vote.Voter.String()), word, show(b.Vote.Reason), at(microsOf(b.At), x.now), signedHow(b.Key)})
+		rows = append(rows, voteRow{x.principal(b.Vote.Voter.String()), word, show(b.Vote.Reason), at(microsOf(b.At), x.now), b.Rev, signedHow(b.Key)})
 	}
 	return rows
 }

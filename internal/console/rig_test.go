@@ -217,9 +217,11 @@ func (b *bot) call(link *delegation.Link, tool, args string) guard.Verdict {
 	b.ok(err)
 	t, err := b.Catalog.Callable(b.t.Context(), id.Default, "files", tool)
 	b.ok(err)
+	digest, err := evidence.CallDigest(evidence.Call{Server: b.url + "/mcp/files", Method: "tools/call", Name: tool, Arguments: raw, Definition: t.Pin})
+	b.ok(err)
 	v, err := b.Start(b.t.Context(), b.present(got.Token, b.url+"/mcp/files", b.url+"/mcp/files"), guard.Call{
 		Server: "files", Method: "tools/call", Tool: tool, Action: "tool:files:" + tool, Class: t.Class, Arguments: raw, Pin: t.Pin,
-		Digest: id.Sum(append([]byte(tool), raw...)), Protocol: "2025-11-25",
+		Digest: digest, Protocol: "2025-11-25",
 	})
 	b.ok(err)
 	return v
@@ -237,6 +239,12 @@ func (p *person) addFiles(rules string) {
 	}
 	_, err := p.RegisterServer(p.t.Context(), p.caller(), catalog.Server{Name: "files", Transport: "stdio", Command: []string{"files"}}, offer)
 	p.ok(err)
+	p.publish(rules)
+}
+
+// publish replaces the live policy.
+func (p *person) publish(rules string) {
+	p.t.Helper()
 	_, problems, _, err := p.Publish(p.t.Context(), p.caller(), []policy.File{{Path: "policies/story.cedar", Text: []byte(rules)}}, id.Digest{})
 	if err != nil {
 		p.t.Fatal(err, problems)

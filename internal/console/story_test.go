@@ -34,15 +34,18 @@ func newStory(t testing.TB, more ...func(*story)) *story {
 	t.Helper()
 	s := &story{rig: newRig(t)}
 	s.priya = s.firstOwner("Priya Nair")
+	s.pass(time.Second)
 	s.maya = s.priya.invite("Maya Chen", "release-manager")
 	s.priya.addFiles(rulesOfTheStory)
 	s.bot = s.priya.register("release-bot", "")
+	s.pass(time.Second)
 	s.deployer = s.priya.register("deployer", "")
 	s.pass(time.Minute)
 	s.root = s.priya.lend(s.bot, terms{depth: 2, ttl: 2 * time.Hour, task: "REL-481", purpose: "ship 2.14"},
 		delegation.Permission{Permission: "tool:files:read_file"},
 		delegation.Permission{Permission: "tool:files:write_file"},
 		delegation.Permission{Permission: "tool:files:wipe"})
+	s.pass(time.Second)
 	s.leaf = s.bot.lend(s.deployer, s.root, terms{uses: 10, ttl: time.Hour, task: "REL-481"},
 		delegation.Permission{Permission: "tool:files:write_file", Where: map[string]delegation.Constraint{"path": prefix("production/")}})
 	s.pass(time.Minute)
@@ -57,6 +60,7 @@ func newStory(t testing.TB, more ...func(*story)) *story {
 // ask makes a call that must be approved.
 func (s *story) ask(args string) id.Approval {
 	s.t.Helper()
+	s.pass(time.Second) // ids of one moment have no order
 	v := s.deployer.call(s.leaf, "write_file", args)
 	if v.Outcome != evidence.Ask || v.Approval == nil {
 		s.t.Fatalf("the call: %+v", v)

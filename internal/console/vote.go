@@ -7,6 +7,7 @@ import (
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/jose"
 )
@@ -68,6 +69,9 @@ func voteChallenge(x *request, body []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if status := asked.StatusAt(x.now); status != approvals.Pending {
+		return nil, over(status)
+	}
 	if asked.Barred != nil {
 		return nil, asked.Barred
 	}
@@ -84,6 +88,20 @@ func voteChallenge(x *request, body []byte) (any, error) {
 	}
 	options, err := x.Guard.VoteRequest(x.ctx, v)
 	return proposal{string(statement), options}, err
+}
+
+// over is why nobody can vote any more (console.md §5).
+func over(status approvals.Status) error {
+	code, reason := "decided", "this was decided already"
+	switch status {
+	case approvals.Expired:
+		code, reason = "expired", "the time to vote on this is over"
+	case approvals.Cancelled:
+		code, reason = "withdrawn", "this was withdrawn by whoever asked"
+	case approvals.Void:
+		code, reason = "changed", "what this rested on was changed or ended since it was asked"
+	}
+	return fault.New(fault.Conflict, code, "%s", reason).Try("reload to see it")
 }
 
 // reasoned demands a reason for a denial: the agent reads it.
