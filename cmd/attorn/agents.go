@@ -34,7 +34,7 @@ func (c *cli) agentCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(a, a.ID.String(), func(w io.Writer) { row(w, "registered", a.Name, a.ID.String(), "owned by "+a.Owner.String()) })
+		return c.show(a, a.ID.String(), func(w io.Writer) { say(w, "registered %s (%s), owned by %s", a.Name, a.ID, a.Owner) })
 	}}
 	create.Flags().StringVar(&description, "description", "", "what it is for")
 	create.Flags().StringVar(&owner, "owner", "", "who is accountable for it (default: you)")
@@ -47,7 +47,7 @@ func (c *cli) agentCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(all, "", func(w io.Writer) {
+		return c.show(all, each(all.Items, func(a api.Agent) string { return a.ID.String() }), func(w io.Writer) {
 			row(w, "AGENT", "NAME", "OWNER", "STATUS")
 			for _, a := range all.Items {
 				row(w, a.ID.String(), a.Name, a.Owner.String(), a.Status)
@@ -67,7 +67,7 @@ func (c *cli) agentCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.talk, "Where %s runs, once within %d minutes: attorn agent join --server %s --token FILE\n", printable(a.Name), e.ExpiresIn/60, me.Server)
+		fmt.Fprintf(c.talk, "Where %s runs, once within %d minutes: attorn agent join --server %s --token FILE\n", line(a.Name), e.ExpiresIn/60, me.Server)
 		return c.show(e, e.Token, func(w io.Writer) { row(w, e.Token) })
 	}}
 	return noun("agent", "Agents and their running copies", create, ls, c.showAgent(), enrol, c.joinCommand(), c.instancesCommand(),
@@ -76,7 +76,7 @@ func (c *cli) agentCommand() *cobra.Command {
 }
 
 func (c *cli) showAgent() *cobra.Command {
-	return &cobra.Command{Use: "show AGENT", Short: "Show an agent and its instances", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "show AGENT", Short: "Show an agent", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
 		cl, _, err := c.client(cmd.Context())
 		if err != nil {
 			return err
@@ -86,9 +86,11 @@ func (c *cli) showAgent() *cobra.Command {
 			return err
 		}
 		return c.show(a, a.ID.String(), func(w io.Writer) {
-			row(w, "agent", a.Name, a.ID.String())
-			row(w, "owner", a.Owner.String(), "")
-			row(w, "status", a.Status, a.Description)
+			row(w, "agent", a.Name+" ("+a.ID.String()+")")
+			row(w, "for", a.Description)
+			row(w, "owner", a.Owner.String())
+			row(w, "status", a.Status)
+			row(w, "since", moment(a.Created))
 		})
 	}}
 }
@@ -107,10 +109,10 @@ func (c *cli) instancesCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(all, "", func(w io.Writer) {
+		return c.show(all, each(all.Items, func(i api.Instance) string { return i.Key.String() }), func(w io.Writer) {
 			row(w, "INSTANCE", "TRUST", "STATUS", "SINCE")
 			for _, i := range all.Items {
-				row(w, i.Key.String(), i.Trust, i.Status, i.Created)
+				row(w, i.Key.String(), i.Trust, i.Status, moment(i.Created))
 			}
 		})
 	}}
@@ -120,9 +122,13 @@ func (c *cli) joinCommand() *cobra.Command {
 	var server, tokenFile, as string
 	cmd := &cobra.Command{
 		Use: "join", Short: "Become an instance: makes a key here and proves that it is held", Args: exactly(0),
+		Example: "  attorn agent enrol deployer | ssh there attorn agent join --server https://attorn.example.com --token - --as deployer",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if server == "" || tokenFile == "" || as == "" {
-				return usageError{fmt.Errorf("join takes --server URL, --token FILE (or - for standard input) and --as NAME")}
+				return usageError{fmt.Errorf("attorn agent join takes --server URL, --token FILE (or - for standard input) and --as NAME")}
+			}
+			if err := c.free(as); err != nil {
+				return err
 			}
 			raw, err := c.readSecret(tokenFile)
 			if err != nil {
@@ -138,8 +144,9 @@ func (c *cli) joinCommand() *cobra.Command {
 				return err
 			}
 			return c.show(a, got.Instance().String(), func(w io.Writer) {
-				row(w, "joined as", a.Name, a.Agent.String())
-				row(w, "instance", got.Instance().String(), "key in "+filepath.Join(c.home, keyFile))
+				row(w, "joined as", a.Name+" ("+a.Agent.String()+")")
+				row(w, "instance", got.Instance().String())
+				row(w, "key in", filepath.Join(c.home, keyFile))
 			})
 		},
 	}

@@ -24,7 +24,7 @@ func (c *cli) approvalCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(all, "", func(w io.Writer) {
+		return c.show(all, each(all.Items, func(a api.Approval) string { return a.ID.String() }), func(w io.Writer) {
 			row(w, "APPROVAL", "STATUS", "WHO", "ACTION", "ARGUMENTS")
 			for _, a := range all.Items {
 				row(w, a.ID.String(), a.Status, a.Actor, a.Action, shorten(a.Arguments, 60))
@@ -40,14 +40,6 @@ func (c *cli) approvalCommand() *cobra.Command {
 		return c.showApproval(a)
 	}}
 	return noun("approval", "Calls that wait for people", ls, show)
-}
-
-// shorten marks what it leaves out; only lists are shortened, never what somebody signs.
-func shorten(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n]) + fmt.Sprintf(" … (%d more)", len(r)-n)
-	}
-	return s
 }
 
 func (c *cli) approval(ctx context.Context, text string) (api.Approval, *attorn.Client, error) {
@@ -69,11 +61,14 @@ func (c *cli) showApproval(a api.Approval) error {
 
 func approvalRows(w io.Writer, a api.Approval) {
 	row(w, "approval", a.ID.String(), a.Status)
-	row(w, "would run", a.Action, "on "+a.Resource)
-	row(w, "arguments", a.Arguments, "")
-	row(w, "asked by", a.Actor, "for "+a.Subject.String())
-	row(w, "because", a.Reason, "gate "+a.Gate)
-	row(w, "who may vote", fmt.Sprintf("%d of %s", a.Quorum, a.Role), "until "+a.Expires)
+	row(w, "would run", a.Action+" on "+a.Resource)
+	row(w, "arguments", a.Arguments)
+	row(w, "asked by", a.Actor+" for "+a.Subject.String())
+	if a.Task != "" {
+		row(w, "task", a.Task)
+	}
+	row(w, "because", a.Reason+" ("+a.Gate+")")
+	row(w, "needs", fmt.Sprintf("%d of %s, until %s", a.Quorum, a.Role, moment(a.Expires)))
 }
 
 func (c *cli) approveCommand() *cobra.Command {
@@ -108,7 +103,8 @@ func (c *cli) vote(ctx context.Context, text, choice, reason string) error {
 		return err
 	}
 	return c.show(after, after.ID.String(), func(w io.Writer) {
-		row(w, map[string]string{evidence.Approve: "you approved", evidence.Refuse: "you denied"}[choice], after.Action, after.Arguments)
-		row(w, "approval", after.ID.String(), "now "+after.Status)
+		said := map[string]string{evidence.Approve: "you approved", evidence.Refuse: "you denied"}[choice]
+		say(w, "%s %s %s", said, after.Action, after.Arguments)
+		say(w, "%s is %s", after.ID, after.Status)
 	})
 }

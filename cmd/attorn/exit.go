@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
-	"net/url"
+	"strings"
 
 	"github.com/attorn/attorn/fault"
 )
@@ -24,8 +27,8 @@ const (
 // usageError is a mistake in how the command was called.
 type usageError struct{ error }
 
-// exit prints an error as one sentence and one Try: line, and gives its exit code.
-func (c *cli) exit(err error) int {
+// exit prints a command's error as one sentence and one Try: line, and gives its exit code.
+func (c *cli) exit(command string, err error) int {
 	if err == nil {
 		return exitOK
 	}
@@ -34,21 +37,44 @@ func (c *cli) exit(err error) int {
 	}
 	var usage usageError
 	var network net.Error
-	var request *url.Error
+	var file *fs.PathError
 	f := fault.Of(err)
 	switch {
 	case errors.As(err, &usage):
-		c.complain(err.Error(), "attorn --help")
+		c.complain(err.Error(), command+" --help")
 		return exitUsage
-	case f == nil && (errors.As(err, &network) || errors.As(err, &request)):
-		c.complain("the server cannot be reached: "+err.Error(), "check that it runs, and the address in: attorn ctx ls")
+	case f != nil:
+		try := f.Remedy
+		if try == "" {
+			try = cmp.Or(remedies[f.Kind], command+" --help")
+		}
+		first, more, _ := strings.Cut(f.Reason, "\n")
+		c.complain(fmt.Sprintf("%s (%s)\n%s", first, f.Code, more), try)
+		return exitOf(f.Kind)
+	case errors.Is(err, context.Canceled):
+		c.complain("interrupted before there was an answer", "attorn audit tail tells what was done")
+	case errors.As(err, &file): // before the network, whose errors its cause looks like
+		c.complain(err.Error(), "check the path, and who may use it")
+	case errors.As(err, &network):
+		c.complain("the server cannot be reached: "+err.Error(), remedies[fault.Unavailable])
 		return exitUnreachable
-	case f == nil:
-		c.complain(err.Error(), "")
-		return exitError
+	default:
+		c.complain(err.Error(), command+" --help")
 	}
-	c.complain(fmt.Sprintf("%s (%s)", f.Reason, f.Code), f.Remedy)
-	switch f.Kind {
+	return exitError
+}
+
+// remedies are the kinds' own, for refusals that name none.
+var remedies = map[fault.Kind]string{
+	fault.Internal:        "the server's log has the cause",
+	fault.Unauthenticated: "sign in again, with a new link: attorn login LINK",
+	fault.Denied:          "ask somebody who may; attorn whoami says who you are here",
+	fault.Limited:         "wait a minute",
+	fault.Unavailable:     "check that the server runs, and its address: attorn ctx ls",
+}
+
+func exitOf(k fault.Kind) int {
+	switch k {
 	case fault.Denied:
 		return exitDenied
 	case fault.Unauthenticated:
@@ -59,10 +85,15 @@ func (c *cli) exit(err error) int {
 	return exitError
 }
 
+// complain prints a sentence, and what to try. Where a sentence goes on over lines of its own, they are indented: none of them can pass for ours.
 func (c *cli) complain(sentence, try string) {
-	fmt.Fprintln(c.talk, printable(sentence))
+	first, more, _ := strings.Cut(sentence, "\n")
+	say(c.talk, "%s", first)
+	for more := range strings.Lines(more) {
+		say(c.talk, "  %s", strings.TrimSpace(more))
+	}
 	if try != "" {
-		fmt.Fprintln(c.talk, "Try: "+printable(try))
+		say(c.talk, "Try: %s", try)
 	}
 }
 

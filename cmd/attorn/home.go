@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -88,25 +88,42 @@ func (c *cli) store(all accounts) error {
 	return os.Rename(tmp, c.contextsFile())
 }
 
-// account is the one that --context, ATTORN_CONTEXT or the current one names.
+// chosen is the name of the context that --context, ATTORN_CONTEXT or the last sign-in names.
+func (c *cli) chosen(all accounts) string {
+	return cmp.Or(c.context, os.Getenv("ATTORN_CONTEXT"), all.Current)
+}
+
+// account is the chosen context's.
 func (c *cli) account() (account, error) {
 	all, err := c.accounts()
 	if err != nil {
 		return account{}, err
 	}
-	name := c.context
-	if name == "" {
-		name = os.Getenv("ATTORN_CONTEXT")
-	}
-	if name == "" {
-		name = all.Current
-	}
+	name := c.chosen(all)
 	a, ok := all.Contexts[name]
 	switch {
 	case name == "":
-		return a, fault.New(fault.Unauthenticated, "not_signed_in", "you are not signed in").Try("attorn login LINK, or attorn agent join TOKEN")
+		return a, fault.New(fault.Unauthenticated, "not_signed_in", "you are not signed in").Try("attorn login LINK; an agent: attorn agent join --help")
 	case !ok:
-		return a, usageError{fmt.Errorf("there is no context %q; there are %v", name, slices.Sorted(maps.Keys(all.Contexts)))}
+		return a, fault.New(fault.NotFound, "no_context", "there is no context %q", name).Try("attorn ctx ls")
 	}
 	return a, nil
 }
+
+// free refuses a name that cannot be a context's, or that another account has.
+func (c *cli) free(name string) error {
+	if !contextName.MatchString(name) {
+		return usageError{fmt.Errorf("%q cannot be a context's name: it takes 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit", name)}
+	}
+	all, err := c.accounts()
+	if err != nil {
+		return err
+	}
+	if a, taken := all.Contexts[name]; taken {
+		return fault.New(fault.Conflict, "context_exists", "there is a context %q already: %s at %s", name, a.Name, a.Server).Try("name the new one: --as NAME")
+	}
+	return nil
+}
+
+// contextName is also a file's name.
+var contextName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)

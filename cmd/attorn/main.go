@@ -28,5 +28,6 @@ func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) 
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(talk)
-	return c.exit(root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return c.exit(cmd.CommandPath(), err)
 }

@@ -1,18 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"os"
-	"strings"
 
-	"github.com/go-json-experiment/json"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/spf13/cobra"
 
-	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/id"
 )
@@ -22,18 +15,18 @@ func (c *cli) mcpCommand() *cobra.Command {
 	var env map[string]string
 	add := &cobra.Command{
 		Use: "add NAME URL | add NAME -- COMMAND [ARG…]", Short: "Put an MCP server behind the gateway, and accept the tools that it shows",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return usageError{fmt.Errorf("mcp add takes a name and a URL, or a name, -- and a command")}
-			}
-			return nil
-		},
+		Example: "  attorn mcp add files -- node server-filesystem/dist/index.js /srv/files\n" +
+			"  attorn mcp add search https://mcp.example.com/mcp",
+		Args: between(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n := api.NewServer{Name: args[0], AllowPrivate: allowPrivate}
-			if cmd.ArgsLenAtDash() == 1 {
+			switch {
+			case cmd.ArgsLenAtDash() == 1:
 				n.Command, n.Env = args[1:], env
-			} else {
+			case cmd.ArgsLenAtDash() < 0 && len(args) == 2 && len(env) == 0:
 				n.URL = args[1]
+			default:
+				return usageError{fmt.Errorf("attorn mcp add takes a name and a URL, or a name, -- and a command with its --env before the --")}
 			}
 			cl, _, err := c.client(cmd.Context())
 			if err != nil {
@@ -44,7 +37,7 @@ func (c *cli) mcpCommand() *cobra.Command {
 				return err
 			}
 			return c.show(s, s.Name, func(w io.Writer) {
-				row(w, "added", s.Name, s.Resource, s.Era)
+				say(w, "added %s with %s, for clients at %s", s.Name, count(len(s.Tools), "tool"), s.Resource)
 				toolRows(w, s.Tools)
 			})
 		},
@@ -60,7 +53,7 @@ func (c *cli) mcpCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(all, "", func(w io.Writer) {
+		return c.show(all, each(all.Items, func(s api.Server) string { return s.Name }), func(w io.Writer) {
 			row(w, "SERVER", "URL FOR CLIENTS", "REACHED BY", "ERA")
 			for _, s := range all.Items {
 				row(w, s.Name, s.Resource, s.Transport, s.Era)
@@ -76,14 +69,19 @@ func (c *cli) mcpCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(got, got.Event.String(), func(w io.Writer) { row(w, "removed", args[0], fmt.Sprintf("log #%d", got.Rev)) })
+		return c.show(got, got.Event.String(), func(w io.Writer) { say(w, "removed %s, log #%d", args[0], got.Rev) })
 	}}
 	return noun("mcp", "MCP servers and calls of their tools", add, ls, rm, c.mcpTools(), c.mcpCall())
 }
 
 func toolRows(w io.Writer, tools []api.Tool) {
+	row(w, "TOOL", "AT WORST", "STATUS", "PIN")
 	for _, t := range tools {
-		row(w, "  "+t.Permission, t.Class, t.Status, t.Pin.String())
+		cells := []string{t.Permission, t.Class, t.Status, t.Pin.String()}
+		if !t.SeenPin.IsZero() && t.SeenPin != t.Pin {
+			cells = append(cells, "now "+t.SeenPin.String())
+		}
+		row(w, cells...)
 	}
 }
 
@@ -97,7 +95,7 @@ func (c *cli) toolCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(all, "", func(w io.Writer) { toolRows(w, all.Items) })
+		return c.show(all, each(all.Items, func(t api.Tool) string { return t.Permission }), func(w io.Writer) { toolRows(w, all.Items) })
 	}}
 	var class string
 	pin := &cobra.Command{Use: "pin SERVER TOOL PIN", Short: "Accept a tool's definition by the pin that was shown", Args: exactly(3), RunE: func(cmd *cobra.Command, args []string) error {
@@ -113,165 +111,8 @@ func (c *cli) toolCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(got, got.Event.String(), func(w io.Writer) { row(w, "accepted", args[1], fmt.Sprintf("log #%d", got.Rev)) })
+		return c.show(got, got.Event.String(), func(w io.Writer) { say(w, "accepted %s, log #%d", args[1], got.Rev) })
 	}}
 	pin.Flags().StringVar(&class, "class", "destroy", "what it does at worst: read, write or destroy")
 	return noun("tool", "Tools and their pins", ls, pin)
-}
-
-// session connects to an MCP server through the gateway as the current agent, with the official MCP SDK.
-func (c *cli) session(ctx context.Context, server, under string) (*mcp.ClientSession, error) {
-	ag, a, err := c.agent(ctx)
-	if err != nil {
-		return nil, err
-	}
-	resource := a.Server + "/mcp/" + server
-	if a.Workspace != id.Default {
-		resource = a.Server + "/w/" + a.Workspace.String() + "/mcp/" + server
-	}
-	var r attorn.TokenRequest
-	if under != "none" {
-		d, err := c.mine(ctx, ag, under)
-		if err != nil {
-			return nil, err
-		}
-		r.Delegation = d.Link.String()
-	}
-	client := mcp.NewClient(&mcp.Implementation{Name: "attorn", Title: "attorn " + a.Name, Version: "1"}, nil)
-	return client.Connect(ctx, &mcp.StreamableClientTransport{
-		Endpoint: resource, HTTPClient: &http.Client{Transport: ag.Transport(nil, resource, r)}, DisableStandaloneSSE: true, MaxRetries: -1,
-	}, nil)
-}
-
-func (c *cli) mcpTools() *cobra.Command {
-	var under string
-	cmd := &cobra.Command{Use: "tools SERVER", Short: "List the tools that the current agent could be permitted", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		s, err := c.session(cmd.Context(), args[0], under)
-		if err != nil {
-			return err
-		}
-		defer s.Close()
-		all, err := s.ListTools(cmd.Context(), nil)
-		if err != nil {
-			return err
-		}
-		return c.show(all, "", func(w io.Writer) {
-			row(w, "TOOL", "WHAT IT SAYS OF ITSELF")
-			for _, t := range all.Tools {
-				row(w, t.Name, shorten(strings.ReplaceAll(t.Description, "\n", " "), 80))
-			}
-		})
-	}}
-	cmd.Flags().StringVar(&under, "under", "", "delegation to act under (default: the only live one; none: for nobody)")
-	return cmd
-}
-
-func (c *cli) mcpCall() *cobra.Command {
-	var under, raw string
-	cmd := &cobra.Command{
-		Use: "call SERVER TOOL [NAME=VALUE…]", Short: "Call a tool as the current agent",
-		Args: cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			arguments, err := callArguments(raw, args[2:])
-			if err != nil {
-				return err
-			}
-			s, err := c.session(cmd.Context(), args[0], under)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			res, err := s.CallTool(cmd.Context(), &mcp.CallToolParams{Name: args[1], Arguments: arguments})
-			if err != nil {
-				return err
-			}
-			return c.showResult(res)
-		},
-	}
-	cmd.Flags().StringVar(&under, "under", "", "delegation to act under (default: the only live one; none: for nobody)")
-	cmd.Flags().StringVar(&raw, "args", "", "the arguments as JSON, or @FILE")
-	return cmd
-}
-
-// callArguments reads NAME=VALUE as strings, or one JSON object.
-func callArguments(raw string, pairs []string) (map[string]any, error) {
-	arguments := map[string]any{}
-	if file, ok := strings.CutPrefix(raw, "@"); ok {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		raw = string(text)
-	}
-	if raw != "" {
-		if err := json.Unmarshal([]byte(raw), &arguments); err != nil {
-			return nil, usageError{fmt.Errorf("--args is not a JSON object: %w", err)}
-		}
-	}
-	for _, p := range pairs {
-		name, value, ok := strings.Cut(p, "=")
-		if !ok {
-			return nil, usageError{fmt.Errorf("%q is not NAME=VALUE", p)}
-		}
-		arguments[name] = value
-	}
-	return arguments, nil
-}
-
-// refusal is what the gateway says of a call that it refused, in the result's _meta.
-type refusal struct {
-	Code      string `json:"code"`
-	Reason    string `json:"reason"`
-	Remedy    string `json:"remedy"`
-	Decision  string `json:"decision"`
-	Approval  string `json:"approval"`
-	StatusURL string `json:"status_url"`
-}
-
-func (c *cli) showResult(res *mcp.CallToolResult) error {
-	r, refused, err := refusalOf(res)
-	if err != nil {
-		return err
-	}
-	if refused && c.format == "table" {
-		fmt.Fprintf(c.talk, "%s (%s)\n", printable(r.Reason), printable(r.Code))
-		if r.Approval != "" {
-			fmt.Fprintf(c.talk, "Waits as %s: %s\n", printable(r.Approval), printable(r.StatusURL))
-		}
-		if r.Remedy != "" {
-			fmt.Fprintf(c.talk, "Try: %s\n", printable(r.Remedy))
-		}
-		if r.Decision != "" {
-			fmt.Fprintf(c.talk, "Why: attorn why %s\n", printable(r.Decision))
-		}
-	} else if err := c.show(res, r.Decision, func(w io.Writer) {
-		for _, item := range res.Content {
-			if t, ok := item.(*mcp.TextContent); ok {
-				row(w, t.Text)
-			}
-		}
-	}); err != nil {
-		return err
-	}
-	switch {
-	case refused && r.Code == "approval_pending":
-		return quiet{exitWaiting}
-	case refused:
-		return quiet{exitDenied}
-	case res.IsError:
-		return quiet{exitError}
-	}
-	return nil
-}
-
-func refusalOf(res *mcp.CallToolResult) (r refusal, refused bool, err error) {
-	v, ok := res.Meta["io.github.attorn/refusal"]
-	if !ok {
-		return r, false, nil
-	}
-	raw, err := json.Marshal(v)
-	if err == nil {
-		err = json.Unmarshal(raw, &r)
-	}
-	return r, true, err
 }

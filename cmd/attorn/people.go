@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/jose"
 )
 
 func (c *cli) loginCommand() *cobra.Command {
@@ -23,30 +25,42 @@ func (c *cli) loginCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if as == "" {
-				as = "me"
-			}
-			keyFile := filepath.Join("keys", as+".jwk")
-			signer, err := attorn.MakeKeyFile(filepath.Join(c.home, keyFile))
+			keyFile, signer, err := c.newKey(as)
 			if err != nil {
 				return err
 			}
 			got, err := attorn.SignIn(cmd.Context(), attorn.SignInConfig{Server: server, Secret: secret, Name: name, Label: "attorn login", Signer: signer})
-			if err != nil {
+			if name == "" && fault.Code(err) == "person_invalid" {
+				return fault.New(fault.Invalid, "name_missing", "this link makes the first administrator, whose name is not known yet").Try("attorn login LINK --name 'Your Name'")
+			} else if err != nil {
 				return err
 			}
 			if err := c.remember(as, account{Server: server, Workspace: got.Workspace, User: got.User, Name: got.Name, KeyFile: keyFile}); err != nil {
 				return err
 			}
 			return c.show(got, got.User.String(), func(w io.Writer) {
-				row(w, "signed in as", got.Name, got.User.String())
-				row(w, "key", got.Key.String(), "in "+filepath.Join(c.home, keyFile))
+				row(w, "signed in as", got.Name+" ("+got.User.String()+")")
+				row(w, "key", got.Key.String())
+				row(w, "key in", filepath.Join(c.home, keyFile))
 			})
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "your name, where the link makes the first administrator")
-	cmd.Flags().StringVar(&as, "as", "", "name of the new context (default me)")
+	cmd.Flags().StringVar(&as, "as", "me", "name of the new context")
 	return cmd
+}
+
+// newKey makes the key of a new context. One that an earlier try made and that is nobody's yet is used again.
+func (c *cli) newKey(context string) (file string, s jose.Signer, err error) {
+	if err := c.free(context); err != nil {
+		return "", nil, err
+	}
+	file = filepath.Join("keys", context+".jwk")
+	s, err = attorn.MakeKeyFile(filepath.Join(c.home, file))
+	if fault.Code(err) == "key_exists" {
+		s, err = attorn.OpenKeyFile(filepath.Join(c.home, file))
+	}
+	return file, s, err
 }
 
 // splitLink reads http://host/signin/link#SECRET.
@@ -65,6 +79,13 @@ func (c *cli) whoamiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "whoami", Short: "Say who you are to the server", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := c.account()
+			if err != nil {
+				return err
+			}
+			if a.User.IsZero() {
+				return c.showAgentAccount(cmd.Context())
+			}
 			cl, _, err := c.client(cmd.Context())
 			if err != nil {
 				return err
@@ -74,12 +95,31 @@ func (c *cli) whoamiCommand() *cobra.Command {
 				return err
 			}
 			return c.show(me, me.Sub, func(w io.Writer) {
-				row(w, "you are", me.Name, me.Sub)
-				row(w, "workspace", me.Workspace.String(), "")
-				row(w, "roles", strings.Join(me.Roles, ", "), "")
+				row(w, "you are", me.Name+" ("+me.Sub+")")
+				row(w, "workspace", me.Workspace.String())
+				row(w, "roles", strings.Join(me.Roles, ", "))
+				row(w, "server", a.Server)
 			})
 		},
 	}
+}
+
+// showAgentAccount says who the current agent is, once the server agrees.
+func (c *cli) showAgentAccount(ctx context.Context) error {
+	ag, a, err := c.agent(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := ag.Delegations(ctx); err != nil {
+		return err
+	}
+	me := api.Me{Sub: a.sub(), Name: a.Name, Workspace: a.Workspace, Roles: []string{}}
+	return c.show(me, me.Sub, func(w io.Writer) {
+		row(w, "you are", a.Name+" ("+a.sub()+")")
+		row(w, "instance", ag.Instance().String())
+		row(w, "workspace", a.Workspace.String())
+		row(w, "server", a.Server)
+	})
 }
 
 func (c *cli) ctxCommand() *cobra.Command {
@@ -89,13 +129,13 @@ func (c *cli) ctxCommand() *cobra.Command {
 			return err
 		}
 		return c.show(all, all.Current, func(w io.Writer) {
-			row(w, "CONTEXT", "WHO", "NAME", "SERVER")
+			row(w, "  CONTEXT", "WHO", "NAME", "SERVER")
 			for name, a := range sorted(all.Contexts) {
-				mark := " "
-				if name == all.Current {
-					mark = "*"
+				mark := "  "
+				if name == c.chosen(all) {
+					mark = "* "
 				}
-				row(w, mark+" "+name, a.sub(), a.Name, a.Server)
+				row(w, mark+name, a.sub(), a.Name, a.Server)
 			}
 		})
 	}}
@@ -108,7 +148,10 @@ func (c *cli) ctxCommand() *cobra.Command {
 			return fault.New(fault.NotFound, "no_context", "there is no context %q", args[0]).Try("attorn ctx ls")
 		}
 		all.Current = args[0]
-		return c.store(all)
+		if err := c.store(all); err != nil {
+			return err
+		}
+		return c.show(all, all.Current, func(w io.Writer) { say(w, "now acting as %s (%s)", all.Contexts[args[0]].Name, all.Contexts[args[0]].sub()) })
 	}}
 	return noun("ctx", "Accounts on this machine", ls, use)
 }
@@ -123,7 +166,7 @@ func (c *cli) userCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.talk, "%s is %s. The link works once, within 15 minutes:\n", printable(u.Name), u.ID)
+		fmt.Fprintf(c.talk, "%s is %s. The link works once, within 15 minutes:\n", line(u.Name), u.ID)
 		return c.show(u, u.ID.String(), func(w io.Writer) { row(w, u.Link) })
 	}}
 	ls := &cobra.Command{Use: "ls", Short: "List people", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
@@ -135,7 +178,7 @@ func (c *cli) userCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(all, "", func(w io.Writer) {
+		return c.show(all, each(all.Items, func(u api.User) string { return u.ID.String() }), func(w io.Writer) {
 			row(w, "USER", "NAME", "STATUS")
 			for _, u := range all.Items {
 				row(w, u.ID.String(), u.Name, u.Status)
@@ -192,9 +235,9 @@ func (c *cli) endUser(verb, short string) *cobra.Command {
 // showEnded prints what an act ended.
 func (c *cli) showEnded(e api.Ended, what string) error {
 	return c.show(e, e.Event.String(), func(w io.Writer) {
-		row(w, what, fmt.Sprintf("log #%d", e.Rev), e.Event.String())
+		say(w, "%s, log #%d", what, e.Rev)
 		for _, d := range e.Delegations {
-			row(w, "ended", d.String())
+			say(w, "  ended %s", d)
 		}
 	})
 }
@@ -218,7 +261,7 @@ func (c *cli) roleCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(all, "", func(w io.Writer) {
+		return c.show(all, each(all.Items, func(b api.Binding) string { return b.Principal }), func(w io.Writer) {
 			row(w, "PRINCIPAL", "ROLE", "BY", "REASON")
 			for _, b := range all.Items {
 				row(w, b.Principal, b.Role, b.By, b.Reason)
@@ -237,13 +280,13 @@ func (c *cli) bind(cmd *cobra.Command, who, role, reason string, remove bool) er
 	if err != nil {
 		return err
 	}
-	do, said := cl.Bind, "now has the role"
+	do, said := cl.Bind, "%s (%s) is now %s, log #%d"
 	if remove {
-		do, said = cl.Unbind, "no longer has the role"
+		do, said = cl.Unbind, "%s (%s) is no longer %s, log #%d"
 	}
 	done, err := do(cmd.Context(), api.Binding{Principal: sub, Role: role, Reason: reason})
 	if err != nil {
 		return err
 	}
-	return c.show(done, sub, func(w io.Writer) { row(w, name, "("+sub+")", said, role) })
+	return c.show(done, sub, func(w io.Writer) { say(w, said, name, sub, role, done.Rev) })
 }

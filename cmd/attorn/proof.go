@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -44,53 +45,49 @@ func (c *cli) whyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.show(a, a.Event.String(), func(w io.Writer) { fmt.Fprint(w, printable(whyText(a))) })
+			return c.show(a, a.Event.String(), func(w io.Writer) { fmt.Fprint(w, whyText(a)) })
 		},
 	}
 }
 
 var outcomes = map[string]string{"permit": "PERMITTED", "deny": "DENIED", "ask": "WAITING"}
 
-// whyText is the answer as a tree.
+// whyText is the answer as a tree. What comes from elsewhere stays on its line.
 func whyText(a api.Answer) string {
 	var b strings.Builder
-	word := outcomes[a.Outcome]
-	if word == "" {
-		word = strings.ToUpper(a.Outcome)
-	}
-	act := a.Action
-	if act == "" {
-		act = string(a.Kind)
-	}
-	fmt.Fprintf(&b, "%s  %s      %s      log #%d\n", word, act, a.At, a.Rev)
+	put := func(format string, args ...any) { b.WriteString(line(fmt.Sprintf(format, args...)) + "\n") }
+	word := cmp.Or(outcomes[a.Outcome], strings.ToUpper(a.Outcome))
+	put("%s  %s      %s      log #%d", word, cmp.Or(a.Action, string(a.Kind)), moment(a.At), a.Rev)
 	if a.Arguments != "" {
-		fmt.Fprintf(&b, "  with     %s\n", a.Arguments)
+		put("  with     %s", a.Arguments)
 	}
 	if a.Reason != "" {
-		fmt.Fprintf(&b, "  reason   %s\n", a.Reason)
+		put("  reason   %s", a.Reason)
 	}
 	for i, h := range a.Chain {
-		indent := "  " + strings.Repeat("  ", i)
-		if i > 0 {
-			indent += "└ "
-		}
-		fmt.Fprintf(&b, "%s%s  %s", indent, h.Name, h.Sub)
+		pad := "  " + strings.Repeat("  ", i)
+		who := h.Name + "  " + h.Sub
 		if !h.Instance.IsZero() {
-			fmt.Fprintf(&b, "  instance %s", h.Instance.Short())
+			who += "  instance " + h.Instance.Short()
 		}
-		b.WriteByte('\n')
+		if i > 0 {
+			who = "└ " + who
+		}
+		put("%s%s", pad, who)
 		if h.Lent != "" {
-			pad := "  " + strings.Repeat("  ", i) + "    "
-			fmt.Fprintf(&b, "%swas lent %s\n%sby %s\n", pad, h.Lent, pad, h.By)
+			put("%s    was lent %s", pad, h.Lent)
+			put("%s    by %s", pad, h.By)
 		}
 	}
 	if a.Policy != "" {
-		fmt.Fprintf(&b, "  policy   %s\n", a.Policy)
+		put("  policy   %s", a.Policy)
 	}
 	for _, p := range a.Approved {
-		fmt.Fprintf(&b, "  approved by %s\n", p)
+		put("  approved by %s", p)
 	}
-	b.WriteString(a.Report.Tree())
+	if a.Report != nil {
+		b.WriteString(a.Report.Tree())
+	}
 	return b.String()
 }
 
@@ -105,7 +102,7 @@ func (c *cli) auditCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.show(all, "", func(w io.Writer) {
+		return c.show(all, each(all.Items, func(e api.Event) string { return e.ID.String() }), func(w io.Writer) {
 			row(w, "REV", "EVENT", "KIND", "OUTCOME", "WHO", "WHAT")
 			for _, x := range all.Items {
 				var e evidence.Event
@@ -148,7 +145,7 @@ func (c *cli) auditCommand() *cobra.Command {
 		if err := os.WriteFile(file, data, 0o600); err != nil {
 			return err
 		}
-		return c.show(map[string]any{"file": file, "bytes": len(data)}, file, func(w io.Writer) { row(w, "wrote", file, fmt.Sprintf("%d bytes", len(data))) })
+		return c.show(map[string]any{"file": file, "bytes": len(data)}, file, func(w io.Writer) { say(w, "wrote %s, %d bytes", file, len(data)) })
 	}}
 	pack.Flags().StringVarP(&file, "file", "f", "", "where to (default EVENT.zip)")
 	trust := &cobra.Command{Use: "trust", Short: "Print the trust policy by which this server's evidence is verified; keep it", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
@@ -156,11 +153,14 @@ func (c *cli) auditCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		text, err := cl.Trust(cmd.Context())
+		trust, err := cl.Trust(cmd.Context())
 		if err != nil {
 			return err
 		}
-		_, err = c.out.Write(text)
+		if _, err := evidence.ParseTrust(trust); err != nil {
+			return err
+		}
+		_, err = io.WriteString(c.out, text(string(trust)))
 		return err
 	}}
 	return noun("audit", "The log and its evidence", tail, pack, trust)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -26,15 +27,24 @@ func (c *cli) policyCommand() *cobra.Command {
 			compiled = append(compiled, policy.File{Path: f.Path, Text: []byte(f.Text)})
 		}
 		set, problems := policy.Compile(compiled)
+		b := api.Bundle{Files: files, Problems: []string{}}
 		for _, p := range problems {
-			fmt.Fprintln(c.talk, printable(p.String()))
+			b.Problems = append(b.Problems, p.String())
 		}
-		if set == nil {
-			return quiet{exitError}
+		if set != nil {
+			b.Digest = set.Digest()
 		}
-		return c.show(map[string]string{"digest": set.Digest().String()}, set.Digest().String(), func(w io.Writer) {
-			row(w, "ok", fmt.Sprintf("%d files", len(files)), "bundle "+set.Digest().String())
-		})
+		if err := c.show(b, b.Digest.String(), func(w io.Writer) {
+			for _, p := range b.Problems {
+				say(w, "%s", p)
+			}
+			if set != nil {
+				say(w, "ok: %s, bundle %s", count(len(files), "file"), b.Digest)
+			}
+		}); err != nil || set != nil {
+			return err
+		}
+		return fault.New(fault.Invalid, "policy_invalid", "the policies in %s have errors", args[0]).Try("mend what is named, and check again")
 	}}
 	publish := &cobra.Command{Use: "publish DIR", Short: "Make the directory's policies the live ones", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
 		files, err := readPolicies(args[0])
@@ -50,10 +60,10 @@ func (c *cli) policyCommand() *cobra.Command {
 			return err
 		}
 		for _, p := range b.Problems {
-			fmt.Fprintln(c.talk, printable(p))
+			fmt.Fprintln(c.talk, line(p))
 		}
 		return c.show(b, b.Digest.String(), func(w io.Writer) {
-			row(w, "published", fmt.Sprintf("%d files", len(files)), "bundle "+b.Digest.String())
+			say(w, "published %s, bundle %s", count(len(files), "file"), b.Digest)
 		})
 	}}
 	show := &cobra.Command{Use: "show", Short: "Print the live policies", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
@@ -68,7 +78,7 @@ func (c *cli) policyCommand() *cobra.Command {
 		return c.show(b, b.Digest.String(), func(w io.Writer) {
 			fmt.Fprintf(w, "// bundle %s\n", b.Digest)
 			for _, f := range b.Files {
-				fmt.Fprintf(w, "\n// %s\n%s", printable(f.Path), printable(f.Text))
+				fmt.Fprintf(w, "\n// %s\n%s", line(f.Path), text(f.Text))
 			}
 		})
 	}}

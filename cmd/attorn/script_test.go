@@ -1,0 +1,295 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/delegation"
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/jose"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"attorn": main})
+}
+
+// TestScript runs testdata/script/*.txtar against the real binary. Beside the usual commands a script has:
+//
+//	dev [ARG…]                   starts a server at $URL, on the data of an earlier one; sets $LINK where nobody has signed in yet
+//	stop, crash                  ends it with SIGTERM or SIGKILL; nothing of it may be left running
+//	as WHO ARG…                  runs attorn with WHO's own home; it must succeed
+//	fails CODE REASON WHO ARG…   the same, but it must exit with CODE for the reason whose code is REASON (- for none), and say what to try
+//	begin NAME WHO ARG…          starts it and goes on
+//	ends NAME [CODE REASON]      waits for it, and holds it to what `as` and `fails` demand
+//	pending N WHO                waits until exactly N approvals are pending in WHO's eyes; sets $APPROVAL to the newest
+//	keep VAR [REGEXP]            sets VAR to what the last command wrote, or to what the first group matches in it
+//	mask [REGEXP]                replaces in it what differs each time, and ends it before the first line that matches
+//	decodes TYPE                 it must be strict JSON of the API's TYPE
+//	fetch PATH FILE              gets $URL/PATH
+//	flip FILE                    flips one bit in the middle
+func TestScript(t *testing.T) {
+	files, err := filesystemServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmds := map[string]func(*testscript.TestScript, bool, []string){}
+	for name, do := range map[string]func(*stage, []string){
+		"dev": (*stage).dev, "stop": (*stage).stop, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "fetch": (*stage).fetch, "flip": (*stage).flip,
+	} {
+		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg {
+				ts.Fatalf("%s cannot be negated", name)
+			}
+			s := ts.Value(stageKey{}).(*stage)
+			s.TestScript = ts
+			do(s, args)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireUniqueNames: true, UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "", Cmds: cmds,
+		Setup: func(e *testscript.Env) error {
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "FILES="+files, "REPO="+repo, "PORT="+port, "URL=http://localhost:"+port)
+			s := &stage{begun: map[string]*process{}}
+			e.Values[stageKey{}] = s
+			e.Defer(s.clear)
+			return nil
+		},
+	})
+}
+
+type stageKey struct{}
+
+// stage is a running script, with what runs beside it.
+type stage struct {
+	*testscript.TestScript
+	server *process
+	begun  map[string]*process
+}
+
+// clear ends what a script that failed has left.
+func (s *stage) clear() {
+	for _, p := range s.begun {
+		p.kill()
+	}
+	if s.server != nil {
+		s.server.kill()
+	}
+}
+
+func (s *stage) dev(args []string) {
+	args = append([]string{"dev", "--listen", "localhost:" + s.Getenv("PORT"), "--data", s.MkAbs("data")}, args...)
+	var err error
+	s.server, err = start(s.command("server", args))
+	s.Check(err)
+	_, err = s.server.says("ready in ")
+	s.Check(err)
+	if _, err := os.Stat(s.MkAbs("home")); errors.Is(err, os.ErrNotExist) { // nobody has signed in
+		link, err := s.server.says("  sign in   ")
+		s.Check(err)
+		s.Setenv("LINK", strings.Fields(link)[0])
+	}
+}
+
+func (s *stage) stop([]string) { s.end(syscall.SIGTERM) }
+
+func (s *stage) crash([]string) { s.end(syscall.SIGKILL) }
+
+func (s *stage) end(sig syscall.Signal) {
+	p := s.server
+	s.server = nil
+	s.Check(p.stop(sig, s.Getenv("WORK")))
+}
+
+// command is attorn as who, in a process of its own.
+func (s *stage) command(who string, args []string) *exec.Cmd {
+	cmd := exec.Command("attorn", args...)
+	cmd.Dir = s.MkAbs(".")
+	for _, name := range []string{"PATH", "TMPDIR", "HOME"} {
+		cmd.Env = append(cmd.Env, name+"="+s.Getenv(name))
+	}
+	cmd.Env = append(cmd.Env, "ATTORN_HOME="+s.home(who))
+	return cmd
+}
+
+func (s *stage) home(who string) string { return filepath.Join(s.MkAbs("home"), who) }
+
+// run runs attorn as who and gives its exit code.
+func (s *stage) run(who string, args []string) int {
+	s.Setenv("ATTORN_HOME", s.home(who))
+	err := s.Exec("attorn", args...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	s.Check(err)
+	return 0
+}
+
+func (s *stage) as(args []string) {
+	s.atLeast(args, 2)
+	code := s.run(args[0], args[1:])
+	s.judge(code, s.ReadFile("stderr"), "0", "-")
+}
+
+func (s *stage) fails(args []string) {
+	s.atLeast(args, 4)
+	code := s.run(args[2], args[3:])
+	s.judge(code, s.ReadFile("stderr"), args[0], args[1])
+}
+
+// tries is what follows the sentence: lines that go on with it, one Try: line, and where to look.
+var tries = regexp.MustCompile(`^(  .*\n)*Try: .+\n((Look at it|Why): .*\n)*$`)
+
+// judge holds a command to its exit code, and to how attorn says that it failed: one sentence with the reason's code, then one Try: line.
+func (s *stage) judge(code int, talk, want, reason string) {
+	if strconv.Itoa(code) != want {
+		s.Fatalf("it ended with %d, not %s", code, want)
+	}
+	if code == 0 || code == exitUnverified {
+		return
+	}
+	sentence, rest, _ := strings.Cut(strings.TrimPrefix(talk, "waiting for approval …\n"), "\n")
+	switch {
+	case reason != "-" && !strings.HasSuffix(sentence, " ("+reason+")"):
+		s.Fatalf("it was not refused for %s", reason)
+	case sentence == "" || !tries.MatchString(rest):
+		s.Fatalf("a refusal is one sentence and one Try: line")
+	}
+}
+
+func (s *stage) begin(args []string) {
+	s.atLeast(args, 3)
+	p, err := start(s.command(args[1], args[2:]))
+	s.Check(err)
+	s.begun[args[0]] = p
+}
+
+func (s *stage) ends(args []string) {
+	s.atLeast(args, 1)
+	p := s.begun[args[0]]
+	if !waitFor(p.hasEnded) {
+		s.Fatalf("it did not end; so far: %s%s", p.out.String(), p.talk.String())
+	}
+	delete(s.begun, args[0])
+	io.WriteString(s.Stdout(), p.out.String())
+	io.WriteString(s.Stderr(), p.talk.String())
+	want := append(args[1:], "0", "-")
+	s.judge(p.cmd.ProcessState.ExitCode(), p.talk.String(), want[0], want[1])
+}
+
+func (s *stage) pending(args []string) {
+	s.atLeast(args, 2)
+	want, err := strconv.Atoi(args[0])
+	s.Check(err)
+	var ids []string
+	if !waitFor(func() bool {
+		for name, p := range s.begun {
+			if p.hasEnded() {
+				s.Fatalf("%s did not wait: %s%s", name, p.out.String(), p.talk.String())
+			}
+		}
+		out, err := s.command(args[1], []string{"approval", "ls", "-o", "id"}).Output()
+		s.Check(err)
+		ids = strings.Fields(string(out))
+		return len(ids) == want
+	}) {
+		s.Fatalf("%d approvals are pending: %v", len(ids), ids)
+	}
+	if want > 0 {
+		s.Setenv("APPROVAL", ids[0])
+	}
+}
+
+func (s *stage) keep(args []string) {
+	s.atLeast(args, 1)
+	value := strings.TrimSpace(s.ReadFile("stdout"))
+	if len(args) > 1 {
+		found := regexp.MustCompile(args[1]).FindStringSubmatch(value)
+		if found == nil {
+			s.Fatalf("nothing matches %s", args[1])
+		}
+		value = found[1]
+	}
+	if value == "" {
+		s.Fatalf("there is nothing to keep")
+	}
+	s.Setenv(args[0], value)
+}
+
+func (s *stage) mask(args []string) {
+	text := masked(s.ReadFile("stdout"))
+	if len(args) > 0 {
+		at := regexp.MustCompile("(?m)^" + args[0]).FindStringIndex(text)
+		if at == nil {
+			s.Fatalf("no line begins with %s", args[0])
+		}
+		text = text[:at[0]]
+	}
+	io.WriteString(s.Stdout(), text)
+}
+
+// shapes are what -o json prints, by name.
+var shapes = map[string]func() any{
+	"Me": func() any { return &api.Me{} }, "User": func() any { return &api.User{} }, "Users": func() any { return &api.List[api.User]{} },
+	"Agent": func() any { return &api.Agent{} }, "Agents": func() any { return &api.List[api.Agent]{} }, "Instances": func() any { return &api.List[api.Instance]{} },
+	"Bindings": func() any { return &api.List[api.Binding]{} }, "Bundle": func() any { return &api.Bundle{} }, "Server": func() any { return &api.Server{} },
+	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
+	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
+	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
+	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
+	"SignedIn": func() any { return &api.SignedIn{} }, "Enrolment": func() any { return &api.Enrolment{} }, "Accounts": func() any { return &accounts{} },
+}
+
+func (s *stage) decodes(args []string) {
+	s.atLeast(args, 1)
+	shape, ok := shapes[args[0]]
+	if !ok {
+		s.Fatalf("no type %s", args[0])
+	}
+	s.Check(jose.Decode([]byte(s.ReadFile("stdout")), shape(), jose.Limits{Bytes: 1 << 20}))
+}
+
+func (s *stage) fetch(args []string) {
+	s.atLeast(args, 2)
+	res, err := http.Get(s.Getenv("URL") + "/" + args[0])
+	s.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	s.Check(err)
+	if res.StatusCode != http.StatusOK {
+		s.Fatalf("%s: %s", res.Status, body)
+	}
+	s.Check(os.WriteFile(s.MkAbs(args[1]), body, 0o600))
+}
+
+func (s *stage) flip(args []string) {
+	s.atLeast(args, 1)
+	s.Check(flipBit(s.MkAbs(args[0])))
+}
+
+func (s *stage) atLeast(args []string, n int) {
+	if len(args) < n {
+		s.Fatalf("there are too few words")
+	}
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	attorn "github.com/attorn/attorn"
+)
+
+func (c *cli) tokenCommand() *cobra.Command {
+	var under string
+	get := &cobra.Command{Use: "get RESOURCE", Short: "Get an access token for a resource, as the current agent", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		ag, _, err := c.agent(cmd.Context())
+		if err != nil {
+			return err
+		}
+		r := attorn.TokenRequest{}
+		if under != "none" {
+			d, err := c.mine(cmd.Context(), ag, under)
+			if err != nil {
+				return err
+			}
+			r.Delegation = d.Link.String()
+		}
+		t, err := ag.Token(cmd.Context(), args[0], r)
+		if err != nil {
+			return err
+		}
+		return c.show(t, t.AccessToken, func(w io.Writer) { row(w, t.AccessToken) })
+	}}
+	get.Flags().StringVar(&under, "under", "", "delegation to act under (default: the only live one; none: for nobody)")
+	return noun("token", "Access tokens", get)
+}
