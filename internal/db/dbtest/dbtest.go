@@ -1,5 +1,5 @@
 // Package dbtest gives tests an empty database of each engine: SQLite always, PostgreSQL where ATTORN_TEST_POSTGRES names a server, as
-// `make test` arranges.
+// `make test` arranges. The role of that address makes schemas in its database, and leaves nothing behind.
 package dbtest
 
 import (
@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 )
@@ -31,28 +32,39 @@ func SQLite(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "data", "attorn.db")
 }
 
-// Postgres makes a database on the test server and drops it when the test ends.
+// Postgres makes a schema on the test server and drops it when the test ends. For what attorn does a schema of its own is as good as a database
+// of its own, and making one copies nothing.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("ATTORN_TEST_POSTGRES")
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
 	admin, err := sql.Open("pgx", server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := "t_" + strings.ToLower(rand.Text()[:16])
-	if _, err := admin.ExecContext(context.Background(), "CREATE DATABASE "+name); err != nil {
-		t.Fatalf("make a database on the test server: %v", err)
+	if _, err := admin.ExecContext(context.Background(), "CREATE SCHEMA "+name); err != nil {
+		t.Fatalf("make a schema on the test server: %v", err)
 	}
 	t.Cleanup(func() {
-		if _, err := admin.ExecContext(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		defer admin.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		// A connection that the test left behind may be in a transaction, which the drop would wait for.
+		_, err := admin.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", name)
+		if err == nil {
+			_, err = admin.ExecContext(ctx, "DROP SCHEMA "+name+" CASCADE")
+		}
+		if err != nil {
 			t.Errorf("drop %s: %v", name, err)
 		}
-		admin.Close()
 	})
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = "/" + name
+	q := u.Query()
+	q.Set("search_path", name)
+	q.Set("application_name", name)
+	u.RawQuery = q.Encode()
 	return u.String()
 }
