@@ -64,7 +64,7 @@ func (g *Guard) OfferEnrolment(ctx context.Context, c *Caller, agent id.Agent) (
 	a.kind, a.what = evidence.DecisionMade, nil // nothing about the agent changed yet
 	life = time.Hour
 	_, err = g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
-		secret, err = g.Tickets.Issue(tx, tickets.Enrol, c.ws, agent.String(), c.Sub(), life)
+		secret, err = g.Tickets.Issue(tx, tickets.Enrol, c.ws, agent.String(), tx.Event().ID.String(), life)
 		return err
 	})
 	return secret, life, err
@@ -85,6 +85,9 @@ func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agent
 		return agents.Agent{}, agents.Instance{}, err
 	}
 	d := keyDraft(t.Workspace, key, once, raw, cr, evidence.InstanceEnrolled)
+	if d.Cause, err = id.Parse[id.Event](t.Body); err != nil {
+		return agents.Agent{}, agents.Instance{}, err
+	}
 	d.Agent, d.Who.Sub, d.Who.Instance = agent, agent.String(), key.Thumbprint()
 	d.What = &evidence.What{Agent: agent, Instance: key.Thumbprint(), Key: &key, Status: string(agents.Enrolled)}
 	var made agents.Instance

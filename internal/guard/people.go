@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/attorn/attorn/evidence"
@@ -14,8 +15,8 @@ import (
 	"github.com/attorn/attorn/policy"
 )
 
-// Bootstrap is the body of the sign-in link that makes the first administrator.
-const Bootstrap = "bootstrap"
+// bootstrap begins the body of the sign-in link that makes the first administrator. Every link's body ends with the event that made it.
+const bootstrap = "bootstrap "
 
 // BootstrapLink makes the one-time secret for the first administrator, while there is none. It is the server's own act.
 func (g *Guard) BootstrapLink(ctx context.Context) (secret string, err error) {
@@ -26,7 +27,7 @@ func (g *Guard) BootstrapLink(ctx context.Context) (secret string, err error) {
 	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "server"
 	d.Did = &evidence.Did{Action: "attorn:user:invite", Resource: evidence.Resource{Type: "Noun", ID: "workspace"}}
 	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, id.Default, "", Bootstrap, signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.SignIn, id.Default, "", bootstrap+tx.Event().ID.String(), signInLife)
 		return err
 	})
 	return secret, err
@@ -54,7 +55,7 @@ func (g *Guard) Invite(ctx context.Context, c *Caller, name string) (people.Pers
 		if err := g.People.Join(tx, c.ws, n.ID); err != nil {
 			return err
 		}
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, n.ID.String(), "", signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, n.ID.String(), tx.Event().ID.String(), signInLife)
 		return err
 	})
 	return made, secret, err
@@ -70,7 +71,7 @@ func (g *Guard) NewLink(ctx context.Context, c *Caller, user id.User) (secret st
 		return "", g.refuseAct(ctx, c, nil, a, nil, err)
 	}
 	_, err = g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, user.String(), "", signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, user.String(), tx.Event().ID.String(), signInLife)
 		return err
 	})
 	return secret, err
@@ -119,7 +120,8 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 	}
 	user := id.New[id.User](g.Now())
 	also := []id.Workspace{id.Server}
-	if t.Body != Bootstrap {
+	made, first := strings.CutPrefix(t.Body, bootstrap)
+	if !first {
 		if user, err = id.Parse[id.User](t.Subject); err != nil {
 			return id.Workspace{}, err
 		}
@@ -129,7 +131,10 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 	}
 	d := draft(t, user)
 	d.Person, d.Who.Sub, d.Also = user, user.String(), also
-	if t.Body == Bootstrap {
+	if d.Cause, err = id.Parse[id.Event](made); err != nil {
+		return t.Workspace, err
+	}
+	if first {
 		if err := seal(&d, &d.What.Name, user.String(), "name", name); err != nil {
 			return t.Workspace, err
 		}
@@ -144,7 +149,7 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 			tx.Refuse(fault.Code(err), err.Error())
 			return keepable(err)
 		}
-		if t.Body == Bootstrap {
+		if first {
 			owned, err := g.Rules.Held(tx, t.Workspace, "owner")
 			if err != nil {
 				return err
