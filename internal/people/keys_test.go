@@ -13,6 +13,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/jose"
@@ -52,12 +53,12 @@ func newPasskey(t testing.TB, person id.User) people.NewPasskey {
 }
 
 func (r rig) addKey(t testing.TB, person id.User, key jose.PublicKey) (k people.Key, err error) {
-	err = r.do(t, id.Default, func(tx *audit.Tx) (err error) { k, err = r.AddKey(tx, person, key, "laptop", false); return err })
+	err = r.Do(id.Default, func(tx *audit.Tx) (err error) { k, err = r.AddKey(tx, person, key, "laptop", false); return err })
 	return k, err
 }
 
 func (r rig) addPasskey(t testing.TB, n people.NewPasskey) (k people.Passkey, err error) {
-	err = r.do(t, id.Default, func(tx *audit.Tx) (err error) { k, err = r.AddPasskey(tx, n); return err })
+	err = r.Do(id.Default, func(tx *audit.Tx) (err error) { k, err = r.AddPasskey(tx, n); return err })
 	return k, err
 }
 
@@ -66,7 +67,7 @@ func TestRegisteredKeyIsReadBack(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p, key := r.person(t, "Priya", id.Default), newKey(t)
-		want := people.Key{Key: key.Thumbprint(), Person: p.ID, JWK: key, Label: "laptop", CreatedAt: r.now()}
+		want := people.Key{Key: key.Thumbprint(), Person: p.ID, JWK: key, Label: "laptop", CreatedAt: r.Now()}
 		if k, err := r.addKey(t, p.ID, key); err != nil || k != want {
 			t.Fatalf("added %+v, %v", k, err)
 		}
@@ -94,13 +95,13 @@ func TestKeysEnd(t *testing.T) {
 		}
 		known := func() (is bool) {
 			t.Helper()
-			if err := r.do(t, other, func(tx *audit.Tx) (err error) { is, err = r.Known(tx, key.Thumbprint()); return err }); err != nil {
+			if err := r.Do(other, func(tx *audit.Tx) (err error) { is, err = r.Known(tx, key.Thumbprint()); return err }); err != nil {
 				t.Fatal(err)
 			}
 			return is
 		}
 		end := func(person id.User) error {
-			return r.do(t, id.Default, func(tx *audit.Tx) error { return r.EndKey(tx, person, key.Thumbprint()) })
+			return r.Do(id.Default, func(tx *audit.Tx) error { return r.EndKey(tx, person, key.Thumbprint()) })
 		}
 		lookup("key_unknown")
 		if known() {
@@ -176,10 +177,10 @@ func TestAddKeyRefuses(t *testing.T) {
 			"label no UTF-8": {p.ID, newKey(t), "\xff", false, "label_invalid"},
 			"an instance's":  {p.ID, newKey(t), "", true, "key_in_use"},
 			"nobody":         {id.User{}, newKey(t), "", false, "not_found"},
-			"no such person": {id.New[id.User](r.now()), newKey(t), "", false, "not_found"},
+			"no such person": {id.New[id.User](r.Now()), newKey(t), "", false, "not_found"},
 			"suspended":      {gone.ID, newKey(t), "", false, "person_suspended"},
 		} {
-			if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+			if err := r.Do(id.Default, func(tx *audit.Tx) error {
 				_, err := r.AddKey(tx, c.person, c.key, c.label, c.held)
 				return err
 			}); fault.Code(err) != c.want {
@@ -196,27 +197,26 @@ func TestAddKeyRefuses(t *testing.T) {
 func TestLimitOfKeysHolds(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
+		all := audittest.Nodes(t, dsn, open)
 		p, q := all[0].person(t, "Priya", id.Default), all[0].person(t, "Maya", id.Default)
 		space := func(n int) id.Workspace { return []id.Workspace{id.Default, other}[n%2] }
-		codes := parallel(64, func(n int) string {
-			r, key := all[n%len(all)], newKey(t)
-			return fault.Code(r.do(t, space(n), func(tx *audit.Tx) error { _, err := r.AddKey(tx, p.ID, key, "", false); return err }))
+		codes := audittest.Together(all, 64, func(r rig, n int) error {
+			key := newKey(t)
+			return r.Do(space(n), func(tx *audit.Tx) error { _, err := r.AddKey(tx, p.ID, key, "", false); return err })
 		})
 		if codes[""] != people.MaxKeys || codes["too_many_keys"] != 64-people.MaxKeys {
 			t.Errorf("keys: %v", codes)
 		}
-		codes = parallel(64, func(n int) string {
-			r, k := all[n%len(all)], newPasskey(t, p.ID)
-			return fault.Code(r.do(t, space(n), func(tx *audit.Tx) error { _, err := r.AddPasskey(tx, k); return err }))
+		codes = audittest.Together(all, 64, func(r rig, n int) error {
+			k := newPasskey(t, p.ID)
+			return r.Do(space(n), func(tx *audit.Tx) error { _, err := r.AddPasskey(tx, k); return err })
 		})
 		if codes[""] != people.MaxKeys || codes["too_many_keys"] != 64-people.MaxKeys {
 			t.Errorf("passkeys: %v", codes)
 		}
 		key := newKey(t)
-		codes = parallel(64, func(n int) string {
-			r := all[n%len(all)]
-			return fault.Code(r.do(t, space(n), func(tx *audit.Tx) error { _, err := r.AddKey(tx, q.ID, key, "", false); return err }))
+		codes = audittest.Together(all, 64, func(r rig, n int) error {
+			return r.Do(space(n), func(tx *audit.Tx) error { _, err := r.AddKey(tx, q.ID, key, "", false); return err })
 		})
 		if codes[""] != 1 || codes["key_in_use"] != 63 {
 			t.Errorf("one key: %v", codes)
@@ -225,7 +225,7 @@ func TestLimitOfKeysHolds(t *testing.T) {
 		if err != nil || len(ks) != people.MaxKeys {
 			t.Fatalf("%d keys, %v", len(ks), err)
 		}
-		if err := all[0].do(t, id.Default, func(tx *audit.Tx) error { return all[0].EndKey(tx, p.ID, ks[0].Key) }); err != nil {
+		if err := all[0].Do(id.Default, func(tx *audit.Tx) error { return all[0].EndKey(tx, p.ID, ks[0].Key) }); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := all[0].addKey(t, p.ID, newKey(t)); err != nil {
@@ -242,7 +242,7 @@ func TestPasskeyIsReadBackAndEnds(t *testing.T) {
 		n := newPasskey(t, p.ID)
 		n.SignCount = 1<<32 - 1
 		want := people.Passkey{
-			Credential: n.Credential, Person: p.ID, COSE: n.COSE, RPID: n.RPID, Origin: n.Origin, SignCount: n.SignCount, CreatedAt: r.now(),
+			Credential: n.Credential, Person: p.ID, COSE: n.COSE, RPID: n.RPID, Origin: n.Origin, SignCount: n.SignCount, CreatedAt: r.Now(),
 		}
 		same := func(a people.Passkey) bool {
 			cose := string(a.COSE.Bytes()) == string(want.COSE.Bytes())
@@ -281,7 +281,7 @@ func TestPasskeyIsReadBackAndEnds(t *testing.T) {
 			t.Errorf("a second person has the passkey: %v", err)
 		}
 		end := func(person id.User) error {
-			return r.do(t, id.Default, func(tx *audit.Tx) error { return r.EndPasskey(tx, person, n.Credential) })
+			return r.Do(id.Default, func(tx *audit.Tx) error { return r.EndPasskey(tx, person, n.Credential) })
 		}
 		if err := end(q.ID); fault.Code(err) != "not_found" {
 			t.Errorf("somebody else ended it: %v", err)
@@ -317,7 +317,7 @@ func TestAddPasskeyRefuses(t *testing.T) {
 		"long domain":    func(n *people.NewPasskey) { n.RPID = strings.Repeat("x", 256) },
 		"long origin":    func(n *people.NewPasskey) { n.Origin = strings.Repeat("x", 256) },
 		"nobody":         func(n *people.NewPasskey) { n.Person = id.User{} },
-		"no such person": func(n *people.NewPasskey) { n.Person = id.New[id.User](r.now()) },
+		"no such person": func(n *people.NewPasskey) { n.Person = id.New[id.User](r.Now()) },
 	} {
 		n, want := newPasskey(t, p.ID), "passkey_invalid"
 		if change(&n); n.Person != p.ID {
@@ -335,8 +335,8 @@ func TestCountersGrow(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
-		use := func(credential string, signs uint32) string {
-			return fault.Code(r.do(t, id.Default, func(tx *audit.Tx) error { return r.UsePasskey(tx, credential, signs) }))
+		use := func(credential string, signs uint32) error {
+			return r.Do(id.Default, func(tx *audit.Tx) error { return r.UsePasskey(tx, credential, signs) })
 		}
 		counts, never := newPasskey(t, p.ID), newPasskey(t, p.ID)
 		for _, n := range []people.NewPasskey{counts, never} {
@@ -358,19 +358,20 @@ func TestCountersGrow(t *testing.T) {
 			{counts.Credential, 2, "passkey_cloned"},
 			{"AAAA", 1, "passkey_unknown"},
 		} {
-			if got := use(c.credential, c.signs); got != c.want {
-				t.Errorf("%d: %q, want %q", n, got, c.want)
+			if err := use(c.credential, c.signs); fault.Code(err) != c.want {
+				t.Errorf("%d: %v, want %q", n, err, c.want)
 			}
 		}
-		if codes := parallel(16, func(int) string { return use(never.Credential, 7) }); codes[""] != 1 || codes["passkey_cloned"] != 15 {
+		codes := audittest.Together([]rig{r}, 16, func(rig, int) error { return use(never.Credential, 7) })
+		if codes[""] != 1 || codes["passkey_cloned"] != 15 {
 			t.Errorf("one counter, 16 times at once: %v", codes)
 		}
-		r.pass(time.Minute)
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error { return r.EndPasskey(tx, p.ID, never.Credential) }); err != nil {
+		r.Pass(time.Minute)
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.EndPasskey(tx, p.ID, never.Credential) }); err != nil {
 			t.Fatal(err)
 		}
-		if got := use(never.Credential, 9); got != "passkey_ended" {
-			t.Error(got)
+		if err := use(never.Credential, 9); fault.Code(err) != "passkey_ended" {
+			t.Error(err)
 		}
 	})
 }

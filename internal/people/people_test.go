@@ -3,7 +3,6 @@ package people_test
 import (
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +19,7 @@ var other = id.Server // a second workspace
 func (r rig) person(t testing.TB, name string, in ...id.Workspace) people.Person {
 	t.Helper()
 	var p people.Person
-	if err := r.do(t, id.Default, func(tx *audit.Tx) (err error) {
+	if err := r.Do(id.Default, func(tx *audit.Tx) (err error) {
 		if p, err = r.Add(tx, people.NewPerson{Name: name}); err != nil {
 			return err
 		}
@@ -37,35 +36,20 @@ func (r rig) person(t testing.TB, name string, in ...id.Workspace) people.Person
 }
 
 func (r rig) suspend(t testing.TB, ws id.Workspace, person id.User) (n int64, err error) {
-	err = r.do(t, ws, func(tx *audit.Tx) (err error) { n, err = r.Suspend(tx, ws, person); return err })
+	err = r.Do(ws, func(tx *audit.Tx) (err error) { n, err = r.Suspend(tx, ws, person); return err })
 	return n, err
 }
 
 func (r rig) resume(t testing.TB, ws id.Workspace, person id.User) error {
-	return r.do(t, ws, func(tx *audit.Tx) error { return r.Resume(tx, ws, person) })
-}
-
-// parallel runs f n times at once and counts its results.
-func parallel(n int, f func(n int) string) map[string]int {
-	results := make([]string, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { results[i] = f(i) })
-	}
-	wg.Wait()
-	count := map[string]int{}
-	for _, r := range results {
-		count[r]++
-	}
-	return count
+	return r.Do(ws, func(tx *audit.Tx) error { return r.Resume(tx, ws, person) })
 }
 
 func TestAddedPersonIsReadBack(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
-		want := people.Person{ID: id.New[id.User](r.now()), Name: "Priya Ö. 文", Status: people.Active, CreatedAt: r.now()}
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		want := people.Person{ID: id.New[id.User](r.Now()), Name: "Priya Ö. 文", Status: people.Active, CreatedAt: r.Now()}
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			p, err := r.Add(tx, people.NewPerson{ID: want.ID, Name: want.Name})
 			if p != want {
 				t.Errorf("added %+v", p)
@@ -78,7 +62,7 @@ func TestAddedPersonIsReadBack(t *testing.T) {
 			t.Errorf("a member of nothing is seen: %v", err)
 		}
 		join := func(ws id.Workspace, person id.User) error {
-			return r.do(t, ws, func(tx *audit.Tx) error { return r.Join(tx, ws, person) })
+			return r.Do(ws, func(tx *audit.Tx) error { return r.Join(tx, ws, person) })
 		}
 		if err := join(id.Default, want.ID); err != nil {
 			t.Fatal(err)
@@ -89,7 +73,7 @@ func TestAddedPersonIsReadBack(t *testing.T) {
 		if err := join(id.Default, want.ID); fault.Code(err) != "already_member" {
 			t.Error(err)
 		}
-		if err := join(id.Default, id.New[id.User](r.now())); fault.Code(err) != "not_found" {
+		if err := join(id.Default, id.New[id.User](r.Now())); fault.Code(err) != "not_found" {
 			t.Error(err)
 		}
 		if err := join(other, want.ID); err != nil {
@@ -105,7 +89,7 @@ func TestAddRefuses(t *testing.T) {
 	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
 	for _, name := range []string{"", " ", " Priya", "Priya\t", "Pri\nya", "Pri\x00ya", "\xff", strings.Repeat("x", 101), "\x1b[31mroot"} {
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			_, err := r.Add(tx, people.NewPerson{Name: name})
 			return err
 		}); fault.Code(err) != "person_invalid" {
@@ -148,7 +132,7 @@ func TestMembersPages(t *testing.T) {
 		r.person(t, "stranger", other)
 		var want []people.Person
 		for _, name := range []string{"e", "d", "c", "b", "a"} {
-			r.pass(time.Millisecond)
+			r.Pass(time.Millisecond)
 			want = append(want, r.person(t, name, id.Default))
 		}
 		var got []people.Person
@@ -207,7 +191,7 @@ func TestSuspendAndResume(t *testing.T) {
 			}
 		}
 		_, theirs := r.suspend(t, other, p.ID)
-		_, none := r.suspend(t, other, id.New[id.User](r.now()))
+		_, none := r.suspend(t, other, id.New[id.User](r.Now()))
 		if theirs.Error() != none.Error() {
 			t.Errorf("a stranger's answer differs: %v, %v", theirs, none)
 		}

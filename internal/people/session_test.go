@@ -13,7 +13,7 @@ import (
 )
 
 func (r rig) signIn(t testing.TB, person id.User, acr int) (secret string, s people.Session, err error) {
-	err = r.do(t, id.Default, func(tx *audit.Tx) (err error) { secret, s, err = r.OpenSession(tx, person, acr); return err })
+	err = r.Do(id.Default, func(tx *audit.Tx) (err error) { secret, s, err = r.OpenSession(tx, person, acr); return err })
 	return secret, s, err
 }
 
@@ -29,7 +29,7 @@ func (r rig) mustSignIn(t testing.TB, person id.User) string {
 // signedIn says whether the secret opens a session now.
 func (r rig) signedIn(t testing.TB, secret string) bool {
 	t.Helper()
-	s, p, err := r.Session(t.Context(), secret, r.now())
+	s, p, err := r.Session(t.Context(), secret, r.Now())
 	if err != nil && (fault.Code(err) != "session_unknown" || s != people.Session{} || p != people.Person{}) {
 		t.Errorf("%+v %+v, %v", s, p, err)
 	}
@@ -38,7 +38,7 @@ func (r rig) signedIn(t testing.TB, secret string) bool {
 
 func (r rig) touch(t testing.TB, secret string) {
 	t.Helper()
-	if err := r.do(t, id.Default, func(tx *audit.Tx) error { return r.Touch(tx, id.Sum([]byte(secret))) }); err != nil {
+	if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.Touch(tx, id.Sum([]byte(secret))) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -49,11 +49,11 @@ func TestSessionIsReadBack(t *testing.T) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
 		secret, s, err := r.signIn(t, p.ID, 3)
-		want := people.Session{ID: id.Sum([]byte(secret)), Person: p.ID, ACR: 3, AuthTime: r.now(), SeenAt: r.now(), ExpiresAt: r.now().Add(8 * time.Hour)}
+		want := people.Session{ID: id.Sum([]byte(secret)), Person: p.ID, ACR: 3, AuthTime: r.Now(), SeenAt: r.Now(), ExpiresAt: r.Now().Add(8 * time.Hour)}
 		if err != nil || s != want || len(secret) != 43 {
 			t.Fatalf("opened %q %+v, %v", secret, s, err)
 		}
-		if s, gotP, err := r.Session(t.Context(), secret, r.now()); err != nil || s != want || gotP != p {
+		if s, gotP, err := r.Session(t.Context(), secret, r.Now()); err != nil || s != want || gotP != p {
 			t.Errorf("read %+v %+v, %v", s, gotP, err)
 		}
 		for _, wrong := range []string{"", s.ID.String(), secret[:42], secret + "=", strings.ToLower(secret), "\x00", strings.Repeat("x", 100_000)} {
@@ -62,7 +62,7 @@ func TestSessionIsReadBack(t *testing.T) {
 			}
 		}
 		var n int
-		if err := r.read.Row(t.Context(), `SELECT count(*) FROM console_session WHERE hash = $1`, secret).Scan(&n); err != nil || n != 0 {
+		if err := r.Reader.Row(t.Context(), `SELECT count(*) FROM console_session WHERE hash = $1`, secret).Scan(&n); err != nil || n != 0 {
 			t.Error("the secret is stored", n, err)
 		}
 		if again := r.mustSignIn(t, p.ID); again == secret || !r.signedIn(t, secret) {
@@ -77,11 +77,11 @@ func TestSessionsEndByThemselves(t *testing.T) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
 		idle := r.mustSignIn(t, p.ID)
-		r.pass(30*time.Minute - time.Microsecond)
+		r.Pass(30*time.Minute - time.Microsecond)
 		if !r.signedIn(t, idle) {
 			t.Error("ended before it was idle for 30 minutes")
 		}
-		r.pass(time.Microsecond)
+		r.Pass(time.Microsecond)
 		if r.signedIn(t, idle) {
 			t.Error("idle for 30 minutes")
 		}
@@ -90,18 +90,18 @@ func TestSessionsEndByThemselves(t *testing.T) {
 		}
 		busy := r.mustSignIn(t, p.ID)
 		for range 23 {
-			r.pass(20 * time.Minute)
+			r.Pass(20 * time.Minute)
 			r.touch(t, busy)
 			if !r.signedIn(t, busy) {
 				t.Fatal("ended while it was used")
 			}
 		}
-		r.pass(20*time.Minute - time.Microsecond)
+		r.Pass(20*time.Minute - time.Microsecond)
 		r.touch(t, busy)
 		if !r.signedIn(t, busy) {
 			t.Error("ended before 8 hours")
 		}
-		r.pass(time.Microsecond)
+		r.Pass(time.Microsecond)
 		if r.signedIn(t, busy) {
 			t.Error("used for more than 8 hours")
 		}
@@ -111,7 +111,7 @@ func TestSessionsEndByThemselves(t *testing.T) {
 func TestTouchWritesOnceAMinute(t *testing.T) {
 	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
-	begin, secret := r.now(), r.mustSignIn(t, r.person(t, "Priya", id.Default).ID)
+	begin, secret := r.Now(), r.mustSignIn(t, r.person(t, "Priya", id.Default).ID)
 	for _, c := range []struct {
 		pass time.Duration
 		due  bool
@@ -124,13 +124,13 @@ func TestTouchWritesOnceAMinute(t *testing.T) {
 		{time.Hour / 4, true, time.Minute + 30*time.Second + time.Hour/4},
 		{-time.Minute, false, time.Minute + 30*time.Second + time.Hour/4}, // the clock jumped back
 	} {
-		r.pass(c.pass)
-		s, _, err := r.Session(t.Context(), secret, r.now())
-		if err != nil || s.Due(r.now()) != c.due {
+		r.Pass(c.pass)
+		s, _, err := r.Session(t.Context(), secret, r.Now())
+		if err != nil || s.Due(r.Now()) != c.due {
 			t.Errorf("due: %v, want %v, %v", !c.due, c.due, err)
 		}
 		r.touch(t, secret)
-		if s, _, err = r.Session(t.Context(), secret, r.now()); err != nil || s.SeenAt.Sub(begin) != c.seen {
+		if s, _, err = r.Session(t.Context(), secret, r.Now()); err != nil || s.SeenAt.Sub(begin) != c.seen {
 			t.Errorf("seen after %s, want %s, %v", s.SeenAt.Sub(begin), c.seen, err)
 		}
 	}
@@ -143,7 +143,7 @@ func TestSigningOut(t *testing.T) {
 		p, q := r.person(t, "Priya", id.Default), r.person(t, "Maya", id.Default)
 		a, b, c, hers := r.mustSignIn(t, p.ID), r.mustSignIn(t, p.ID), r.mustSignIn(t, p.ID), r.mustSignIn(t, q.ID)
 		for range 2 {
-			if err := r.do(t, id.Default, func(tx *audit.Tx) error { return r.EndSession(tx, id.Sum([]byte(a))) }); err != nil {
+			if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.EndSession(tx, id.Sum([]byte(a))) }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -151,7 +151,7 @@ func TestSigningOut(t *testing.T) {
 			t.Error("signing out of one session")
 		}
 		var n int64
-		if err := r.do(t, id.Default, func(tx *audit.Tx) (err error) { n, err = r.EndSessions(tx, p.ID); return err }); err != nil || n != 2 {
+		if err := r.Do(id.Default, func(tx *audit.Tx) (err error) { n, err = r.EndSessions(tx, p.ID); return err }); err != nil || n != 2 {
 			t.Error(n, err)
 		}
 		if r.signedIn(t, b) || r.signedIn(t, c) || !r.signedIn(t, hers) {
@@ -173,11 +173,11 @@ func TestSuspendedPersonsHaveNoSession(t *testing.T) {
 		if secret, _, err := r.signIn(t, p.ID, 3); fault.Code(err) != "person_suspended" || secret != "" {
 			t.Error(secret, err)
 		}
-		if _, _, err := r.signIn(t, id.New[id.User](r.now()), 3); fault.Code(err) != "not_found" {
+		if _, _, err := r.signIn(t, id.New[id.User](r.Now()), 3); fault.Code(err) != "not_found" {
 			t.Error(err)
 		}
 		// What a sign-in at the very moment of the suspension may leave behind: it opens nothing, and is gone after Resume.
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			_, err := tx.Exec(`INSERT INTO console_session (hash, person, acr, auth_time, created_at, seen_at, expires_at) VALUES ($1, $2, 3, $3, $3, $3, $4)`,
 				id.Sum([]byte(old)), p.ID, tx.Now().UnixMicro(), tx.Now().Add(time.Hour).UnixMicro())
 			return err
@@ -205,12 +205,12 @@ func TestExpireDeletesOnlyWhatIsOver(t *testing.T) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
 		r.mustSignIn(t, p.ID)
-		r.pass(8*time.Hour - 20*time.Minute)
+		r.Pass(8*time.Hour - 20*time.Minute)
 		live := r.mustSignIn(t, p.ID)
-		r.pass(20 * time.Minute)
+		r.Pass(20 * time.Minute)
 		expire := func() (n int64) {
 			t.Helper()
-			if err := r.do(t, id.Server, func(tx *audit.Tx) (err error) { n, err = r.Expire(tx, tx.Now()); return err }); err != nil {
+			if err := r.Do(id.Server, func(tx *audit.Tx) (err error) { n, err = r.Expire(tx, tx.Now()); return err }); err != nil {
 				t.Fatal(err)
 			}
 			return n
@@ -218,7 +218,7 @@ func TestExpireDeletesOnlyWhatIsOver(t *testing.T) {
 		if n := expire(); n != 0 {
 			t.Errorf("%d at the last moment", n)
 		}
-		r.pass(time.Microsecond)
+		r.Pass(time.Microsecond)
 		if n := expire(); n != 1 || !r.signedIn(t, live) {
 			t.Errorf("%d sessions went", n)
 		}
