@@ -17,15 +17,15 @@ func TestTablesDoNotGrowForEver(t *testing.T) {
 		r := open(t, dsn)
 		for i := range 50 {
 			r.issue(t, tickets.Challenge, time.Minute)
-			if err := r.do(t, id.Default, func(tx *audit.Tx) error { return r.End(tx, id.Default, string(rune('a'+i)), tx.Now().Add(time.Minute)) }); err != nil {
+			if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.End(tx, id.Default, string(rune('a'+i)), tx.Now().Add(time.Minute)) }); err != nil {
 				t.Fatal(err)
 			}
 		}
-		r.pass(48 * time.Hour)
+		r.Pass(48 * time.Hour)
 		r.issue(t, tickets.Challenge, time.Minute)
 		for table, want := range map[string]int{"ticket": 1, "ended_token": 0} {
 			var n int
-			if err := r.read.Row(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil || n != want {
+			if err := r.Reader.Row(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil || n != want {
 				t.Errorf("%s has %d rows, want %d; %v", table, n, want, err)
 			}
 		}

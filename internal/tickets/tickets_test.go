@@ -3,13 +3,13 @@ package tickets_test
 import (
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/internal/tickets"
 )
@@ -21,7 +21,7 @@ var kinds = []tickets.Kind{tickets.SignIn, tickets.Enrol, tickets.Challenge}
 func (r rig) issue(t testing.TB, kind tickets.Kind, ttl time.Duration) string {
 	t.Helper()
 	var secret string
-	if err := r.do(t, id.Default, func(tx *audit.Tx) (err error) {
+	if err := r.Do(id.Default, func(tx *audit.Tx) (err error) {
 		secret, err = r.Issue(tx, kind, id.Default, agent, `{"n":1}`, ttl)
 		return err
 	}); err != nil {
@@ -31,7 +31,7 @@ func (r rig) issue(t testing.TB, kind tickets.Kind, ttl time.Duration) string {
 }
 
 func (r rig) spend(t testing.TB, ws id.Workspace, kind tickets.Kind, secret string) (got tickets.Ticket, err error) {
-	err = r.do(t, ws, func(tx *audit.Tx) (err error) {
+	err = r.Do(ws, func(tx *audit.Tx) (err error) {
 		got, err = r.Spend(tx, kind, secret)
 		return err
 	})
@@ -64,7 +64,7 @@ func TestSecretsAreRandomAndNotStored(t *testing.T) {
 		if len(a) != 43 || len(b) != 43 || a == b {
 			t.Errorf("secrets %q and %q", a, b)
 		}
-		rows, err := r.read.Rows(t.Context(), `SELECT hash, kind, workspace, subject, body FROM ticket`)
+		rows, err := r.Reader.Rows(t.Context(), `SELECT hash, kind, workspace, subject, body FROM ticket`)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestSpendRefuses(t *testing.T) {
 				t.Errorf("peeked as %q: %v", kind, err)
 			}
 		}
-		r.pass(time.Minute - time.Microsecond)
+		r.Pass(time.Minute - time.Microsecond)
 		last := r.issue(t, tickets.Enrol, time.Microsecond)
 		if _, err := r.spend(t, id.Default, tickets.Enrol, good); err != nil {
 			t.Errorf("in its last microsecond: %v", err)
@@ -114,11 +114,11 @@ func TestSpendRefuses(t *testing.T) {
 		if _, err := r.spend(t, id.Default, tickets.Enrol, good); fault.Code(err) != "ticket_spent" {
 			t.Errorf("again: %v", err)
 		}
-		r.pass(time.Microsecond)
+		r.Pass(time.Microsecond)
 		if _, err := r.spend(t, id.Default, tickets.Enrol, last); fault.Code(err) != "ticket_expired" {
 			t.Errorf("at its end: %v", err)
 		}
-		r.pass(-time.Hour) // a clock that jumps back revives what has ended only by time, never what was spent
+		r.Pass(-time.Hour) // a clock that jumps back revives what has ended only by time, never what was spent
 		if _, err := r.spend(t, id.Default, tickets.Enrol, good); fault.Code(err) != "ticket_spent" {
 			t.Errorf("with the clock back: %v", err)
 		}
@@ -145,7 +145,7 @@ func TestIssueRefuses(t *testing.T) {
 		"big subject":  {tickets.Enrol, id.Default, strings.Repeat("x", 129), "", time.Second},
 		"big body":     {tickets.Enrol, id.Default, "", strings.Repeat("x", 4097), time.Second},
 	} {
-		err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		err := r.Do(id.Default, func(tx *audit.Tx) error {
 			secret, err := r.Issue(tx, c.kind, c.ws, c.subject, c.body, c.ttl)
 			if secret != "" {
 				t.Errorf("%s: a secret", name)
@@ -165,7 +165,7 @@ func TestSpendStaysWhenItsCallerRefuses(t *testing.T) {
 		r := open(t, dsn)
 		secret := r.issue(t, tickets.Enrol, time.Hour)
 		broken := errors.New("the caller broke")
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			if _, err := r.Spend(tx, tickets.Enrol, secret); err != nil {
 				return err
 			}
@@ -173,7 +173,7 @@ func TestSpendStaysWhenItsCallerRefuses(t *testing.T) {
 		}); !errors.Is(err, broken) {
 			t.Fatal(err)
 		}
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			if _, err := r.Spend(tx, tickets.Enrol, secret); err != nil {
 				return err
 			}
@@ -192,31 +192,15 @@ func TestSpendStaysWhenItsCallerRefuses(t *testing.T) {
 func TestOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
+		all := audittest.Nodes(t, dsn, open)
 		for _, kind := range kinds {
 			secret := all[0].issue(t, kind, time.Minute)
-			codes := make([]string, 64)
-			var wg sync.WaitGroup
-			for i := range codes {
-				wg.Go(func() {
-					ws := []id.Workspace{id.Default, id.Server}[i%2]
-					_, err := all[i%len(all)].spend(t, ws, kind, secret)
-					codes[i] = fault.Code(err)
-				})
-			}
-			wg.Wait()
-			won := 0
-			for _, code := range codes {
-				switch code {
-				case "":
-					won++
-				case "ticket_spent":
-				default:
-					t.Errorf("%s: a caller got %q", kind, code)
-				}
-			}
-			if won != 1 {
-				t.Errorf("%s: %d callers got the ticket", kind, won)
+			codes := audittest.Together(all, 64, func(r rig, i int) error {
+				_, err := r.spend(t, []id.Workspace{id.Default, id.Server}[i%2], kind, secret)
+				return err
+			})
+			if codes[""] != 1 || codes["ticket_spent"] != 63 {
+				t.Errorf("%s: results: %v", kind, codes)
 			}
 		}
 	})
@@ -235,7 +219,7 @@ func TestEndedTokens(t *testing.T) {
 			return is
 		}
 		end := func(ws id.Workspace, jti string) error {
-			return r.do(t, ws, func(tx *audit.Tx) error { return r.End(tx, ws, jti, r.now().Add(time.Minute)) })
+			return r.Do(ws, func(tx *audit.Tx) error { return r.End(tx, ws, jti, r.Now().Add(time.Minute)) })
 		}
 		for range 2 { // again changes nothing
 			if err := end(id.Default, "T5w"); err != nil {
@@ -259,7 +243,7 @@ func TestExpireDeletesOnlyWhatIsLongPast(t *testing.T) {
 		r := open(t, dsn)
 		expire := func() (n int64) {
 			t.Helper()
-			if err := r.do(t, id.Server, func(tx *audit.Tx) (err error) {
+			if err := r.Do(id.Server, func(tx *audit.Tx) (err error) {
 				n, err = r.Expire(tx, tx.Now())
 				return err
 			}); err != nil {
@@ -271,10 +255,10 @@ func TestExpireDeletesOnlyWhatIsLongPast(t *testing.T) {
 		if _, err := r.spend(t, id.Default, tickets.Enrol, spent); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error { return r.End(tx, id.Default, "a", tx.Now().Add(24*time.Hour)) }); err != nil {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.End(tx, id.Default, "a", tx.Now().Add(24*time.Hour)) }); err != nil {
 			t.Fatal(err)
 		}
-		r.pass(25 * time.Hour)
+		r.Pass(25 * time.Hour)
 		if n := expire(); n != 0 {
 			t.Errorf("%d rows went while they are still needed", n)
 		}
@@ -284,7 +268,7 @@ func TestExpireDeletesOnlyWhatIsLongPast(t *testing.T) {
 		if is, err := r.Ended(t.Context(), id.Default, "a"); !is || err != nil {
 			t.Error("the end of a token is forgotten while verifiers may still accept it", err)
 		}
-		r.pass(time.Microsecond)
+		r.Pass(time.Microsecond)
 		if n := expire(); n != 3 {
 			t.Errorf("%d rows went, want 3", n)
 		}
