@@ -39,7 +39,7 @@ func newKey(t testing.TB) jose.PublicKey {
 
 func (r rig) register(t testing.TB, ws id.Workspace, n agents.NewAgent) (a agents.Agent, err error) {
 	n.Workspace, n.Owner = ws, owner
-	err = r.do(t, ws, func(tx *audit.Tx) (err error) {
+	err = r.Do(ws, func(tx *audit.Tx) (err error) {
 		a, err = r.Register(tx, n)
 		return err
 	})
@@ -56,7 +56,7 @@ func (r rig) agent(t testing.TB, ws id.Workspace, name string) agents.Agent {
 }
 
 func (r rig) enrol(t testing.TB, ws id.Workspace, agent id.Agent, key jose.PublicKey) (i agents.Instance, err error) {
-	err = r.do(t, ws, func(tx *audit.Tx) (err error) {
+	err = r.Do(ws, func(tx *audit.Tx) (err error) {
 		i, err = r.Enrol(tx, ws, agent, key, agents.Enrolled, false)
 		return err
 	})
@@ -142,8 +142,8 @@ func TestRegisteredAgentIsReadBack(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		want := agents.Agent{
-			ID: id.New[id.Agent](r.now()), Workspace: id.Default, Name: "release-bot", Owner: owner, Description: "releases; ünïcode 文",
-			Status: agents.Active, ExpiresAt: r.now().Add(time.Hour), CreatedAt: r.now(),
+			ID: id.New[id.Agent](r.Now()), Workspace: id.Default, Name: "release-bot", Owner: owner, Description: "releases; ünïcode 文",
+			Status: agents.Active, ExpiresAt: r.Now().Add(time.Hour), CreatedAt: r.Now(),
 		}
 		a, err := r.register(t, id.Default, agents.NewAgent{ID: want.ID, Name: want.Name, Description: want.Description, ExpiresAt: want.ExpiresAt.Add(time.Nanosecond)})
 		if err != nil || a != want {
@@ -158,7 +158,7 @@ func TestRegisteredAgentIsReadBack(t *testing.T) {
 				t.Errorf("Find(%s): %+v, %v", text, got, err)
 			}
 		}
-		for _, text := range []string{"", "Release-Bot", "release-bo", "release%", "\x00", "\xff", strings.ToUpper(a.ID.String()), id.New[id.Agent](r.now()).String()} {
+		for _, text := range []string{"", "Release-Bot", "release-bo", "release%", "\x00", "\xff", strings.ToUpper(a.ID.String()), id.New[id.Agent](r.Now()).String()} {
 			if got, err := r.Find(t.Context(), id.Default, text); fault.Code(err) != "not_found" {
 				t.Errorf("Find(%q): %+v, %v", text, got, err)
 			}
@@ -177,19 +177,19 @@ func TestRegisterRefuses(t *testing.T) {
 		"newline":      {Name: "bot\n"},
 		"other script": {Name: "bоt"}, // a Cyrillic letter
 		"65":           {Name: strings.Repeat("a", 65)},
-		"like an id":   {Name: id.New[id.Agent](r.now()).String()},
-		"like another": {Name: id.New[id.User](r.now()).String()},
+		"like an id":   {Name: id.New[id.Agent](r.Now()).String()},
+		"like another": {Name: id.New[id.User](r.Now()).String()},
 		"long":         {Name: "a", Description: strings.Repeat("x", 501)},
 		"control":      {Name: "a", Description: "a\x1b[2J"},
 		"not UTF-8":    {Name: "a", Description: "\xff"},
-		"past":         {Name: "a", ExpiresAt: r.now()},
+		"past":         {Name: "a", ExpiresAt: r.Now()},
 	} {
 		if a, err := r.register(t, id.Default, n); fault.Code(err) != "agent_invalid" {
 			t.Errorf("%s: %+v, %v", name, a, err)
 		}
 	}
 	for name, n := range map[string]agents.NewAgent{"no owner": {Workspace: id.Default, Name: "a"}, "no workspace": {Owner: owner, Name: "a"}} {
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			_, err := r.Register(tx, n)
 			return err
 		}); fault.Code(err) != "agent_invalid" {
@@ -203,7 +203,7 @@ func TestNamesAreGivenOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a := r.agent(t, id.Default, "bot")
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error { return verbs["revoke"].agent(r.Room, tx, id.Default, a.ID) }); err != nil {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return verbs["revoke"].agent(r.Room, tx, id.Default, a.ID) }); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.register(t, id.Default, agents.NewAgent{Name: "bot"}); fault.Code(err) != "name_taken" {
@@ -232,7 +232,7 @@ func TestTransitions(t *testing.T) {
 					t.Fatal(err)
 				}
 				set := func(table, column, value string) {
-					if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+					if err := r.Do(id.Default, func(tx *audit.Tx) error {
 						_, err := tx.Exec(`UPDATE `+table+` SET status = $1 WHERE `+column+` = $2`, from, value)
 						return err
 					}); err != nil {
@@ -240,7 +240,7 @@ func TestTransitions(t *testing.T) {
 					}
 				}
 				set("agent", "id", a.ID.String())
-				err := r.do(t, id.Default, func(tx *audit.Tx) error { return v.agent(r.Room, tx, id.Default, a.ID) })
+				err := r.Do(id.Default, func(tx *audit.Tx) error { return v.agent(r.Room, tx, id.Default, a.ID) })
 				if fault.Code(err) != want {
 					t.Errorf("%s an agent that is %s: %v", name, from, err)
 				}
@@ -252,7 +252,7 @@ func TestTransitions(t *testing.T) {
 					continue // instances are never pending
 				}
 				set("instance", "key", key.Thumbprint().String())
-				err = r.do(t, id.Default, func(tx *audit.Tx) error { return v.instance(r.Room, tx, id.Default, key.Thumbprint()) })
+				err = r.Do(id.Default, func(tx *audit.Tx) error { return v.instance(r.Room, tx, id.Default, key.Thumbprint()) })
 				if fault.Code(err) != want {
 					t.Errorf("%s an instance that is %s: %v", name, from, err)
 				}
@@ -275,7 +275,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 		if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
 			t.Fatal(err)
 		}
-		nobody, noKey := id.New[id.Agent](r.now()), newKey(t).Thumbprint()
+		nobody, noKey := id.New[id.Agent](r.Now()), newKey(t).Thumbprint()
 		same := func(what string, theirs, none error) {
 			t.Helper()
 			if fault.Code(theirs) != "not_found" || theirs.Error() != none.Error() {
@@ -283,7 +283,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 			}
 		}
 		for name, v := range verbs {
-			run := func(f func(*audit.Tx) error) error { return r.do(t, other, f) }
+			run := func(f func(*audit.Tx) error) error { return r.Do(other, f) }
 			same(name, run(func(tx *audit.Tx) error { return v.agent(r.Room, tx, other, a.ID) }),
 				run(func(tx *audit.Tx) error { return v.agent(r.Room, tx, other, nobody) }))
 			same(name+" instance", run(func(tx *audit.Tx) error { return v.instance(r.Room, tx, other, key.Thumbprint()) }),
@@ -304,7 +304,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 		if list, err := r.Instances(t.Context(), other, a.ID, id.Key{}, 10); err != nil || len(list) != 0 {
 			t.Errorf("Instances: %v, %v", list, err)
 		}
-		if _, _, err := r.Live(t.Context(), key.Thumbprint(), r.now()); err != nil {
+		if _, _, err := r.Live(t.Context(), key.Thumbprint(), r.Now()); err != nil {
 			t.Errorf("it was changed: %v", err)
 		}
 	})
@@ -317,7 +317,7 @@ func TestPages(t *testing.T) {
 		want := map[id.Agent]bool{}
 		for n := range 7 {
 			want[r.agent(t, id.Default, fmt.Sprintf("a%d", n)).ID] = true
-			r.pass(time.Millisecond)
+			r.Pass(time.Millisecond)
 		}
 		a := r.agent(t, other, "elsewhere")
 		keys := map[id.Key]bool{}

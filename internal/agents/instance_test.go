@@ -3,7 +3,6 @@ package agents_test
 import (
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/jose"
 )
@@ -23,7 +23,7 @@ func TestEnrolledInstanceIsReadBack(t *testing.T) {
 		r := open(t, dsn)
 		a, key := r.agent(t, id.Default, "bot"), newKey(t)
 		want := agents.Instance{
-			Key: key.Thumbprint(), Workspace: id.Default, Agent: a.ID, JWK: key, Trust: agents.Enrolled, Status: agents.Active, CreatedAt: r.now(),
+			Key: key.Thumbprint(), Workspace: id.Default, Agent: a.ID, JWK: key, Trust: agents.Enrolled, Status: agents.Active, CreatedAt: r.Now(),
 		}
 		if i, err := r.enrol(t, id.Default, a.ID, key); err != nil || i != want {
 			t.Errorf("enrolled %+v, %v", i, err)
@@ -31,7 +31,7 @@ func TestEnrolledInstanceIsReadBack(t *testing.T) {
 		if i, err := r.Instance(t.Context(), key.Thumbprint()); err != nil || i != want {
 			t.Errorf("read %+v, %v", i, err)
 		}
-		gotA, i, err := r.Live(t.Context(), key.Thumbprint(), r.now())
+		gotA, i, err := r.Live(t.Context(), key.Thumbprint(), r.Now())
 		if err != nil || gotA != a || i != want {
 			t.Errorf("live %+v %+v, %v", gotA, i, err)
 		}
@@ -43,7 +43,7 @@ func TestEnrolRefuses(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a, b, elsewhere := r.agent(t, id.Default, "a"), r.agent(t, id.Default, "b"), r.agent(t, other, "c")
-		short, err := r.register(t, id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.now().Add(time.Minute)})
+		short, err := r.register(t, id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.Now().Add(time.Minute)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func TestEnrolRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			if err := verbs["suspend"].agent(r.Room, tx, id.Default, suspended.ID); err != nil {
 				return err
 			}
@@ -65,7 +65,7 @@ func TestEnrolRefuses(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		r.pass(time.Minute)
+		r.Pass(time.Minute)
 		for name, c := range map[string]struct {
 			ws    id.Workspace
 			agent id.Agent
@@ -83,7 +83,7 @@ func TestEnrolRefuses(t *testing.T) {
 			"no key":                {id.Default, a.ID, jose.PublicKey{}, agents.Enrolled, false, "alg_unsupported"},
 			"no trust":              {id.Default, a.ID, fresh, "", false, "agent_invalid"},
 			"other trust":           {id.Default, a.ID, fresh, "friend", false, "agent_invalid"},
-			"no such agent":         {id.Default, id.New[id.Agent](r.now()), fresh, agents.Enrolled, false, "not_found"},
+			"no such agent":         {id.Default, id.New[id.Agent](r.Now()), fresh, agents.Enrolled, false, "not_found"},
 			"no agent":              {id.Default, id.Agent{}, fresh, agents.Enrolled, false, "not_found"},
 			"of a suspended agent":  {id.Default, suspended.ID, fresh, agents.Enrolled, false, "agent_suspended"},
 			"of a revoked agent":    {id.Default, revoked.ID, fresh, agents.Enrolled, false, "agent_revoked"},
@@ -91,7 +91,7 @@ func TestEnrolRefuses(t *testing.T) {
 			"in the wrong place":    {other, a.ID, fresh, agents.Enrolled, false, "not_found"},
 			"after all that, fresh": {id.Default, a.ID, newKey(t), agents.Enrolled, false, ""},
 		} {
-			err := r.do(t, c.ws, func(tx *audit.Tx) error {
+			err := r.Do(c.ws, func(tx *audit.Tx) error {
 				_, err := r.Enrol(tx, c.ws, c.agent, c.key, c.trust, c.held)
 				return err
 			})
@@ -104,7 +104,7 @@ func TestEnrolRefuses(t *testing.T) {
 		}
 		for key, want := range map[id.Key]bool{live.Thumbprint(): true, ended.Thumbprint(): true, fresh.Thumbprint(): false} {
 			var is bool
-			if err := r.do(t, other, func(tx *audit.Tx) (err error) { is, err = r.Known(tx, key); return err }); err != nil || is != want {
+			if err := r.Do(other, func(tx *audit.Tx) (err error) { is, err = r.Known(tx, key); return err }); err != nil || is != want {
 				t.Errorf("Known: %v, %v", is, err)
 			}
 		}
@@ -115,10 +115,10 @@ func TestLiveSaysWhatEnded(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
-		if _, _, err := r.Live(t.Context(), newKey(t).Thumbprint(), r.now()); fault.Code(err) != "instance_unknown" {
+		if _, _, err := r.Live(t.Context(), newKey(t).Thumbprint(), r.Now()); fault.Code(err) != "instance_unknown" {
 			t.Error(err)
 		}
-		if _, _, err := r.Live(t.Context(), id.Key{}, r.now()); fault.Code(err) != "instance_unknown" {
+		if _, _, err := r.Live(t.Context(), id.Key{}, r.Now()); fault.Code(err) != "instance_unknown" {
 			t.Error(err)
 		}
 		for name, c := range map[string]struct {
@@ -135,7 +135,7 @@ func TestLiveSaysWhatEnded(t *testing.T) {
 			"both suspended":     {"suspend", "suspend", 0, "instance_suspended"},
 			"suspended and late": {"suspend", "", time.Hour, "agent_suspended"},
 		} {
-			a, err := r.register(t, id.Default, agents.NewAgent{Name: strings.ReplaceAll(name, " ", "-"), ExpiresAt: r.now().Add(time.Hour)})
+			a, err := r.register(t, id.Default, agents.NewAgent{Name: strings.ReplaceAll(name, " ", "-"), ExpiresAt: r.Now().Add(time.Hour)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestLiveSaysWhatEnded(t *testing.T) {
 			if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+			if err := r.Do(id.Default, func(tx *audit.Tx) error {
 				if c.instance != "" {
 					if err := verbs[c.instance].instance(r.Room, tx, id.Default, key.Thumbprint()); err != nil {
 						return err
@@ -156,7 +156,7 @@ func TestLiveSaysWhatEnded(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			gotA, i, err := r.Live(t.Context(), key.Thumbprint(), r.now().Add(c.pass))
+			gotA, i, err := r.Live(t.Context(), key.Thumbprint(), r.Now().Add(c.pass))
 			if fault.Code(err) != c.want || (err != nil) != (gotA.ID.IsZero() && i.Key.IsZero()) {
 				t.Errorf("%s: %+v %+v %v", name, gotA, i, err)
 			}
@@ -178,7 +178,7 @@ func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
 			want = append(want, k.Thumbprint().String())
 			if n < 2 { // one suspended, one revoked before
 				v := verbs[[]string{"suspend", "revoke"}[n]]
-				if err := r.do(t, id.Default, func(tx *audit.Tx) error { return v.instance(r.Room, tx, id.Default, k.Thumbprint()) }); err != nil {
+				if err := r.Do(id.Default, func(tx *audit.Tx) error { return v.instance(r.Room, tx, id.Default, k.Thumbprint()) }); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -190,9 +190,9 @@ func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
 		if _, err := r.enrol(t, id.Default, b.ID, bystander); err != nil {
 			t.Fatal(err)
 		}
-		r.pass(time.Hour)
+		r.Pass(time.Hour)
 		var got []string
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			_, ended, err := r.Revoke(tx, id.Default, a.ID)
 			got = nil
 			for _, k := range ended {
@@ -207,7 +207,7 @@ func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
 			t.Fatal(list, err)
 		}
 		for _, i := range list {
-			at := r.now()
+			at := r.Now()
 			if i.Key.String() == before {
 				at = at.Add(-time.Hour)
 			}
@@ -215,7 +215,7 @@ func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
 				t.Errorf("%+v", i)
 			}
 		}
-		if _, _, err := r.Live(t.Context(), bystander.Thumbprint(), r.now()); err != nil {
+		if _, _, err := r.Live(t.Context(), bystander.Thumbprint(), r.Now()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -225,14 +225,14 @@ func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
 func TestOneKeyIsEnrolledOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
+		all := audittest.Nodes(t, dsn, open)
 		spaces := []id.Workspace{id.Default, other}
 		bots := []agents.Agent{all[0].agent(t, id.Default, "bot"), all[0].agent(t, other, "bot")}
 		key := newKey(t)
-		codes := parallel(64, func(n int) string {
+		codes := audittest.Together(all, 64, func(r rig, n int) error {
 			w := n % 2
-			_, err := all[n%len(all)].enrol(t, spaces[w], bots[w].ID, key)
-			return fault.Code(err)
+			_, err := r.enrol(t, spaces[w], bots[w].ID, key)
+			return err
 		})
 		if codes[""] != 1 || codes["key_in_use"] != 63 {
 			t.Errorf("results: %v", codes)
@@ -244,11 +244,11 @@ func TestOneKeyIsEnrolledOnce(t *testing.T) {
 func TestLimitOfInstancesHolds(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
+		all := audittest.Nodes(t, dsn, open)
 		r := all[0]
 		a := r.agent(t, id.Default, "bot")
 		var first id.Key
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			for range agents.MaxInstances - 3 {
 				i, err := r.Enrol(tx, id.Default, a.ID, newKey(t), agents.Enrolled, false)
 				if err != nil {
@@ -260,18 +260,18 @@ func TestLimitOfInstancesHolds(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		codes := parallel(64, func(n int) string {
+		codes := audittest.Together(all, 64, func(r rig, n int) error {
+			key := newKey(t)
 			// Recorded in two logs: the limit must not rest on the lock of one.
-			r, key := all[n%len(all)], newKey(t)
-			return fault.Code(r.do(t, []id.Workspace{id.Default, other}[n%2], func(tx *audit.Tx) error {
+			return r.Do([]id.Workspace{id.Default, other}[n%2], func(tx *audit.Tx) error {
 				_, err := r.Enrol(tx, id.Default, a.ID, key, agents.Enrolled, false)
 				return err
-			}))
+			})
 		})
 		if codes[""] != 3 || codes["too_many_instances"] != 61 {
 			t.Errorf("results: %v", codes)
 		}
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error { return verbs["revoke"].instance(r.Room, tx, id.Default, first) }); err != nil {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return verbs["revoke"].instance(r.Room, tx, id.Default, first) }); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.enrol(t, id.Default, a.ID, newKey(t)); err != nil {
@@ -280,27 +280,12 @@ func TestLimitOfInstancesHolds(t *testing.T) {
 	})
 }
 
-// parallel runs f n times at once and counts its results.
-func parallel(n int, f func(n int) string) map[string]int {
-	results := make([]string, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { results[i] = f(i) })
-	}
-	wg.Wait()
-	count := map[string]int{}
-	for _, r := range results {
-		count[r]++
-	}
-	return count
-}
-
 // Whatever is done in whatever order, Live says what the transitions of authority.md §1 say, and nothing revoked ever lives again.
 func TestLifeFollowsTheTable(t *testing.T) {
 	t.Parallel()
 	r := open(t, dbtest.SQLite(t))
 	rapid.Check(t, func(rt *rapid.T) {
-		a, key := r.agent(t, id.Default, id.New[id.Agent](r.now()).String()[4:]), newKey(t)
+		a, key := r.agent(t, id.Default, id.New[id.Agent](r.Now()).String()[4:]), newKey(t)
 		if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
 			rt.Fatal(err)
 		}
@@ -310,7 +295,7 @@ func TestLifeFollowsTheTable(t *testing.T) {
 		}), 1, 8).Draw(rt, "steps")
 		for _, s := range steps {
 			v, at := verbs[s[1]], &instance
-			err := r.do(t, id.Default, func(tx *audit.Tx) error {
+			err := r.Do(id.Default, func(tx *audit.Tx) error {
 				if s[0] == "agent" {
 					at = &agent
 					return v.agent(r.Room, tx, id.Default, a.ID)
@@ -335,7 +320,7 @@ func TestLifeFollowsTheTable(t *testing.T) {
 			case agent != agents.Active:
 				want = "agent_" + string(agent)
 			}
-			if _, _, err := r.Live(t.Context(), key.Thumbprint(), r.now()); fault.Code(err) != want {
+			if _, _, err := r.Live(t.Context(), key.Thumbprint(), r.Now()); fault.Code(err) != want {
 				rt.Fatalf("after %v: %v, want %q", s, err, want)
 			}
 			if _, err := r.enrol(t, id.Default, a.ID, key); err == nil {
@@ -351,7 +336,7 @@ func TestLiveKeys(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		bot := r.agent(t, id.Default, "bot")
-		short, err := r.register(t, id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.now().Add(time.Minute)})
+		short, err := r.register(t, id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.Now().Add(time.Minute)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -366,14 +351,14 @@ func TestLiveKeys(t *testing.T) {
 		}
 		keys := func(a agents.Agent, want ...jose.PublicKey) {
 			t.Helper()
-			if got, err := r.LiveKeys(t.Context(), a.ID, r.now()); err != nil || !slices.Equal(got, want) {
+			if got, err := r.LiveKeys(t.Context(), a.ID, r.Now()); err != nil || !slices.Equal(got, want) {
 				t.Errorf("%s has %d live keys, want %d: %v", a.Name, len(got), len(want), err)
 			}
 			if found, err := r.Anywhere(t.Context(), a.ID); err != nil || found.Workspace != id.Default || found.Name != a.Name {
 				t.Errorf("read %+v, %v", found, err)
 			}
 		}
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			if err := verbs["suspend"].instance(r.Room, tx, id.Default, suspended.Thumbprint()); err != nil {
 				return err
 			}
@@ -382,14 +367,14 @@ func TestLiveKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		keys(bot, live)
-		r.pass(time.Minute)
+		r.Pass(time.Minute)
 		keys(short)
-		if err := r.do(t, id.Default, func(tx *audit.Tx) error { return verbs["suspend"].agent(r.Room, tx, id.Default, bot.ID) }); err != nil {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return verbs["suspend"].agent(r.Room, tx, id.Default, bot.ID) }); err != nil {
 			t.Fatal(err)
 		}
 		keys(bot)
-		none := id.New[id.Agent](r.now())
-		if _, err := r.LiveKeys(t.Context(), none, r.now()); fault.Code(err) != "not_found" {
+		none := id.New[id.Agent](r.Now())
+		if _, err := r.LiveKeys(t.Context(), none, r.Now()); fault.Code(err) != "not_found" {
 			t.Error(err)
 		}
 		if _, err := r.Anywhere(t.Context(), none); fault.Code(err) != "not_found" {
