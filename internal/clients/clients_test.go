@@ -9,13 +9,13 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/jose"
@@ -50,7 +50,7 @@ func newP256(t testing.TB) jose.PublicKey {
 }
 
 func (r rig) register(t testing.TB, n clients.NewService) (s clients.Service, err error) {
-	err = r.do(t, id.Default, func(tx *audit.Tx) (err error) { s, err = r.Register(tx, n); return err })
+	err = r.Do(id.Default, func(tx *audit.Tx) (err error) { s, err = r.Register(tx, n); return err })
 	return s, err
 }
 
@@ -64,7 +64,7 @@ func (r rig) service(t testing.TB, ws id.Workspace, name string) clients.Service
 }
 
 func (r rig) remove(t testing.TB, ws id.Workspace, service id.Service) (s clients.Service, err error) {
-	err = r.do(t, ws, func(tx *audit.Tx) (err error) { s, err = r.Remove(tx, ws, service); return err })
+	err = r.Do(ws, func(tx *audit.Tx) (err error) { s, err = r.Remove(tx, ws, service); return err })
 	return s, err
 }
 
@@ -74,8 +74,8 @@ func TestRegisteredServiceIsReadBack(t *testing.T) {
 		r := open(t, dsn)
 		for n, key := range []jose.PublicKey{newKey(t), newP256(t)} {
 			want := clients.Service{
-				ID: id.New[id.Service](r.now()), Workspace: id.Default, Name: fmt.Sprintf("repo-%d", n), Resource: fmt.Sprintf("https://repo%d.example", n),
-				Prefix: "repo:acme", Key: key, CreatedAt: r.now(),
+				ID: id.New[id.Service](r.Now()), Workspace: id.Default, Name: fmt.Sprintf("repo-%d", n), Resource: fmt.Sprintf("https://repo%d.example", n),
+				Prefix: "repo:acme", Key: key, CreatedAt: r.Now(),
 			}
 			s, err := r.register(t, clients.NewService{ID: want.ID, Workspace: want.Workspace, Name: want.Name, Resource: want.Resource, Prefix: want.Prefix, Key: key})
 			if err != nil || s != want {
@@ -153,7 +153,7 @@ func TestRemovedServiceIsGone(t *testing.T) {
 		r := open(t, dsn)
 		s := r.service(t, id.Default, "repo")
 		_, theirs := r.remove(t, other, s.ID)
-		_, none := r.remove(t, other, id.New[id.Service](r.now()))
+		_, none := r.remove(t, other, id.New[id.Service](r.Now()))
 		if fault.Code(theirs) != "not_found" || theirs.Error() != none.Error() {
 			t.Errorf("another workspace: %v, %v", theirs, none)
 		}
@@ -187,7 +187,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 			"ByResource": func() (clients.Service, error) { return r.ByResource(t.Context(), other, s.Resource) },
 			"no service": func() (clients.Service, error) { return r.Service(t.Context(), id.Default, id.Service{}) },
 			"no such service": func() (clients.Service, error) {
-				return r.Service(t.Context(), id.Default, id.New[id.Service](r.now()))
+				return r.Service(t.Context(), id.Default, id.New[id.Service](r.Now()))
 			},
 			"no such name":     func() (clients.Service, error) { return r.Find(t.Context(), id.Default, "nope") },
 			"hostile name":     func() (clients.Service, error) { return r.Find(t.Context(), id.Default, "\x00' OR 1=1") },
@@ -199,7 +199,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 				return r.ByResource(t.Context(), id.Default, strings.ToUpper(s.Resource))
 			},
 			"Client of no one":   func() (clients.Service, error) { return r.Client(t.Context(), id.Service{}) },
-			"Client of no such ": func() (clients.Service, error) { return r.Client(t.Context(), id.New[id.Service](r.now())) },
+			"Client of no such ": func() (clients.Service, error) { return r.Client(t.Context(), id.New[id.Service](r.Now())) },
 		} {
 			if got, err := read(); fault.Code(err) != "not_found" || got != (clients.Service{}) {
 				t.Errorf("%s: %+v, %v", name, got, err)
@@ -217,7 +217,7 @@ func TestPages(t *testing.T) {
 		r := open(t, dsn)
 		var want, got []clients.Service
 		for _, name := range []string{"e", "d", "c", "b", "a"} {
-			r.pass(time.Millisecond)
+			r.Pass(time.Millisecond)
 			want = append(want, r.service(t, id.Default, name))
 		}
 		for after, more := (id.Service{}), true; more; {
@@ -244,21 +244,16 @@ func TestPages(t *testing.T) {
 func TestResourceBelongsToOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
-		key, codes := newKey(t), make([]string, 64)
-		var wg sync.WaitGroup
-		for n := range codes {
-			wg.Go(func() {
-				r, ws := all[n%len(all)], []id.Workspace{id.Default, other}[n%2]
-				codes[n] = fault.Code(r.do(t, ws, func(tx *audit.Tx) error {
-					_, err := r.Register(tx, clients.NewService{Workspace: ws, Name: fmt.Sprintf("n%d", n), Resource: "https://repo.example", Prefix: "repo", Key: key})
-					return err
-				}))
+		all := audittest.Nodes(t, dsn, open)
+		key := newKey(t)
+		codes := audittest.Together(all, 64, func(r rig, n int) error {
+			ws := []id.Workspace{id.Default, other}[n%2]
+			return r.Do(ws, func(tx *audit.Tx) error {
+				_, err := r.Register(tx, clients.NewService{Workspace: ws, Name: fmt.Sprintf("n%d", n), Resource: "https://repo.example", Prefix: "repo", Key: key})
+				return err
 			})
-		}
-		wg.Wait()
-		slices.Sort(codes)
-		if codes[0] != "" || codes[1] != "resource_taken" || codes[63] != "resource_taken" {
+		})
+		if codes[""] != 1 || codes["resource_taken"] != 63 {
 			t.Error(codes)
 		}
 	})
