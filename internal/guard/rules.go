@@ -14,18 +14,23 @@ import (
 
 // PublishShipped makes the built-in policies the live bundle of a workspace that has none. It is the server's own act.
 func (g *Guard) PublishShipped(ctx context.Context, ws id.Workspace) error {
-	if _, err := g.Rules.Live(ctx, ws); fault.Code(err) != "not_found" {
-		return err
-	}
 	set, problems := policy.Compile(policy.Shipped())
 	if set == nil {
 		return fault.New(fault.Internal, "shipped_policy", "the built-in policies do not compile: %v", problems)
 	}
-	d := evidence.Draft{Workspace: ws, Target: "policy"}
-	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.PolicyPublished, evidence.OK, evidence.ServerSub, "server"
-	d.What = &evidence.What{Bundle: set.Digest()}
-	d.Content = bundleContent(set)
-	_, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error { return g.Rules.Publish(tx, ws, set, id.Digest{}) })
+	_, err := settled(func() (evidence.Receipt, error) { // another process may do the same, or somebody publish already
+		asOf, err := g.Log.Rev(ctx, ws)
+		if err != nil {
+			return evidence.Receipt{}, err
+		}
+		if _, err := g.Rules.Live(ctx, ws); fault.Code(err) != "not_found" {
+			return evidence.Receipt{}, err
+		}
+		d := evidence.Draft{Workspace: ws, Target: "policy", Depends: []string{evidence.Policy}, Content: bundleContent(set)}
+		d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.PolicyPublished, evidence.OK, evidence.ServerSub, "server"
+		d.What, d.Why = &evidence.What{Bundle: set.Digest()}, &evidence.Why{AsOf: asOf}
+		return g.Log.Record(ctx, d, func(tx *audit.Tx) error { return g.Rules.Publish(tx, ws, set, id.Digest{}) })
+	})
 	return err
 }
 

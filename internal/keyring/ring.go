@@ -47,22 +47,27 @@ type Execer interface {
 	Exec(query string, args ...any) (int64, error)
 }
 
-// Open reads the ring. The fault sealed means that the sealing key is not the one that the database was made with.
+// Open reads the ring. The fault sealing_key means that the sealing key is not the one that the database was made with.
 func Open(ctx context.Context, r *db.Reader, s *Sealer) (*Ring, error) {
 	ring := &Ring{reader: r, sealer: s, keys: map[id.Key]*Key{}}
-	rows, err := r.Rows(ctx, `SELECT kid, purpose, jwk, sealed, created_at, retired_at FROM server_key`)
+	return ring, ring.Load(ctx)
+}
+
+// Load reads the keys that other processes have stored since.
+func (r *Ring) Load(ctx context.Context) error {
+	rows, err := r.reader.Rows(ctx, `SELECT kid, purpose, jwk, sealed, created_at, retired_at FROM server_key`)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		k, err := ring.scan(rows.Scan)
+		k, err := r.scan(rows.Scan)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		ring.keys[k.Kid] = k
+		r.Add(k)
 	}
-	return ring, rows.Err()
+	return rows.Err()
 }
 
 // Sealer is the ring's sealer.
@@ -87,10 +92,13 @@ func (r *Ring) Make(purpose string, now time.Time) (*Key, error) {
 	return &Key{Kid: kid, Purpose: purpose, Public: key, Created: now, signer: signer, sealed: sealed}, nil
 }
 
-// Store writes a key that Make made.
+// Store writes a key that Make made. Code: key_exists, where another process has stored one of that purpose.
 func (r *Ring) Store(tx Execer, k *Key) error {
-	_, err := tx.Exec(`INSERT INTO server_key (kid, purpose, jwk, sealed, created_at) VALUES ($1, $2, $3, $4, $5)`,
+	n, err := tx.Exec(`INSERT INTO server_key (kid, purpose, jwk, sealed, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 		k.Kid, k.Purpose, string(k.Public.JWK()), k.sealed, k.Created.UnixMicro())
+	if err == nil && n == 0 {
+		err = fault.New(fault.Conflict, "key_exists", "the server has a key for %s", k.Purpose)
+	}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/admin"
 	"github.com/attorn/attorn/internal/agents"
@@ -146,7 +147,10 @@ func (s *Server) issuerKey(ctx context.Context) error {
 	}
 	d := s.ownAct(id.Server, evidence.KeyPublished, k.Kid.String())
 	d.What = &evidence.What{Key: &k.Public, Use: keyring.ForTokens}
-	if _, err := s.log.Record(ctx, d, func(tx *audit.Tx) error { return s.ring.Store(tx, k) }); err != nil {
+	_, err = s.log.Record(ctx, d, func(tx *audit.Tx) error { return s.ring.Store(tx, k) })
+	if fault.Code(err) == "key_exists" { // another process starts for the first time, too
+		return s.ring.Load(ctx)
+	} else if err != nil {
 		return err
 	}
 	s.ring.Add(k)

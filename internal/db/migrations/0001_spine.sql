@@ -30,6 +30,7 @@ CREATE TABLE subject_key (subject TEXT PRIMARY KEY, wrapped BLOB NOT NULL) STRIC
 CREATE TABLE server_key (
   kid TEXT PRIMARY KEY, purpose TEXT NOT NULL, jwk TEXT NOT NULL, sealed BLOB NOT NULL, created_at INTEGER NOT NULL, retired_at INTEGER
 ) STRICT;
+CREATE UNIQUE INDEX server_key_live ON server_key (purpose) WHERE retired_at IS NULL;
 
 -- people
 CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL, status TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT;

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/db/dbtest"
+)
+
+// TestTwoFirstStartsMakeOneServer: processes that start together on one new database have one issuer's key and one policy between them, and each
+// publishes the key that the other one signs with.
+func TestTwoFirstStartsMakeOneServer(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		key := filepath.Join(t.TempDir(), "sealing.key")
+		if err := os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		nodes := make([]*Server, 3)
+		if strings.HasPrefix(dsn, "sqlite:") { // one process
+			nodes = nodes[:1]
+		}
+		errs := make([]error, len(nodes))
+		var wg sync.WaitGroup
+		for i := range nodes {
+			wg.Go(func() {
+				nodes[i], errs[i] = Open(t.Context(), Config{URL: "https://attorn.example.com", Data: filepath.Join(t.TempDir(), "d"), DSN: dsn, SealingKey: key, Node: "n"})
+			})
+		}
+		wg.Wait()
+		for i, s := range nodes {
+			if errs[i] != nil {
+				t.Fatal(errs[i])
+			}
+			defer s.Close()
+		}
+		for i, s := range nodes {
+			if keys := s.guard.PublishedKeys(); len(keys) != 1 || keys[0].Thumbprint() != nodes[0].guard.PublishedKeys()[0].Thumbprint() {
+				t.Errorf("node %d publishes %d keys", i, len(keys))
+			}
+		}
+		for kind, ws := range map[evidence.Kind]id.Workspace{evidence.KeyPublished: id.Server, evidence.PolicyPublished: id.Default} {
+			found, err := nodes[0].log.Search(t.Context(), ws, audit.Filter{Kind: kind})
+			if err != nil || len(found) != 1 {
+				t.Errorf("%d events %s, want 1; %v", len(found), kind, err)
+			}
+		}
+	})
+}
