@@ -11,6 +11,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -204,6 +205,22 @@ func TestSignInRefuses(t *testing.T) {
 			r.last(id.Server, "user.sign_in_failed deny "+c.code)
 		})
 	}
+	copied := newBrowser(t, r.url) // of a passkey that counts, and has counted further
+	copied.key.UserHandle = []byte(p.id.String())
+	d := evidence.Draft{Workspace: id.Default}
+	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.UserPasskeyChanged, evidence.OK, p.id.String(), "test"
+	_, err := r.log.Record(t.Context(), d, func(tx *audit.Tx) error {
+		_, err := r.People.AddPasskey(tx, people.NewPasskey{
+			Credential: base64(copied.key.ID()), Person: p.id, COSE: copied.key.Key(), RPID: "localhost", Origin: r.url, SignCount: 5,
+		})
+		return err
+	})
+	r.ok(err)
+	if got := copied.signIn(); got.code() != "sign_in_failed" || copied.cookie() != "" {
+		t.Errorf("a copied passkey: %d %s", got.status, got.body)
+	}
+	r.last(id.Server, "user.sign_in_failed deny passkey_cloned")
+
 	b := newBrowser(t, r.url)
 	o := begin(b)
 	once := p.key.SignIn(o.Challenge, o.RPID, r.url)
@@ -219,7 +236,7 @@ func TestSignInRefuses(t *testing.T) {
 			t.Errorf("%.20q: %d", body, got.status)
 		}
 	}
-	_, _, err := r.EndPerson(t.Context(), p.caller(), maya.id, "suspend", "left")
+	_, _, err = r.EndPerson(t.Context(), p.caller(), maya.id, "suspend", "left")
 	r.ok(err)
 	if got := maya.signIn(); got.code() != "sign_in_failed" {
 		t.Errorf("suspended: %d %s", got.status, got.body)
