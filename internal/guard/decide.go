@@ -103,7 +103,7 @@ func (g *Guard) approvals(ctx context.Context, c *Caller, a *answer, bind func(p
 			if err != nil {
 				return err
 			}
-			if err := g.addVoters(ctx, c.ws, a, l.Voters); err != nil {
+			if err := g.addVoters(ctx, c.ws, a, l); err != nil {
 				return err
 			}
 			a.lifts = append(a.lifts, l)
@@ -154,34 +154,23 @@ func (g *Guard) lift(ctx context.Context, ws id.Workspace, found approvals.Appro
 	return l, nil
 }
 
-func (g *Guard) addVoters(ctx context.Context, ws id.Workspace, a *answer, voters []policy.UID) error {
-	subs := make([]string, len(voters))
-	for i, v := range voters {
-		subs[i] = v.ID
-	}
-	found, err := g.Rules.Entities(ctx, ws, subs...)
-	if err != nil {
-		return err
-	}
-	able := found[:0]
-	for _, e := range found { // somebody who may no longer act may no longer vote
-		u, err := id.Parse[id.User](e.UID.ID)
-		if err != nil {
-			able = append(able, e)
-			continue
+// addVoters adds those voters to the facts who may still vote: the others count for nothing.
+func (g *Guard) addVoters(ctx context.Context, ws id.Workspace, a *answer, l lift) error {
+	var able []string
+	for _, v := range l.Voters {
+		voter, err := id.Parse[id.User](v.ID)
+		if err == nil {
+			err = g.eligible(ctx, ws, voter, l.approval)
 		}
-		p, err := g.People.Person(ctx, ws, u)
-		if fault.Code(err) == "not_found" {
-			continue
-		} else if err != nil {
+		if err == nil {
+			able = append(able, v.ID)
+		} else if f := fault.Of(err); f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
 			return err
 		}
-		if p.Live() == nil {
-			able = append(able, e)
-		}
 	}
-	a.facts.Entities = merge(a.facts.Entities, able)
-	return nil
+	found, err := g.Rules.Entities(ctx, ws, able...)
+	a.facts.Entities = merge(a.facts.Entities, found)
+	return err
 }
 
 // meetable turns an ask into a denial where fewer people could vote than must.

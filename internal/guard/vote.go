@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/attorn/attorn/delegation"
@@ -130,12 +131,19 @@ func (g *Guard) eligible(ctx context.Context, ws id.Workspace, voter id.User, a 
 	for _, x := range a.Excluded {
 		excluded = append(excluded, policy.UID{Type: policy.TypeUser, ID: x}, policy.UID{Type: policy.TypeAgent, ID: x})
 	}
-	for _, e := range found {
-		if e.UID.ID == voter.String() {
-			return policy.Eligible(set, o, e, excluded)
-		}
+	if err := policy.Eligible(set, o, found[0], excluded); err != nil {
+		return err
 	}
-	return fault.New(fault.Denied, "not_eligible", "voting on this takes the role %s", a.Role)
+	server, segment, _ := strings.Cut(a.Object.Resource.ID, ":")
+	q := g.toolQuestion(ws, Call{Server: server, Tool: segment, Pin: a.Object.Pin, Action: "attorn:approval:vote"})
+	d := policy.Decide(set, policy.Facts{
+		Principals: []policy.UID{found[0].UID}, Action: q.action, ActionParents: policy.ActionParents(q.action, ""), Resource: q.resource.UID,
+		Now: g.Now().UnixMicro(), Entities: merge(found, append(q.more, q.resource)),
+	}, nil)
+	if d.Code == policy.CodeForbidden || d.Code == policy.CodePolicyError { // the role permits; a written policy may still forbid
+		return fault.New(fault.Denied, "not_eligible", "%s", d.Message)
+	}
+	return nil
 }
 
 // Vote counts a signed vote: the nonce once, the signature, the voter's right to vote now, all in the transaction that counts it.
