@@ -33,6 +33,9 @@ func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience strin
 	if err != nil {
 		return nil, err
 	}
+	if claims.JKT.IsZero() { // or a proof by any key would do
+		return nil, fault.New(fault.Unauthenticated, "invalid_token", "the access token is bound to no key")
+	}
 	proof, err := g.proof(cr, raw, claims.JKT, now)
 	if err != nil {
 		return nil, err
