@@ -61,7 +61,7 @@ func TestLendRefuses(t *testing.T) {
 		g.mustLend(t, later, priya)
 		gone := statement(nil, priya, bot)
 		g.mustLend(t, gone, priya)
-		if _, _, err := g.revoke(t, gone.ID); err != nil {
+		if _, _, err := g.revoke(gone.ID); err != nil {
 			t.Fatal(err)
 		}
 		short := statement(nil, priya, bot, func(st *delegation.Statement) { st.MaxDepth = 0 })
@@ -97,7 +97,7 @@ func TestLendRefuses(t *testing.T) {
 		if all, err := g.List(t.Context(), id.Default, lending.Query{}); err != nil || len(all) != 4 {
 			t.Errorf("%d delegations are there, want the 4 that were accepted; %v", len(all), err)
 		}
-		_, err := g.record(t, func(tx *audit.Tx) error {
+		err := g.Do(id.Default, func(tx *audit.Tx) error {
 			sd, _ := delegation.Sign(unknown, priya.key)
 			link, err := delegation.Countersign(sd, delegation.DelegatorKey{JWK: priya.key.Public()}, tx.Now(), tx.Rev(), g.server)
 			if err != nil {
@@ -122,10 +122,10 @@ func TestLendOnceHoweverOften(t *testing.T) {
 		}
 		child := statement(&st, bot, agent())
 		g.mustLend(t, child, bot)
-		if _, _, err := g.revoke(t, d.ID); err != nil {
+		if _, _, err := g.revoke(d.ID); err != nil {
 			t.Fatal(err)
 		}
-		g.pass(3 * time.Hour)
+		g.Pass(3 * time.Hour)
 		for _, c := range []struct {
 			st delegation.Statement
 			by party
@@ -164,7 +164,7 @@ func TestLiveNamesTheLink(t *testing.T) {
 				st.NotBefore, st.ExpiresAt, st.MaxUses = st.NotBefore+60, st.ExpiresAt-60, ptr(2)
 			}
 			if i == 2 { // lent while the middle is already live
-				g.pass(time.Minute)
+				g.Pass(time.Minute)
 			}
 		})
 		chain, err := g.Chain(t.Context(), id.Default, ids[2])
@@ -235,24 +235,24 @@ func TestUseSpendsEveryLinkThatCounts(t *testing.T) {
 				}
 			}
 		}
-		left, exhausted, _, err := g.use(t, chain...)
+		left, exhausted, _, err := g.use(chain...)
 		if err != nil || *left != 1 || exhausted != nil {
 			t.Fatal(left, exhausted, err)
 		}
 		counts(1, 0, 1, 0)
-		left, exhausted, _, err = g.use(t, chain...)
+		left, exhausted, _, err = g.use(chain...)
 		if err != nil || *left != 0 || !slices.Equal(exhausted, chain[2:3]) {
 			t.Fatal(left, exhausted, err)
 		}
-		_, _, _, err = g.use(t, chain...)
+		_, _, _, err = g.use(chain...)
 		wantCode(t, err, "delegation_exhausted")
 		counts(2, 0, 2, 0)
-		if left, _, _, err = g.use(t, chain[:2]...); err != nil || *left != 2 {
+		if left, _, _, err = g.use(chain[:2]...); err != nil || *left != 2 {
 			t.Error("what is above the exhausted link:", left, err)
 		}
 		counts(3, 0, 2, 0)
 		free, _, _ := g.line(t, 2, nil)
-		if left, exhausted, _, err = g.use(t, free...); err != nil || left != nil || exhausted != nil {
+		if left, exhausted, _, err = g.use(free...); err != nil || left != nil || exhausted != nil {
 			t.Error("a chain that does not count:", left, exhausted, err)
 		}
 		for name, c := range map[string]struct {
@@ -266,17 +266,17 @@ func TestUseSpendsEveryLinkThatCounts(t *testing.T) {
 			"unknown":           {"not_found", []id.Delegation{id.New[id.Delegation](start)}},
 			"too long":          {"delegation_broken", slices.Repeat(chain[:1], 9)},
 		} {
-			_, _, _, err := g.use(t, c.chain...)
+			_, _, _, err := g.use(c.chain...)
 			t.Log(name, err)
 			wantCode(t, err, c.code)
 		}
-		_, err = g.record(t, func(tx *audit.Tx) error {
+		err = g.Do(id.Default, func(tx *audit.Tx) error {
 			_, _, err := g.Use(tx, id.Server, chain[:2])
 			return err
 		})
 		wantCode(t, err, "not_found")
-		g.pass(2 * time.Hour)
-		_, _, _, err = g.use(t, chain[:2]...)
+		g.Pass(2 * time.Hour)
+		_, _, _, err = g.use(chain[:2]...)
 		wantCode(t, err, "delegation_expired")
 		counts(3, 0, 2, 0)
 	})

@@ -205,7 +205,7 @@ func TestTreesHold(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			var m model
 			plan := plan(rt)
-			if _, err := g.record(t, func(tx *audit.Tx) error { return m.run(g, tx, plan) }); err != nil {
+			if err := g.Do(id.Default, func(tx *audit.Tx) error { return m.run(g, tx, plan) }); err != nil {
 				rt.Fatal(err)
 			}
 			if err := m.holds(t, g); err != nil {

@@ -20,13 +20,13 @@ func TestRevokeEndsTheSubtree(t *testing.T) {
 				st.MaxUses = ptr(1)
 			}
 		})
-		if _, _, _, err := g.use(t, chain...); err != nil { // the third is exhausted: it and what is below it are ended all the same
+		if _, _, _, err := g.use(chain...); err != nil { // the third is exhausted: it and what is below it are ended all the same
 			t.Fatal(err)
 		}
-		if _, err := g.record(t, func(tx *audit.Tx) error { _, err := g.Revoke(tx, id.Server, chain[1], "x", ""); return err }); err == nil {
+		if err := g.Do(id.Default, func(tx *audit.Tx) error { _, err := g.Revoke(tx, id.Server, chain[1], "x", ""); return err }); err == nil {
 			t.Error("revoked from another workspace")
 		}
-		ended, _, err := g.revoke(t, chain[1])
+		ended, _, err := g.revoke(chain[1])
 		slices.SortFunc(ended, func(a, b id.Delegation) int { return slices.Index(chain, a) - slices.Index(chain, b) })
 		if err != nil || !slices.Equal(ended, chain[1:]) {
 			t.Fatal(ended, err)
@@ -44,17 +44,17 @@ func TestRevokeEndsTheSubtree(t *testing.T) {
 				t.Errorf("link %d: %s by %q because %q at %s", i, d.Status, d.EndedBy, d.EndedWhy, d.EndedAt)
 			}
 		}
-		if ended, _, err = g.revoke(t, chain[1]); err != nil || ended != nil {
+		if ended, _, err = g.revoke(chain[1]); err != nil || ended != nil {
 			t.Error("the second time it ended", ended, err)
 		}
-		_, _, _, err = g.use(t, chain...)
+		_, _, _, err = g.use(chain...)
 		wantCode(t, err, "delegation_revoked")
-		_, _, err = g.revoke(t, id.New[id.Delegation](start))
+		_, _, err = g.revoke(id.New[id.Delegation](start))
 		wantCode(t, err, "not_found")
 		for _, why := range []string{"a\x00b", "\xff", strings.Repeat("x", 501)} {
-			_, err = g.record(t, func(tx *audit.Tx) error { _, err := g.Revoke(tx, id.Default, chain[0], "x", why); return err })
+			err = g.Do(id.Default, func(tx *audit.Tx) error { _, err := g.Revoke(tx, id.Default, chain[0], "x", why); return err })
 			wantCode(t, err, "reason_invalid")
-			_, err = g.record(t, func(tx *audit.Tx) error {
+			err = g.Do(id.Default, func(tx *audit.Tx) error {
 				_, err := g.RevokeOf(tx, id.Default, "usr_x", id.Key{}, "x", why)
 				return err
 			})
@@ -84,7 +84,7 @@ func TestRevokeOfEndsWhatThePrincipalLentAndWasLent(t *testing.T) {
 		bound := lend(nil, maya, bot, toInstance(bot))
 		revokeOf := func(principal string, instance id.Key) (ended []string) {
 			t.Helper()
-			_, err := g.record(t, func(tx *audit.Tx) error {
+			err := g.Do(id.Default, func(tx *audit.Tx) error {
 				all, err := g.RevokeOf(tx, id.Default, principal, instance, "server", "suspended")
 				ended = nil
 				for _, d := range all {

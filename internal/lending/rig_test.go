@@ -3,17 +3,14 @@ package lending_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/attorn/attorn/delegation"
-	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
-	"github.com/attorn/attorn/internal/db"
-	"github.com/attorn/attorn/internal/keyring"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/jose"
 )
@@ -25,56 +22,14 @@ var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 // rig is the room on a real log.
 type rig struct {
 	*lending.Room
-	log    *audit.Log
+	*audittest.Rig
 	server jose.Signer
-	mu     sync.Mutex
-	now    time.Time
 }
 
 func open(t testing.TB, dsn string) *rig {
 	t.Helper()
-	r, w, err := db.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.Close() })
-	seal, err := keyring.NewSealer(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := keyring.Open(t.Context(), r, seal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &rig{Room: lending.New(r), server: newKey(), now: start}
-	g.log, err = audit.Open(t.Context(), audit.Config{
-		Reader: r, Writer: w, Ring: ring, Issuer: issuer, Node: "n1", Now: g.time, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(g.log.Close)
-	return g
-}
-
-func (g *rig) time() time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.now
-}
-
-func (g *rig) pass(d time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.now = g.now.Add(d)
-}
-
-// record runs a change in the log's transaction and returns its place.
-func (g *rig) record(t testing.TB, change func(*audit.Tx) error) (int64, error) {
-	d := evidence.Draft{Workspace: id.Default}
-	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "test"
-	got, err := g.log.Record(t.Context(), d, change)
-	return got.Rev, err
+	r := audittest.Open(t, dsn, start)
+	return &rig{lending.New(r.Reader), r, newKey()}
 }
 
 func newKey() jose.Signer {
@@ -151,7 +106,7 @@ func (g *rig) lendIn(tx *audit.Tx, st delegation.Statement, by party) (lending.D
 
 func (g *rig) lend(t testing.TB, st delegation.Statement, by party) (d lending.Delegation, fresh bool, err error) {
 	t.Helper()
-	_, err = g.record(t, func(tx *audit.Tx) (err error) {
+	err = g.Do(id.Default, func(tx *audit.Tx) (err error) {
 		d, fresh, err = g.lendIn(tx, st, by)
 		return err
 	})
@@ -167,16 +122,18 @@ func (g *rig) mustLend(t testing.TB, st delegation.Statement, by party) lending.
 	return d
 }
 
-func (g *rig) use(t testing.TB, chain ...id.Delegation) (left *int64, exhausted []id.Delegation, rev int64, err error) {
-	rev, err = g.record(t, func(tx *audit.Tx) (err error) {
+func (g *rig) use(chain ...id.Delegation) (left *int64, exhausted []id.Delegation, rev int64, err error) {
+	err = g.Do(id.Default, func(tx *audit.Tx) (err error) {
+		rev = tx.Rev()
 		left, exhausted, err = g.Use(tx, id.Default, chain)
 		return err
 	})
 	return left, exhausted, rev, err
 }
 
-func (g *rig) revoke(t testing.TB, d id.Delegation) (ended []id.Delegation, rev int64, err error) {
-	rev, err = g.record(t, func(tx *audit.Tx) (err error) {
+func (g *rig) revoke(d id.Delegation) (ended []id.Delegation, rev int64, err error) {
+	err = g.Do(id.Default, func(tx *audit.Tx) (err error) {
+		rev = tx.Rev()
 		ended, err = g.Revoke(tx, id.Default, d, "usr_x", "no longer needed")
 		return err
 	})
