@@ -16,39 +16,39 @@ func TestIdenticalAsksJoin(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		g := open(t, dsn)
 		one := ask()
-		first, err := g.ask(t, one)
+		first, err := g.ask(one)
 		if err != nil || first.Joined || first.Status != approvals.Pending {
 			t.Fatal(first.Joined, err)
 		}
 		again := one
 		again.ID = id.New[id.Approval](start)
-		joined, err := g.ask(t, again)
+		joined, err := g.ask(again)
 		if err != nil || !joined.Joined || joined.ID != first.ID {
 			t.Errorf("joined %v as %s, %v", joined.Joined, joined.ID, err)
 		}
 		if _, err := g.vote(t, first.Approval, newPerson(), evidence.Approve); err != nil {
 			t.Fatal(err)
 		}
-		if joined, err = g.ask(t, again); err != nil || !joined.Joined || joined.Status != approvals.Approved {
+		if joined, err = g.ask(again); err != nil || !joined.Joined || joined.Status != approvals.Approved {
 			t.Errorf("after approval: joined %v, %s, %v", joined.Joined, joined.Status, err)
 		}
-		g.pass(ttl)
-		later, err := g.ask(t, again)
+		g.Pass(ttl)
+		later, err := g.ask(again)
 		if err != nil || later.Joined || later.ID != again.ID || later.Expired != first.ID {
 			t.Errorf("once the first ran out: joined %v, expired %s, %v", later.Joined, later.Expired, err)
 		}
 		if s := g.stored(t, first.Approval); s != approvals.Expired {
 			t.Errorf("the first one is %s", s)
 		}
-		g.pass(wait)
+		g.Pass(wait)
 		last := one
 		last.ID = id.New[id.Approval](start)
-		if after, err := g.ask(t, last); err != nil || after.Joined || after.Expired != again.ID {
+		if after, err := g.ask(last); err != nil || after.Joined || after.Expired != again.ID {
 			t.Errorf("once nobody voted: joined %v, expired %s, %v", after.Joined, after.Expired, err)
 		}
 		taken := ask()
 		taken.ID = last.ID
-		_, err = g.ask(t, taken)
+		_, err = g.ask(taken)
 		wantCode(t, err, "invalid_ask")
 	})
 }
@@ -86,7 +86,7 @@ func TestAskRefuses(t *testing.T) {
 		} {
 			a := ask()
 			c.edit(&a)
-			_, err := g.ask(t, a)
+			_, err := g.ask(a)
 			if c.code != "" && err == nil {
 				t.Errorf("%s: asked", name)
 				continue
@@ -98,7 +98,7 @@ func TestAskRefuses(t *testing.T) {
 		}
 		elsewhere := ask()
 		elsewhere.Object.Workspace = id.Server
-		err := g.record(t, func(tx *audit.Tx) error { _, err := g.Ask(tx, id.Default, elsewhere); return err })
+		err := g.Do(id.Default, func(tx *audit.Tx) error { _, err := g.Ask(tx, id.Default, elsewhere); return err })
 		wantCode(t, err, "invalid_ask")
 	})
 }
@@ -117,38 +117,38 @@ func TestAnActorDoesNotTirePeopleOut(t *testing.T) {
 		}
 		var last approvals.Approval
 		for range 10 {
-			got, err := g.ask(t, next("a"))
+			got, err := g.ask(next("a"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			last = got.Approval
 		}
 		eleventh := next("a")
-		_, err := g.ask(t, eleventh)
+		_, err := g.ask(eleventh)
 		wantCode(t, err, "too_many_asks")
-		if _, err := g.ask(t, ask()); err != nil {
+		if _, err := g.ask(ask()); err != nil {
 			t.Error("another actor is held up:", err)
 		}
-		if joined, err := g.ask(t, last.Ask); err != nil || !joined.Joined {
+		if joined, err := g.ask(last.Ask); err != nil || !joined.Joined {
 			t.Error("joining is no new ask:", err)
 		}
 		for range 50 { // decided as they come, until the hour has had its 60
-			if err := g.cancel(t, last, actor); err != nil {
+			if err := g.cancel(last, actor); err != nil {
 				t.Fatal(err)
 			}
-			got, err := g.ask(t, next("a"))
+			got, err := g.ask(next("a"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			last = got.Approval
 		}
-		if err := g.cancel(t, last, actor); err != nil {
+		if err := g.cancel(last, actor); err != nil {
 			t.Fatal(err)
 		}
-		_, err = g.ask(t, eleventh)
+		_, err = g.ask(eleventh)
 		wantCode(t, err, "too_many_asks")
-		g.pass(time.Hour) // what was asked an hour ago is overdue as well
-		if _, err := g.ask(t, eleventh); err != nil {
+		g.Pass(time.Hour) // what was asked an hour ago is overdue as well
+		if _, err := g.ask(eleventh); err != nil {
 			t.Error(err)
 		}
 	})
@@ -169,7 +169,7 @@ func TestADenialIsRemembered(t *testing.T) {
 		denied := func(a approvals.Ask) {
 			t.Helper()
 			a.ID = id.New[id.Approval](start)
-			got, err := g.ask(t, a)
+			got, err := g.ask(a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +180,7 @@ func TestADenialIsRemembered(t *testing.T) {
 		try := func(a approvals.Ask, code string) {
 			t.Helper()
 			a.ID = id.New[id.Approval](start)
-			if _, err := g.ask(t, a); err != nil || code != "" {
+			if _, err := g.ask(a); err != nil || code != "" {
 				wantCode(t, err, code)
 			}
 		}
@@ -189,16 +189,16 @@ func TestADenialIsRemembered(t *testing.T) {
 		try(first, "recently_denied")
 		denied(next("a"))
 		try(next("a"), "")
-		g.pass(15*time.Minute - time.Microsecond)
+		g.Pass(15*time.Minute - time.Microsecond)
 		try(first, "recently_denied")
-		g.pass(time.Microsecond)
+		g.Pass(time.Microsecond)
 		denied(first) // the third at this gate within the hour
 		try(next("a"), "recently_denied")
 		try(next("b"), "")
 		try(ask(), "")
-		g.pass(15 * time.Minute)
+		g.Pass(15 * time.Minute)
 		try(next("a"), "")
-		g.pass(31 * time.Minute)
+		g.Pass(31 * time.Minute)
 		denied(next("a")) // the last three took more than an hour
 		try(next("a"), "")
 	})

@@ -3,8 +3,6 @@ package approvals_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,8 +12,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
-	"github.com/attorn/attorn/internal/db"
-	"github.com/attorn/attorn/internal/keyring"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -30,56 +27,14 @@ var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 // rig is the room on a real log.
 type rig struct {
 	*approvals.Room
-	log    *audit.Log
+	*audittest.Rig
 	server jose.Signer
-	mu     sync.Mutex
-	now    time.Time
 }
 
 func open(t testing.TB, dsn string) *rig {
 	t.Helper()
-	r, w, err := db.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.Close() })
-	seal, err := keyring.NewSealer(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := keyring.Open(t.Context(), r, seal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &rig{Room: approvals.New(r), server: newKey(), now: start}
-	g.log, err = audit.Open(t.Context(), audit.Config{
-		Reader: r, Writer: w, Ring: ring, Issuer: issuer, Node: "n1", Now: g.time, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(g.log.Close)
-	return g
-}
-
-func (g *rig) time() time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.now
-}
-
-func (g *rig) pass(d time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.now = g.now.Add(d)
-}
-
-// record runs a change in the log's transaction.
-func (g *rig) record(t testing.TB, change func(*audit.Tx) error) error {
-	d := evidence.Draft{Workspace: id.Default}
-	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "test"
-	_, err := g.log.Record(t.Context(), d, change)
-	return err
+	r := audittest.Open(t, dsn, start)
+	return &rig{approvals.New(r.Reader), r, newKey()}
 }
 
 func newKey() jose.Signer {
@@ -124,8 +79,8 @@ func ask(edits ...func(*approvals.Ask)) approvals.Ask {
 
 func quorum(n int) func(*approvals.Ask) { return func(a *approvals.Ask) { a.Quorum = n } }
 
-func (g *rig) ask(t testing.TB, a approvals.Ask) (got approvals.Asked, err error) {
-	err = g.record(t, func(tx *audit.Tx) (err error) {
+func (g *rig) ask(a approvals.Ask) (got approvals.Asked, err error) {
+	err = g.Do(id.Default, func(tx *audit.Tx) (err error) {
 		got, err = g.Ask(tx, a.Object.Workspace, a)
 		return err
 	})
@@ -134,7 +89,7 @@ func (g *rig) ask(t testing.TB, a approvals.Ask) (got approvals.Asked, err error
 
 func (g *rig) mustAsk(t testing.TB, edits ...func(*approvals.Ask)) approvals.Approval {
 	t.Helper()
-	got, err := g.ask(t, ask(edits...))
+	got, err := g.ask(ask(edits...))
 	if err != nil || got.Joined {
 		t.Fatalf("ask: joined %v, %v", got.Joined, err)
 	}
@@ -143,7 +98,7 @@ func (g *rig) mustAsk(t testing.TB, edits ...func(*approvals.Ask)) approvals.App
 
 // ballotOf is the vote as a person signs it.
 func (g *rig) ballotOf(a approvals.Approval, p person, choice string) evidence.Vote {
-	now := g.time().Unix()
+	now := g.Now().Unix()
 	return evidence.Vote{
 		V: 1, Typ: "attorn-vote", Issuer: issuer, Workspace: a.Object.Workspace, Vote: choice, Reuse: evidence.ReuseOnce, Voter: p.id, Reason: "as agreed",
 		Asks: []evidence.Asked{{ID: a.ID, Stage: a.Role, Object: a.Digest}}, At: now, ExpiresAt: now + 60, Nonce: rand.Text(),
@@ -156,7 +111,7 @@ func (g *rig) cast(t testing.TB, a id.Approval, p person, v evidence.Vote, eligi
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = g.record(t, func(tx *audit.Tx) error {
+	err = g.Do(id.Default, func(tx *audit.Tx) error {
 		ballot, err := evidence.Count(signed, delegation.DelegatorKey{JWK: p.key.Public()}, tx.Now(), tx.Rev(), g.server)
 		if err != nil {
 			return err
@@ -181,17 +136,17 @@ func (g *rig) approved(t testing.TB, edits ...func(*approvals.Ask)) approvals.Ap
 	return a
 }
 
-func (g *rig) spend(t testing.TB, a approvals.Approval) error {
-	return g.record(t, func(tx *audit.Tx) error { return g.Spend(tx, a.Object.Workspace, a.ID, a.Digest) })
+func (g *rig) spend(a approvals.Approval) error {
+	return g.Do(id.Default, func(tx *audit.Tx) error { return g.Spend(tx, a.Object.Workspace, a.ID, a.Digest) })
 }
 
-func (g *rig) cancel(t testing.TB, a approvals.Approval, by string) error {
-	return g.record(t, func(tx *audit.Tx) error { return g.Cancel(tx, a.Object.Workspace, a.ID, by) })
+func (g *rig) cancel(a approvals.Approval, by string) error {
+	return g.Do(id.Default, func(tx *audit.Tx) error { return g.Cancel(tx, a.Object.Workspace, a.ID, by) })
 }
 
 func (g *rig) void(t testing.TB, ws id.Workspace, ground approvals.Ground) (ended []id.Approval) {
 	t.Helper()
-	if err := g.record(t, func(tx *audit.Tx) (err error) {
+	if err := g.Do(id.Default, func(tx *audit.Tx) (err error) {
 		ended, err = g.VoidAll(tx, ws, ground)
 		return err
 	}); err != nil {
@@ -202,7 +157,7 @@ func (g *rig) void(t testing.TB, ws id.Workspace, ground approvals.Ground) (ende
 
 func (g *rig) expire(t testing.TB) (ended []id.Approval) {
 	t.Helper()
-	if err := g.record(t, func(tx *audit.Tx) (err error) {
+	if err := g.Do(id.Default, func(tx *audit.Tx) (err error) {
 		ended, err = g.Expire(tx, id.Default)
 		return err
 	}); err != nil {
@@ -226,27 +181,4 @@ func wantCode(t testing.TB, err error, code string) {
 	if got := fault.Code(err); got != code {
 		t.Errorf("code %q, want %q (%v)", got, code, err)
 	}
-}
-
-// nodes are the processes that share a database: two on PostgreSQL, the one that there can be on SQLite.
-func nodes(t *testing.T, dsn string) []*rig {
-	all := []*rig{open(t, dsn)}
-	if !strings.HasPrefix(dsn, "sqlite:") {
-		all = append(all, open(t, dsn))
-	}
-	return all
-}
-
-// together runs n callers at once, spread over the nodes.
-func together(all []*rig, n int, call func(g *rig, i int)) {
-	begin := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			<-begin
-			call(all[i%len(all)], i)
-		})
-	}
-	close(begin)
-	wg.Wait()
 }

@@ -52,16 +52,16 @@ func TestEveryEdgeInTheStore(t *testing.T) {
 				_, err := g.vote(t, a, newPerson(), evidence.Refuse)
 				return err
 			},
-			approvals.Spent:     func(t *testing.T, a approvals.Approval) error { return g.spend(t, a) },
-			approvals.Cancelled: func(t *testing.T, a approvals.Approval) error { return g.cancel(t, a, actor(a)) },
+			approvals.Spent:     func(t *testing.T, a approvals.Approval) error { return g.spend(a) },
+			approvals.Cancelled: func(t *testing.T, a approvals.Approval) error { return g.cancel(a, actor(a)) },
 			approvals.Void: func(t *testing.T, a approvals.Approval) error {
 				g.void(t, id.Default, approvals.Ground{Approval: a.ID})
 				return nil
 			},
 			approvals.Expired: func(t *testing.T, _ approvals.Approval) error {
-				g.pass(wait + ttl)
+				g.Pass(wait + ttl)
 				g.expire(t)
-				g.pass(-wait - ttl)
+				g.Pass(-wait - ttl)
 				return nil
 			},
 		}
@@ -100,7 +100,7 @@ func TestTimeThatRunsOutDenies(t *testing.T) {
 		pending, approved := g.mustAsk(t), g.approved(t)
 		status := func(a approvals.Approval) approvals.Status {
 			t.Helper()
-			s, err := g.StatusOf(t.Context(), id.Default, a.ID, g.time())
+			s, err := g.StatusOf(t.Context(), id.Default, a.ID, g.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,29 +108,29 @@ func TestTimeThatRunsOutDenies(t *testing.T) {
 		}
 		due := func() bool {
 			t.Helper()
-			d, err := g.Due(t.Context(), id.Default, g.time())
+			d, err := g.Due(t.Context(), id.Default, g.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
 			return d
 		}
-		g.pass(ttl - time.Microsecond)
+		g.Pass(ttl - time.Microsecond)
 		if s := status(approved); s != approvals.Approved || due() || len(g.expire(t)) != 0 {
 			t.Errorf("%s before its time is over", s)
 		}
-		g.pass(time.Microsecond)
+		g.Pass(time.Microsecond)
 		if s := status(approved); s != approvals.Expired || !due() {
 			t.Errorf("%s when its time is over", s)
 		}
-		wantCode(t, g.spend(t, approved), "approval_gone")
-		if _, ok, err := g.ByDigest(t.Context(), id.Default, approved.Digest, g.time()); ok || err != nil {
+		wantCode(t, g.spend(approved), "approval_gone")
+		if _, ok, err := g.ByDigest(t.Context(), id.Default, approved.Digest, g.Now()); ok || err != nil {
 			t.Error("an overdue approval is found as live", err)
 		}
-		wantCode(t, g.cancel(t, approved, approved.Object.Actor), "expired")
+		wantCode(t, g.cancel(approved, approved.Object.Actor), "expired")
 		if got := g.expire(t); !slices.Equal(got, []id.Approval{approved.ID}) || due() {
 			t.Errorf("expired %v", got)
 		}
-		g.pass(wait - ttl)
+		g.Pass(wait - ttl)
 		if s := status(pending); s != approvals.Expired {
 			t.Errorf("%s when the time to vote is over", s)
 		}
@@ -139,7 +139,7 @@ func TestTimeThatRunsOutDenies(t *testing.T) {
 		if got := g.expire(t); !slices.Equal(got, []id.Approval{pending.ID}) {
 			t.Errorf("expired %v", got)
 		}
-		if got, err := g.Get(t.Context(), id.Default, pending.ID); err != nil || !got.ChangedAt.Equal(g.time()) {
+		if got, err := g.Get(t.Context(), id.Default, pending.ID); err != nil || !got.ChangedAt.Equal(g.Now()) {
 			t.Errorf("changed at %s, %v", got.ChangedAt, err)
 		}
 	})
@@ -177,7 +177,7 @@ func TestVoidEndsWhatRestsOnIt(t *testing.T) {
 			if got := g.void(t, id.Default, approvals.Ground{}); got != nil || g.stored(t, other) != approvals.Pending {
 				t.Errorf("no ground ended %v", got)
 			}
-			wantCode(t, g.spend(t, b), "approval_gone")
+			wantCode(t, g.spend(b), "approval_gone")
 			_, err := g.vote(t, a, newPerson(), evidence.Approve)
 			wantCode(t, err, "changed")
 		}
@@ -188,15 +188,15 @@ func TestOnlyWhoAskedWithdraws(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		g := open(t, dsn)
 		a, b := g.mustAsk(t), g.mustAsk(t)
-		wantCode(t, g.cancel(t, a, b.Object.Actor), "not_requester")
-		wantCode(t, g.cancel(t, a, ""), "not_requester")
+		wantCode(t, g.cancel(a, b.Object.Actor), "not_requester")
+		wantCode(t, g.cancel(a, ""), "not_requester")
 		nobody := g.mustAsk(t, func(a *approvals.Ask) { a.Object.Subject, a.Object.Chain = id.User{}, nil })
-		wantCode(t, g.cancel(t, nobody, ""), "not_requester")
-		if err := g.cancel(t, a, a.Object.Subject.String()); err != nil || g.stored(t, a) != approvals.Cancelled {
+		wantCode(t, g.cancel(nobody, ""), "not_requester")
+		if err := g.cancel(a, a.Object.Subject.String()); err != nil || g.stored(t, a) != approvals.Cancelled {
 			t.Error(err)
 		}
-		wantCode(t, g.cancel(t, a, a.Object.Actor), "withdrawn")
-		err := g.record(t, func(tx *audit.Tx) error { return g.Cancel(tx, id.Server, b.ID, b.Object.Actor) })
+		wantCode(t, g.cancel(a, a.Object.Actor), "withdrawn")
+		err := g.Do(id.Default, func(tx *audit.Tx) error { return g.Cancel(tx, id.Server, b.ID, b.Object.Actor) })
 		wantCode(t, err, "not_found")
 	})
 }
@@ -249,7 +249,7 @@ func TestReadsKeepToTheWorkspace(t *testing.T) {
 		wantCode(t, err, "not_found")
 		_, err = g.StatusOf(t.Context(), id.Server, a.ID, start)
 		wantCode(t, err, "not_found")
-		err = g.record(t, func(tx *audit.Tx) error { return g.Spend(tx, id.Server, a.ID, a.Digest) })
+		err = g.Do(id.Default, func(tx *audit.Tx) error { return g.Spend(tx, id.Server, a.ID, a.Digest) })
 		wantCode(t, err, "approval_gone")
 		if g.stored(t, a) != approvals.Approved {
 			t.Error("spent from another workspace")

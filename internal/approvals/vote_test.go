@@ -10,6 +10,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/jose"
 )
@@ -29,10 +30,10 @@ func TestQuorumIsOfDistinctPeople(t *testing.T) {
 			_, err = g.vote(t, a, p, evidence.Refuse)
 			wantCode(t, err, "already_voted")
 		}
-		wantCode(t, g.spend(t, a), "approval_gone")
-		g.pass(wait / 2)
+		wantCode(t, g.spend(a), "approval_gone")
+		g.Pass(wait / 2)
 		got, err := g.vote(t, a, omar, evidence.Approve)
-		if err != nil || got.Status != approvals.Approved || !got.UseBy.Equal(g.time().Add(ttl)) {
+		if err != nil || got.Status != approvals.Approved || !got.UseBy.Equal(g.Now().Add(ttl)) {
 			t.Fatal(got.Status, got.UseBy, err)
 		}
 		_, err = g.vote(t, a, newPerson(), evidence.Refuse)
@@ -62,7 +63,7 @@ func TestOneDenialDenies(t *testing.T) {
 		}
 		_, err := g.vote(t, a, newPerson(), evidence.Approve)
 		wantCode(t, err, "decided")
-		wantCode(t, g.spend(t, a), "approval_gone")
+		wantCode(t, g.spend(a), "approval_gone")
 	})
 }
 
@@ -103,7 +104,7 @@ func TestVoteRefuses(t *testing.T) {
 		}
 		v := g.ballotOf(a, maya, evidence.Approve)
 		v.Workspace = id.Server // said to be of one workspace, cast in another
-		err := g.record(t, func(tx *audit.Tx) error {
+		err := g.Do(id.Default, func(tx *audit.Tx) error {
 			sv, _ := evidence.SignVote(v, maya.key)
 			ballot, err := evidence.Count(sv, delegation.DelegatorKey{JWK: maya.key.Public()}, tx.Now(), tx.Rev(), g.server)
 			if err != nil {
@@ -128,11 +129,11 @@ func TestSpendIsForOneCallOnce(t *testing.T) {
 		a, other := g.approved(t), g.approved(t)
 		swapped := a
 		swapped.Digest = other.Digest
-		wantCode(t, g.spend(t, swapped), "approval_gone")
-		if err := g.spend(t, a); err != nil {
+		wantCode(t, g.spend(swapped), "approval_gone")
+		if err := g.spend(a); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, g.spend(t, a), "approval_gone")
+		wantCode(t, g.spend(a), "approval_gone")
 		got, err := g.Get(t.Context(), id.Default, a.ID)
 		if err != nil || got.Status != approvals.Spent || got.Uses != 1 {
 			t.Errorf("%s after %d uses, %v", got.Status, got.Uses, err)
@@ -141,14 +142,14 @@ func TestSpendIsForOneCallOnce(t *testing.T) {
 			t.Error("spent, and found as live")
 		}
 		undone := fault.New(fault.Conflict, "else", "something else failed")
-		err = g.record(t, func(tx *audit.Tx) error {
+		err = g.Do(id.Default, func(tx *audit.Tx) error {
 			if err := g.Spend(tx, id.Default, other.ID, other.Digest); err != nil {
 				return err
 			}
 			return undone
 		})
 		wantCode(t, err, "else")
-		if err := g.spend(t, other); err != nil {
+		if err := g.spend(other); err != nil {
 			t.Error("a spending that was undone counts:", err)
 		}
 	})
@@ -156,39 +157,27 @@ func TestSpendIsForOneCallOnce(t *testing.T) {
 
 func TestSpentOnceByManyAtOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
+		all := audittest.Nodes(t, dsn, open)
 		a := all[0].approved(t)
-		var mu sync.Mutex
-		spent := 0
-		together(all, 64, func(g *rig, _ int) {
-			err := g.spend(t, a)
-			if err != nil {
-				wantCode(t, err, "approval_gone")
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			spent++
-		})
-		if spent != 1 {
-			t.Errorf("spent %d times", spent)
+		codes := audittest.Together(t, all, 64, func(g *rig, _ int) error { return g.spend(a) })
+		if codes[""] != 1 || codes["approval_gone"] != 63 {
+			t.Errorf("results: %v", codes)
 		}
 	})
 }
 
 func TestManyAsksAtOnceAreOne(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
+		all := audittest.Nodes(t, dsn, open)
 		same := ask()
 		var mu sync.Mutex
 		made, ids := 0, map[id.Approval]bool{}
-		together(all, 64, func(g *rig, _ int) {
+		codes := audittest.Together(t, all, 64, func(g *rig, _ int) error {
 			a := same
 			a.ID = id.New[id.Approval](start)
-			got, err := g.ask(t, a)
+			got, err := g.ask(a)
 			if err != nil {
-				t.Error(err)
-				return
+				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -196,32 +185,25 @@ func TestManyAsksAtOnceAreOne(t *testing.T) {
 			if !got.Joined {
 				made++
 			}
+			return nil
 		})
-		if made != 1 || len(ids) != 1 {
-			t.Errorf("%d made, %d in all", made, len(ids))
+		if made != 1 || len(ids) != 1 || codes[""] != 64 {
+			t.Errorf("%d made, %d in all; results: %v", made, len(ids), codes)
 		}
 	})
 }
 
 func TestOnePersonsVotesAtOnceCountOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
+		all := audittest.Nodes(t, dsn, open)
 		a := all[0].mustAsk(t, quorum(2))
 		maya := newPerson()
-		var mu sync.Mutex
-		counted := 0
-		together(all, 16, func(g *rig, _ int) {
+		codes := audittest.Together(t, all, 16, func(g *rig, _ int) error {
 			_, err := g.vote(t, a, maya, evidence.Approve)
-			if err != nil {
-				wantCode(t, err, "already_voted")
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			counted++
+			return err
 		})
-		if counted != 1 || all[0].stored(t, a) != approvals.Pending {
-			t.Errorf("counted %d votes of one person, %s", counted, all[0].stored(t, a))
+		if codes[""] != 1 || codes["already_voted"] != 15 || all[0].stored(t, a) != approvals.Pending {
+			t.Errorf("votes of one person: %v, %s", codes, all[0].stored(t, a))
 		}
 		if votes, err := all[0].Votes(t.Context(), id.Default, a.ID); err != nil || len(votes) != 1 {
 			t.Errorf("%d votes, %v", len(votes), err)
@@ -232,26 +214,26 @@ func TestOnePersonsVotesAtOnceCountOnce(t *testing.T) {
 // Approvals and a denial at once end in one decision, and it is the one that the votes make.
 func TestVotesAtOnceDecideOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := nodes(t, dsn)
+		all := audittest.Nodes(t, dsn, open)
 		a := all[0].mustAsk(t, quorum(2))
 		var mu sync.Mutex
 		ended := map[approvals.Status]int{}
-		together(all, 12, func(g *rig, i int) {
+		codes := audittest.Together(t, all, 12, func(g *rig, i int) error {
 			choice := evidence.Approve
 			if i%3 == 0 {
 				choice = evidence.Refuse
 			}
 			got, err := g.vote(t, a, newPerson(), choice)
 			if err != nil {
-				wantCode(t, err, "decided")
-				return
+				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			ended[got.Status]++
+			return nil
 		})
-		if ended[approvals.Approved]+ended[approvals.Denied] != 1 || ended[approvals.Pending] > 1 {
-			t.Errorf("ended %v", ended)
+		if ended[approvals.Approved]+ended[approvals.Denied] != 1 || ended[approvals.Pending] > 1 || codes[""]+codes["decided"] != 12 {
+			t.Errorf("ended %v; results: %v", ended, codes)
 		}
 	})
 }
