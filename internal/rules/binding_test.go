@@ -16,10 +16,10 @@ func TestBindings(t *testing.T) {
 		g := open(t, dsn)
 		maya, priya, bot := id.New[id.User](start).String(), id.New[id.User](start).String(), id.New[id.Agent](start).String()
 		bind := func(ws id.Workspace, p, role string) error {
-			return g.record(t, func(tx *audit.Tx) error { return g.Bind(tx, ws, p, role, "server", "because") })
+			return g.Do(id.Default, func(tx *audit.Tx) error { return g.Bind(tx, ws, p, role, "server", "because") })
 		}
 		unbind := func(ws id.Workspace, p, role string) error {
-			return g.record(t, func(tx *audit.Tx) error { return g.Unbind(tx, ws, p, role) })
+			return g.Do(id.Default, func(tx *audit.Tx) error { return g.Unbind(tx, ws, p, role) })
 		}
 		for _, b := range []struct{ p, role string }{{maya, "release-manager"}, {maya, "owner"}, {priya, "release-manager"}, {bot, "tool-user"}} {
 			if err := bind(id.Default, b.p, b.role); err != nil {
@@ -47,7 +47,7 @@ func TestBindings(t *testing.T) {
 			wantCode(t, err, c.code)
 		}
 		for _, reason := range []string{"a\x00", "\xff", strings.Repeat("x", 501)} {
-			err := g.record(t, func(tx *audit.Tx) error { return g.Bind(tx, id.Default, priya, "x", "server", reason) })
+			err := g.Do(id.Default, func(tx *audit.Tx) error { return g.Bind(tx, id.Default, priya, "x", "server", reason) })
 			wantCode(t, err, "reason_invalid")
 		}
 		all, err := g.Bindings(t.Context(), id.Default)
@@ -91,7 +91,7 @@ func TestEntitiesDecide(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		g := open(t, dsn)
 		maya, bot := id.New[id.User](start).String(), id.New[id.Agent](start).String()
-		if err := g.record(t, func(tx *audit.Tx) error {
+		if err := g.Do(id.Default, func(tx *audit.Tx) error {
 			for _, p := range []string{maya, bot} {
 				if err := g.Bind(tx, id.Default, p, "tool-user", "server", ""); err != nil {
 					return err
@@ -101,7 +101,7 @@ func TestEntitiesDecide(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if err := g.publish(t, id.Default, bundle(t, `@id("gate") @approve("1 of release-manager") forbid (principal, action == Action::"tool:deploy:run", resource);`), id.Digest{}); err != nil {
+		if err := g.publish(id.Default, bundle(t, `@id("gate") @approve("1 of release-manager") forbid (principal, action == Action::"tool:deploy:run", resource);`), id.Digest{}); err != nil {
 			t.Fatal(err)
 		}
 		live, err := g.Live(t.Context(), id.Default)

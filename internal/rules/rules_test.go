@@ -4,18 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
-	"github.com/attorn/attorn/internal/db"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db/dbtest"
-	"github.com/attorn/attorn/internal/keyring"
 	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/policy"
 )
@@ -25,47 +23,18 @@ var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 // rig is the room on a real log.
 type rig struct {
 	*rules.Room
-	log    *audit.Log
-	reader *db.Reader
+	*audittest.Rig
 }
 
 func open(t testing.TB, dsn string) *rig {
 	t.Helper()
-	r, w, err := db.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.Close() })
-	seal, err := keyring.NewSealer(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := keyring.Open(t.Context(), r, seal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := audit.Open(t.Context(), audit.Config{
-		Reader: r, Writer: w, Ring: ring, Issuer: "http://localhost:7070", Node: "n1",
-		Now: func() time.Time { return start }, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Close)
-	return &rig{rules.New(r), l, r}
-}
-
-// record runs a change in the log's transaction.
-func (g *rig) record(t testing.TB, change func(*audit.Tx) error) error {
-	d := evidence.Draft{Workspace: id.Default}
-	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "test"
-	_, err := g.log.Record(t.Context(), d, change)
-	return err
+	r := audittest.Open(t, dsn, start)
+	return &rig{rules.New(r.Reader), r}
 }
 
 func (g *rig) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
-	if err := g.record(t, func(tx *audit.Tx) error {
+	if err := g.Do(id.Default, func(tx *audit.Tx) error {
 		n, err := tx.Exec(query, args...)
 		if err == nil && n == 0 {
 			return fmt.Errorf("changed nothing")
@@ -90,8 +59,8 @@ func numbered(t testing.TB, n int) *policy.Set {
 	return bundle(t, fmt.Sprintf(`@id("p%d") permit (principal, action, resource) when { context.perm.n == %d };`, n, n))
 }
 
-func (g *rig) publish(t testing.TB, ws id.Workspace, set *policy.Set, base id.Digest) error {
-	return g.record(t, func(tx *audit.Tx) error { return g.Publish(tx, ws, set, base) })
+func (g *rig) publish(ws id.Workspace, set *policy.Set, base id.Digest) error {
+	return g.Do(id.Default, func(tx *audit.Tx) error { return g.Publish(tx, ws, set, base) })
 }
 
 func wantCode(t testing.TB, err error, code string) {
@@ -115,7 +84,7 @@ func TestPublishMovesThePointer(t *testing.T) {
 		_, err := g.Live(t.Context(), id.Default)
 		wantCode(t, err, "not_found")
 		one, two, three := numbered(t, 1), numbered(t, 2), numbered(t, 3)
-		wantCode(t, g.publish(t, id.Default, one, two.Digest()), "stale_base")
+		wantCode(t, g.publish(id.Default, one, two.Digest()), "stale_base")
 		if _, err := g.Load(t.Context(), id.Default, one.Digest()); fault.Code(err) != "not_found" {
 			t.Error("a publication that was refused left its bundle", err)
 		}
@@ -132,7 +101,7 @@ func TestPublishMovesThePointer(t *testing.T) {
 			{three, three.Digest(), ""},
 		} {
 			before := g.live(t)
-			err := g.publish(t, id.Default, step.set, step.base)
+			err := g.publish(id.Default, step.set, step.base)
 			if step.code != "" {
 				wantCode(t, err, step.code)
 				if g.live(t) != before {
@@ -145,7 +114,7 @@ func TestPublishMovesThePointer(t *testing.T) {
 		if _, err := g.Live(t.Context(), acme()); fault.Code(err) != "not_found" {
 			t.Error("another workspace has it live", err)
 		}
-		fresh := rules.New(g.reader) // nothing kept
+		fresh := rules.New(g.Reader) // nothing kept
 		for _, set := range []*policy.Set{one, two, three} {
 			got, err := fresh.Load(t.Context(), id.Default, set.Digest())
 			if err != nil || got.Digest() != set.Digest() || len(got.Files()) != len(set.Files()) {
@@ -167,38 +136,27 @@ func (g *rig) live(t testing.TB) id.Digest {
 
 func TestPublishersAtOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		all := []*rig{open(t, dsn)}
-		if !strings.HasPrefix(dsn, "sqlite:") {
-			all = append(all, open(t, dsn))
-		}
+		all := audittest.Nodes(t, dsn, open)
 		base := numbered(t, 0)
-		if err := all[0].publish(t, id.Default, base, id.Digest{}); err != nil {
+		if err := all[0].publish(id.Default, base, id.Digest{}); err != nil {
 			t.Fatal(err)
 		}
 		sets := make([]*policy.Set, 16)
 		for i := range sets {
 			sets[i] = numbered(t, i+1)
 		}
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		won := []int{}
-		for i, set := range sets {
-			wg.Go(func() {
-				err := all[i%len(all)].publish(t, id.Default, set, base.Digest())
-				if err != nil {
-					wantCode(t, err, "stale_base")
-					return
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				won = append(won, i)
-			})
+		var won atomic.Int64
+		codes := audittest.Together(t, all, len(sets), func(g *rig, i int) error {
+			err := g.publish(id.Default, sets[i], base.Digest())
+			if err == nil {
+				won.Store(int64(i))
+			}
+			return err
+		})
+		if codes[""] != 1 || codes["stale_base"] != len(sets)-1 {
+			t.Fatalf("published on the same base: %v", codes)
 		}
-		wg.Wait()
-		if len(won) != 1 {
-			t.Fatalf("%d of them published on the same base", len(won))
-		}
-		if d, err := all[0].Live(t.Context(), id.Default); err != nil || d != sets[won[0]].Digest() {
+		if d, err := all[0].Live(t.Context(), id.Default); err != nil || d != sets[won.Load()].Digest() {
 			t.Error(d, err)
 		}
 	})
@@ -209,12 +167,12 @@ func TestLoadBelievesNothing(t *testing.T) {
 		g := open(t, dsn)
 		one, two := numbered(t, 1), numbered(t, 2)
 		for _, set := range []*policy.Set{one, two} {
-			if err := g.publish(t, id.Default, set, id.Digest{}); err != nil {
+			if err := g.publish(id.Default, set, id.Digest{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		load := func(set *policy.Set) error {
-			_, err := rules.New(g.reader).Load(t.Context(), id.Default, set.Digest())
+			_, err := rules.New(g.Reader).Load(t.Context(), id.Default, set.Digest())
 			return err
 		}
 		own := func(set *policy.Set) id.Digest { return id.Sum(set.Files()[1].Text) }
@@ -241,7 +199,7 @@ func TestLoadIsKeptAndShared(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		g := open(t, dsn)
 		set := numbered(t, 1)
-		if err := g.publish(t, id.Default, set, id.Digest{}); err != nil {
+		if err := g.publish(id.Default, set, id.Digest{}); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
@@ -268,7 +226,7 @@ func TestLoadIsKeptAndShared(t *testing.T) {
 		}
 		_, err := g.Load(t.Context(), acme(), set.Digest())
 		wantCode(t, err, "not_found")
-		if err := g.publish(t, acme(), set, id.Digest{}); err != nil {
+		if err := g.publish(acme(), set, id.Digest{}); err != nil {
 			t.Fatal(err)
 		}
 		if s, err := g.Load(t.Context(), acme(), set.Digest()); err != nil || s != got[1] {
@@ -278,7 +236,7 @@ func TestLoadIsKeptAndShared(t *testing.T) {
 		wantCode(t, err, "not_found")
 		for i := range 40 { // far more than are kept
 			other := numbered(t, i+2)
-			if err := g.publish(t, id.Default, other, id.Digest{}); err != nil {
+			if err := g.publish(id.Default, other, id.Digest{}); err != nil {
 				t.Fatal(err)
 			}
 			if s, err := g.Load(t.Context(), id.Default, other.Digest()); err != nil || s.Digest() != other.Digest() {
@@ -309,7 +267,7 @@ func TestLoadWaits(t *testing.T) {
 		g := open(t, dsn)
 		for i, fail := range []bool{false, true} {
 			set := numbered(t, i+1)
-			if err := g.publish(t, id.Default, set, id.Digest{}); err != nil {
+			if err := g.publish(id.Default, set, id.Digest{}); err != nil {
 				t.Fatal(err)
 			}
 			release := g.Hold(t.Context(), id.Default, set.Digest())
