@@ -1,62 +1,32 @@
 package catalog
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
-	"github.com/attorn/attorn/internal/db"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db/dbtest"
-	"github.com/attorn/attorn/internal/keyring"
 )
 
 var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
 type rig struct {
 	*Room
-	t   *testing.T
-	log *audit.Log
+	*audittest.Rig
+	t *testing.T
 }
 
 // each opens a log and the room on every engine.
 func each(t *testing.T, test func(r rig)) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
-		must := func(err error) {
-			t.Helper()
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		reader, writer, err := db.Open(t.Context(), dsn)
-		must(err)
-		t.Cleanup(func() { writer.Close() })
-		sealer, err := keyring.NewSealer(make([]byte, 32))
-		must(err)
-		ring, err := keyring.Open(t.Context(), reader, sealer)
-		must(err)
-		log, err := audit.Open(t.Context(), audit.Config{
-			Reader: reader, Writer: writer, Ring: ring, Issuer: "http://localhost:7070", Node: "n1", Now: func() time.Time { return start },
-			Fatal: func(err error) { t.Error(err) },
-		})
-		must(err)
-		t.Cleanup(log.Close)
-		test(rig{New(reader), t, log})
+		r := audittest.Open(t, dsn, start)
+		test(rig{New(r.Reader), r, t})
 	})
-}
-
-// change runs one change with its event.
-func (r rig) change(change func(*audit.Tx) error) error {
-	r.t.Helper()
-	d := evidence.Draft{Workspace: id.Default, Target: "test"}
-	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.ServerAdded, evidence.OK, evidence.ServerSub, "test"
-	_, err := r.log.Record(context.WithoutCancel(r.t.Context()), d, change)
-	return err
 }
 
 func item(t testing.TB, kind Kind, raw string) Item {
@@ -98,7 +68,7 @@ func TestRegister(t *testing.T) {
 		t := r.t
 		ctx := t.Context()
 		s, offer := files(t)
-		if err := r.change(func(tx *audit.Tx) error { return Add(tx, s, offer) }); err != nil {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return Add(tx, s, offer) }); err != nil {
 			t.Fatal(err)
 		}
 		got, err := r.Server(ctx, id.Default, "files")
@@ -140,15 +110,15 @@ func TestRegister(t *testing.T) {
 		wantCode(t, err, "unknown_server")
 		_, err = r.Callable(ctx, other, "files", "look")
 		wantCode(t, err, "unknown_tool")
-		wantCode(t, r.change(func(tx *audit.Tx) error { return Add(tx, s, offer) }), "server_exists")
+		wantCode(t, r.Do(id.Default, func(tx *audit.Tx) error { return Add(tx, s, offer) }), "server_exists")
 
-		wantCode(t, r.change(func(tx *audit.Tx) error { return Remove(tx, id.Default, "files") }), "")
-		wantCode(t, r.change(func(tx *audit.Tx) error { return Remove(tx, id.Default, "files") }), "unknown_server")
+		wantCode(t, r.Do(id.Default, func(tx *audit.Tx) error { return Remove(tx, id.Default, "files") }), "")
+		wantCode(t, r.Do(id.Default, func(tx *audit.Tx) error { return Remove(tx, id.Default, "files") }), "unknown_server")
 		if all, err := r.Servers(ctx, id.Default); err != nil || len(all) != 0 {
 			t.Errorf("a removed server is listed: %v, %v", all, err)
 		}
 		offer.Items = offer.Items[:1]
-		wantCode(t, r.change(func(tx *audit.Tx) error { return Add(tx, s, offer) }), "")
+		wantCode(t, r.Do(id.Default, func(tx *audit.Tx) error { return Add(tx, s, offer) }), "")
 		if all, err := r.Tools(ctx, id.Default, "files"); err != nil || len(all) != 1 {
 			t.Errorf("tools of the one before remain: %v, %v", all, err)
 		}
@@ -160,10 +130,10 @@ func TestDriftAndPin(t *testing.T) {
 		t := r.t
 		ctx := t.Context()
 		s, offer := files(t)
-		wantCode(t, r.change(func(tx *audit.Tx) error { return Add(tx, s, offer) }), "")
+		wantCode(t, r.Do(id.Default, func(tx *audit.Tx) error { return Add(tx, s, offer) }), "")
 		observe := func(items ...Item) (changes []Change) {
 			t.Helper()
-			wantCode(t, r.change(func(tx *audit.Tx) (err error) { changes, err = Observe(tx, id.Default, "files", items); return err }), "")
+			wantCode(t, r.Do(id.Default, func(tx *audit.Tx) (err error) { changes, err = Observe(tx, id.Default, "files", items); return err }), "")
 			return changes
 		}
 		tool := func(name string) Tool {
@@ -200,7 +170,7 @@ func TestDriftAndPin(t *testing.T) {
 		}
 		observe(changed)
 		accept := func(name string, pin id.Digest, class string) error {
-			return r.change(func(tx *audit.Tx) error { return Accept(tx, id.Default, "files", KindTool, name, pin, class) })
+			return r.Do(id.Default, func(tx *audit.Tx) error { return Accept(tx, id.Default, "files", KindTool, name, pin, class) })
 		}
 		wantCode(t, accept("look", old.Pin, Read), "pin_changed")
 		wantCode(t, accept("none", old.Pin, Read), "unknown_tool")
@@ -211,8 +181,8 @@ func TestDriftAndPin(t *testing.T) {
 		}
 		wantCode(t, accept("new", added.Pin, Read), "")
 		wantCode(t, accept("a/b", tool("a/b").SeenPin, Read), "definition_refused")
-		wantCode(t, r.change(func(tx *audit.Tx) error { return Remove(tx, id.Default, "files") }), "")
-		err := r.change(func(tx *audit.Tx) error { _, err := Observe(tx, id.Default, "files", nil); return err })
+		wantCode(t, r.Do(id.Default, func(tx *audit.Tx) error { return Remove(tx, id.Default, "files") }), "")
+		err := r.Do(id.Default, func(tx *audit.Tx) error { _, err := Observe(tx, id.Default, "files", nil); return err })
 		wantCode(t, err, "unknown_server")
 	})
 }
