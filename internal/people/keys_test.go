@@ -52,12 +52,12 @@ func newPasskey(t testing.TB, person id.User) people.NewPasskey {
 	}
 }
 
-func (r rig) addKey(t testing.TB, person id.User, key jose.PublicKey) (k people.Key, err error) {
+func (r rig) addKey(person id.User, key jose.PublicKey) (k people.Key, err error) {
 	err = r.Do(id.Default, func(tx *audit.Tx) (err error) { k, err = r.AddKey(tx, person, key, "laptop", false); return err })
 	return k, err
 }
 
-func (r rig) addPasskey(t testing.TB, n people.NewPasskey) (k people.Passkey, err error) {
+func (r rig) addPasskey(n people.NewPasskey) (k people.Passkey, err error) {
 	err = r.Do(id.Default, func(tx *audit.Tx) (err error) { k, err = r.AddPasskey(tx, n); return err })
 	return k, err
 }
@@ -68,7 +68,7 @@ func TestRegisteredKeyIsReadBack(t *testing.T) {
 		r := open(t, dsn)
 		p, key := r.person(t, "Priya", id.Default), newKey(t)
 		want := people.Key{Key: key.Thumbprint(), Person: p.ID, JWK: key, Label: "laptop", CreatedAt: r.Now()}
-		if k, err := r.addKey(t, p.ID, key); err != nil || k != want {
+		if k, err := r.addKey(p.ID, key); err != nil || k != want {
 			t.Fatalf("added %+v, %v", k, err)
 		}
 		if gotP, k, err := r.PersonByKey(t.Context(), key.Thumbprint()); err != nil || gotP != p || k != want {
@@ -107,20 +107,20 @@ func TestKeysEnd(t *testing.T) {
 		if known() {
 			t.Error("nobody's key is known")
 		}
-		if _, err := r.addKey(t, priya.ID, key); err != nil {
+		if _, err := r.addKey(priya.ID, key); err != nil {
 			t.Fatal(err)
 		}
 		lookup("")
-		if _, err := r.suspend(t, id.Default, priya.ID); err != nil {
+		if _, err := r.suspend(id.Default, priya.ID); err != nil {
 			t.Fatal(err)
 		}
 		lookup("person_suspended")
-		if err := r.resume(t, id.Default, priya.ID); err != nil {
+		if err := r.resume(id.Default, priya.ID); err != nil {
 			t.Fatal(err)
 		}
 		lookup("")
 		for name, person := range map[string]id.User{"her": priya.ID, "another": maya.ID} {
-			if _, err := r.addKey(t, person, key); fault.Code(err) != "key_in_use" {
+			if _, err := r.addKey(person, key); fault.Code(err) != "key_in_use" {
 				t.Errorf("again, for %s: %v", name, err)
 			}
 		}
@@ -135,7 +135,7 @@ func TestKeysEnd(t *testing.T) {
 		if err := end(priya.ID); fault.Code(err) != "not_found" {
 			t.Error(err)
 		}
-		if _, err := r.addKey(t, maya.ID, key); fault.Code(err) != "key_in_use" {
+		if _, err := r.addKey(maya.ID, key); fault.Code(err) != "key_in_use" {
 			t.Errorf("an ended key came back: %v", err)
 		}
 		if !known() {
@@ -152,7 +152,7 @@ func TestAddKeyRefuses(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p, gone := r.person(t, "Priya", id.Default), r.person(t, "Gone", id.Default)
-		if _, err := r.suspend(t, id.Default, gone.ID); err != nil {
+		if _, err := r.suspend(id.Default, gone.ID); err != nil {
 			t.Fatal(err)
 		}
 		priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -200,14 +200,14 @@ func TestLimitOfKeysHolds(t *testing.T) {
 		all := audittest.Nodes(t, dsn, open)
 		p, q := all[0].person(t, "Priya", id.Default), all[0].person(t, "Maya", id.Default)
 		space := func(n int) id.Workspace { return []id.Workspace{id.Default, other}[n%2] }
-		codes := audittest.Together(all, 64, func(r rig, n int) error {
+		codes := audittest.Together(t, all, 64, func(r rig, n int) error {
 			key := newKey(t)
 			return r.Do(space(n), func(tx *audit.Tx) error { _, err := r.AddKey(tx, p.ID, key, "", false); return err })
 		})
 		if codes[""] != people.MaxKeys || codes["too_many_keys"] != 64-people.MaxKeys {
 			t.Errorf("keys: %v", codes)
 		}
-		codes = audittest.Together(all, 64, func(r rig, n int) error {
+		codes = audittest.Together(t, all, 64, func(r rig, n int) error {
 			k := newPasskey(t, p.ID)
 			return r.Do(space(n), func(tx *audit.Tx) error { _, err := r.AddPasskey(tx, k); return err })
 		})
@@ -215,7 +215,7 @@ func TestLimitOfKeysHolds(t *testing.T) {
 			t.Errorf("passkeys: %v", codes)
 		}
 		key := newKey(t)
-		codes = audittest.Together(all, 64, func(r rig, n int) error {
+		codes = audittest.Together(t, all, 64, func(r rig, n int) error {
 			return r.Do(space(n), func(tx *audit.Tx) error { _, err := r.AddKey(tx, q.ID, key, "", false); return err })
 		})
 		if codes[""] != 1 || codes["key_in_use"] != 63 {
@@ -228,7 +228,7 @@ func TestLimitOfKeysHolds(t *testing.T) {
 		if err := all[0].Do(id.Default, func(tx *audit.Tx) error { return all[0].EndKey(tx, p.ID, ks[0].Key) }); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := all[0].addKey(t, p.ID, newKey(t)); err != nil {
+		if _, err := all[0].addKey(p.ID, newKey(t)); err != nil {
 			t.Errorf("an ended key still takes a place: %v", err)
 		}
 	})
@@ -251,7 +251,7 @@ func TestPasskeyIsReadBackAndEnds(t *testing.T) {
 			b.COSE = delegation.CredentialKey{}
 			return cose && a == b
 		}
-		if k, err := r.addPasskey(t, n); err != nil || !same(k) {
+		if k, err := r.addPasskey(n); err != nil || !same(k) {
 			t.Fatalf("added %+v, %v", k, err)
 		}
 		if k, gotP, err := r.PasskeyByCredential(t.Context(), n.Credential); err != nil || gotP != p || !same(k) {
@@ -269,15 +269,15 @@ func TestPasskeyIsReadBackAndEnds(t *testing.T) {
 		for _, credential := range []string{"", "AAAA", n.Credential + "=", n.Credential + "\n", "\x00", "\xff"} {
 			lookup(credential, "passkey_unknown")
 		}
-		if _, err := r.suspend(t, id.Default, p.ID); err != nil {
+		if _, err := r.suspend(id.Default, p.ID); err != nil {
 			t.Fatal(err)
 		}
 		lookup(n.Credential, "person_suspended")
-		if err := r.resume(t, id.Default, p.ID); err != nil {
+		if err := r.resume(id.Default, p.ID); err != nil {
 			t.Fatal(err)
 		}
 		n.Person = q.ID
-		if _, err := r.addPasskey(t, n); fault.Code(err) != "key_in_use" {
+		if _, err := r.addPasskey(n); fault.Code(err) != "key_in_use" {
 			t.Errorf("a second person has the passkey: %v", err)
 		}
 		end := func(person id.User) error {
@@ -293,7 +293,7 @@ func TestPasskeyIsReadBackAndEnds(t *testing.T) {
 		if err := end(p.ID); fault.Code(err) != "not_found" {
 			t.Error(err)
 		}
-		if _, err := r.addPasskey(t, n); fault.Code(err) != "key_in_use" {
+		if _, err := r.addPasskey(n); fault.Code(err) != "key_in_use" {
 			t.Errorf("an ended passkey came back: %v", err)
 		}
 		if ks, err := r.PasskeysOf(t.Context(), p.ID); err != nil || len(ks) != 0 {
@@ -323,7 +323,7 @@ func TestAddPasskeyRefuses(t *testing.T) {
 		if change(&n); n.Person != p.ID {
 			want = "not_found"
 		}
-		if _, err := r.addPasskey(t, n); fault.Code(err) != want {
+		if _, err := r.addPasskey(n); fault.Code(err) != want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -340,7 +340,7 @@ func TestCountersGrow(t *testing.T) {
 		}
 		counts, never := newPasskey(t, p.ID), newPasskey(t, p.ID)
 		for _, n := range []people.NewPasskey{counts, never} {
-			if _, err := r.addPasskey(t, n); err != nil {
+			if _, err := r.addPasskey(n); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -362,7 +362,7 @@ func TestCountersGrow(t *testing.T) {
 				t.Errorf("%d: %v, want %q", n, err, c.want)
 			}
 		}
-		codes := audittest.Together([]rig{r}, 16, func(rig, int) error { return use(never.Credential, 7) })
+		codes := audittest.Together(t, []rig{r}, 16, func(rig, int) error { return use(never.Credential, 7) })
 		if codes[""] != 1 || codes["passkey_cloned"] != 15 {
 			t.Errorf("one counter, 16 times at once: %v", codes)
 		}

@@ -35,12 +35,12 @@ func (r rig) person(t testing.TB, name string, in ...id.Workspace) people.Person
 	return p
 }
 
-func (r rig) suspend(t testing.TB, ws id.Workspace, person id.User) (n int64, err error) {
+func (r rig) suspend(ws id.Workspace, person id.User) (n int64, err error) {
 	err = r.Do(ws, func(tx *audit.Tx) (err error) { n, err = r.Suspend(tx, ws, person); return err })
 	return n, err
 }
 
-func (r rig) resume(t testing.TB, ws id.Workspace, person id.User) error {
+func (r rig) resume(ws id.Workspace, person id.User) error {
 	return r.Do(ws, func(tx *audit.Tx) error { return r.Resume(tx, ws, person) })
 }
 
@@ -178,9 +178,9 @@ func TestSuspendAndResume(t *testing.T) {
 		for n, s := range steps {
 			var err error
 			if s.do == "suspend" {
-				_, err = r.suspend(t, s.ws, p.ID)
+				_, err = r.suspend(s.ws, p.ID)
 			} else {
-				err = r.resume(t, s.ws, p.ID)
+				err = r.resume(s.ws, p.ID)
 			}
 			if fault.Code(err) != s.want {
 				t.Errorf("%d, %s: %v", n, s.do, err)
@@ -190,8 +190,8 @@ func TestSuspendAndResume(t *testing.T) {
 				t.Errorf("%d, %s: %+v, %v", n, s.do, got, err)
 			}
 		}
-		_, theirs := r.suspend(t, other, p.ID)
-		_, none := r.suspend(t, other, id.New[id.User](r.Now()))
+		_, theirs := r.suspend(other, p.ID)
+		_, none := r.suspend(other, id.New[id.User](r.Now()))
 		if theirs.Error() != none.Error() {
 			t.Errorf("a stranger's answer differs: %v, %v", theirs, none)
 		}

@@ -12,14 +12,14 @@ import (
 	"github.com/attorn/attorn/internal/people"
 )
 
-func (r rig) signIn(t testing.TB, person id.User, acr int) (secret string, s people.Session, err error) {
+func (r rig) signIn(person id.User, acr int) (secret string, s people.Session, err error) {
 	err = r.Do(id.Default, func(tx *audit.Tx) (err error) { secret, s, err = r.OpenSession(tx, person, acr); return err })
 	return secret, s, err
 }
 
 func (r rig) mustSignIn(t testing.TB, person id.User) string {
 	t.Helper()
-	secret, _, err := r.signIn(t, person, 3)
+	secret, _, err := r.signIn(person, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestSessionIsReadBack(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		p := r.person(t, "Priya", id.Default)
-		secret, s, err := r.signIn(t, p.ID, 3)
+		secret, s, err := r.signIn(p.ID, 3)
 		want := people.Session{ID: id.Sum([]byte(secret)), Person: p.ID, ACR: 3, AuthTime: r.Now(), SeenAt: r.Now(), ExpiresAt: r.Now().Add(8 * time.Hour)}
 		if err != nil || s != want || len(secret) != 43 {
 			t.Fatalf("opened %q %+v, %v", secret, s, err)
@@ -167,13 +167,13 @@ func TestSuspendedPersonsHaveNoSession(t *testing.T) {
 		p := r.person(t, "Priya", id.Default)
 		old := r.mustSignIn(t, p.ID)
 		r.mustSignIn(t, p.ID)
-		if n, err := r.suspend(t, id.Default, p.ID); err != nil || n != 2 {
+		if n, err := r.suspend(id.Default, p.ID); err != nil || n != 2 {
 			t.Error(n, err)
 		}
-		if secret, _, err := r.signIn(t, p.ID, 3); fault.Code(err) != "person_suspended" || secret != "" {
+		if secret, _, err := r.signIn(p.ID, 3); fault.Code(err) != "person_suspended" || secret != "" {
 			t.Error(secret, err)
 		}
-		if _, _, err := r.signIn(t, id.New[id.User](r.Now()), 3); fault.Code(err) != "not_found" {
+		if _, _, err := r.signIn(id.New[id.User](r.Now()), 3); fault.Code(err) != "not_found" {
 			t.Error(err)
 		}
 		// What a sign-in at the very moment of the suspension may leave behind: it opens nothing, and is gone after Resume.
@@ -187,7 +187,7 @@ func TestSuspendedPersonsHaveNoSession(t *testing.T) {
 		if r.signedIn(t, old) {
 			t.Error("a suspended person is signed in")
 		}
-		if err := r.resume(t, id.Default, p.ID); err != nil {
+		if err := r.resume(id.Default, p.ID); err != nil {
 			t.Fatal(err)
 		}
 		if r.signedIn(t, old) {
