@@ -30,7 +30,7 @@ func (r rig) issue(t testing.TB, kind tickets.Kind, ttl time.Duration) string {
 	return secret
 }
 
-func (r rig) spend(t testing.TB, ws id.Workspace, kind tickets.Kind, secret string) (got tickets.Ticket, err error) {
+func (r rig) spend(ws id.Workspace, kind tickets.Kind, secret string) (got tickets.Ticket, err error) {
 	err = r.Do(ws, func(tx *audit.Tx) (err error) {
 		got, err = r.Spend(tx, kind, secret)
 		return err
@@ -49,7 +49,7 @@ func TestTicketGivesBackWhatWasPutIn(t *testing.T) {
 					t.Errorf("%s: peeked %+v, %v", kind, got, err)
 				}
 			}
-			if got, err := r.spend(t, id.Default, kind, secret); err != nil || got != want {
+			if got, err := r.spend(id.Default, kind, secret); err != nil || got != want {
 				t.Errorf("%s: spent %+v, %v", kind, got, err)
 			}
 		}
@@ -94,12 +94,12 @@ func TestSpendRefuses(t *testing.T) {
 			"empty": "", "other": strings.Repeat("A", 43), "padded": good + "=", "cut": good[:42], "space": " " + good, "long": strings.Repeat(good, 5000), "nul": "\x00", "not UTF-8": "\xff",
 			"its hash": id.Sum([]byte(good)).String(),
 		} {
-			if _, err := r.spend(t, id.Default, tickets.Enrol, secret); fault.Code(err) != "ticket_unknown" {
+			if _, err := r.spend(id.Default, tickets.Enrol, secret); fault.Code(err) != "ticket_unknown" {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		for _, kind := range []tickets.Kind{tickets.SignIn, tickets.Challenge, "", "ENROL"} {
-			if _, err := r.spend(t, id.Default, kind, good); fault.Code(err) != "ticket_unknown" {
+			if _, err := r.spend(id.Default, kind, good); fault.Code(err) != "ticket_unknown" {
 				t.Errorf("as %q: %v", kind, err)
 			}
 			if _, err := r.Peek(t.Context(), kind, good); fault.Code(err) != "ticket_unknown" {
@@ -108,18 +108,18 @@ func TestSpendRefuses(t *testing.T) {
 		}
 		r.Pass(time.Minute - time.Microsecond)
 		last := r.issue(t, tickets.Enrol, time.Microsecond)
-		if _, err := r.spend(t, id.Default, tickets.Enrol, good); err != nil {
+		if _, err := r.spend(id.Default, tickets.Enrol, good); err != nil {
 			t.Errorf("in its last microsecond: %v", err)
 		}
-		if _, err := r.spend(t, id.Default, tickets.Enrol, good); fault.Code(err) != "ticket_spent" {
+		if _, err := r.spend(id.Default, tickets.Enrol, good); fault.Code(err) != "ticket_spent" {
 			t.Errorf("again: %v", err)
 		}
 		r.Pass(time.Microsecond)
-		if _, err := r.spend(t, id.Default, tickets.Enrol, last); fault.Code(err) != "ticket_expired" {
+		if _, err := r.spend(id.Default, tickets.Enrol, last); fault.Code(err) != "ticket_expired" {
 			t.Errorf("at its end: %v", err)
 		}
 		r.Pass(-time.Hour) // a clock that jumps back revives what has ended only by time, never what was spent
-		if _, err := r.spend(t, id.Default, tickets.Enrol, good); fault.Code(err) != "ticket_spent" {
+		if _, err := r.spend(id.Default, tickets.Enrol, good); fault.Code(err) != "ticket_spent" {
 			t.Errorf("with the clock back: %v", err)
 		}
 	})
@@ -182,7 +182,7 @@ func TestSpendStaysWhenItsCallerRefuses(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.spend(t, id.Default, tickets.Enrol, secret); fault.Code(err) != "ticket_spent" {
+		if _, err := r.spend(id.Default, tickets.Enrol, secret); fault.Code(err) != "ticket_spent" {
 			t.Error(err)
 		}
 	})
@@ -195,8 +195,8 @@ func TestOnce(t *testing.T) {
 		all := audittest.Nodes(t, dsn, open)
 		for _, kind := range kinds {
 			secret := all[0].issue(t, kind, time.Minute)
-			codes := audittest.Together(all, 64, func(r rig, i int) error {
-				_, err := r.spend(t, []id.Workspace{id.Default, id.Server}[i%2], kind, secret)
+			codes := audittest.Together(t, all, 64, func(r rig, i int) error {
+				_, err := r.spend([]id.Workspace{id.Default, id.Server}[i%2], kind, secret)
 				return err
 			})
 			if codes[""] != 1 || codes["ticket_spent"] != 63 {
@@ -252,7 +252,7 @@ func TestExpireDeletesOnlyWhatIsLongPast(t *testing.T) {
 			return n
 		}
 		unspent, spent := r.issue(t, tickets.Enrol, time.Hour), r.issue(t, tickets.Enrol, time.Hour)
-		if _, err := r.spend(t, id.Default, tickets.Enrol, spent); err != nil {
+		if _, err := r.spend(id.Default, tickets.Enrol, spent); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.End(tx, id.Default, "a", tx.Now().Add(24*time.Hour)) }); err != nil {
@@ -262,7 +262,7 @@ func TestExpireDeletesOnlyWhatIsLongPast(t *testing.T) {
 		if n := expire(); n != 0 {
 			t.Errorf("%d rows went while they are still needed", n)
 		}
-		if _, err := r.spend(t, id.Default, tickets.Enrol, unspent); fault.Code(err) != "ticket_expired" {
+		if _, err := r.spend(id.Default, tickets.Enrol, unspent); fault.Code(err) != "ticket_expired" {
 			t.Error(err)
 		}
 		if is, err := r.Ended(t.Context(), id.Default, "a"); !is || err != nil {
@@ -272,7 +272,7 @@ func TestExpireDeletesOnlyWhatIsLongPast(t *testing.T) {
 		if n := expire(); n != 3 {
 			t.Errorf("%d rows went, want 3", n)
 		}
-		if _, err := r.spend(t, id.Default, tickets.Enrol, spent); fault.Code(err) != "ticket_unknown" {
+		if _, err := r.spend(id.Default, tickets.Enrol, spent); fault.Code(err) != "ticket_unknown" {
 			t.Error(err)
 		}
 		if n := expire(); n != 0 {
