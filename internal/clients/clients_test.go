@@ -49,21 +49,21 @@ func newP256(t testing.TB) jose.PublicKey {
 	return k
 }
 
-func (r rig) register(t testing.TB, n clients.NewService) (s clients.Service, err error) {
+func (r rig) register(n clients.NewService) (s clients.Service, err error) {
 	err = r.Do(id.Default, func(tx *audit.Tx) (err error) { s, err = r.Register(tx, n); return err })
 	return s, err
 }
 
 func (r rig) service(t testing.TB, ws id.Workspace, name string) clients.Service {
 	t.Helper()
-	s, err := r.register(t, clients.NewService{Workspace: ws, Name: name, Resource: "https://" + ws.String() + ".example/" + name, Prefix: "repo:" + name, Key: newKey(t)})
+	s, err := r.register(clients.NewService{Workspace: ws, Name: name, Resource: "https://" + ws.String() + ".example/" + name, Prefix: "repo:" + name, Key: newKey(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func (r rig) remove(t testing.TB, ws id.Workspace, service id.Service) (s clients.Service, err error) {
+func (r rig) remove(ws id.Workspace, service id.Service) (s clients.Service, err error) {
 	err = r.Do(ws, func(tx *audit.Tx) (err error) { s, err = r.Remove(tx, ws, service); return err })
 	return s, err
 }
@@ -77,7 +77,7 @@ func TestRegisteredServiceIsReadBack(t *testing.T) {
 				ID: id.New[id.Service](r.Now()), Workspace: id.Default, Name: fmt.Sprintf("repo-%d", n), Resource: fmt.Sprintf("https://repo%d.example", n),
 				Prefix: "repo:acme", Key: key, CreatedAt: r.Now(),
 			}
-			s, err := r.register(t, clients.NewService{ID: want.ID, Workspace: want.Workspace, Name: want.Name, Resource: want.Resource, Prefix: want.Prefix, Key: key})
+			s, err := r.register(clients.NewService{ID: want.ID, Workspace: want.Workspace, Name: want.Name, Resource: want.Resource, Prefix: want.Prefix, Key: key})
 			if err != nil || s != want {
 				t.Errorf("registered %+v, %v", s, err)
 			}
@@ -140,7 +140,7 @@ func TestRegisterRefuses(t *testing.T) {
 		} {
 			n := good
 			c.change(&n)
-			if s, err := r.register(t, n); fault.Code(err) != c.want {
+			if s, err := r.register(n); fault.Code(err) != c.want {
 				t.Errorf("%s: %+v, %v, want %q", name, s, err, c.want)
 			}
 		}
@@ -152,18 +152,18 @@ func TestRemovedServiceIsGone(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		s := r.service(t, id.Default, "repo")
-		_, theirs := r.remove(t, other, s.ID)
-		_, none := r.remove(t, other, id.New[id.Service](r.Now()))
+		_, theirs := r.remove(other, s.ID)
+		_, none := r.remove(other, id.New[id.Service](r.Now()))
 		if fault.Code(theirs) != "not_found" || theirs.Error() != none.Error() {
 			t.Errorf("another workspace: %v, %v", theirs, none)
 		}
 		if got, err := r.Client(t.Context(), s.ID); err != nil || got != s {
 			t.Fatalf("another workspace removed it: %v", err)
 		}
-		if got, err := r.remove(t, id.Default, s.ID); err != nil || got != s {
+		if got, err := r.remove(id.Default, s.ID); err != nil || got != s {
 			t.Errorf("removed %+v, %v", got, err)
 		}
-		if _, err := r.remove(t, id.Default, s.ID); fault.Code(err) != "not_found" {
+		if _, err := r.remove(id.Default, s.ID); fault.Code(err) != "not_found" {
 			t.Error(err)
 		}
 		if _, err := r.Client(t.Context(), s.ID); fault.Code(err) != "not_found" {
@@ -246,7 +246,7 @@ func TestResourceBelongsToOne(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		all := audittest.Nodes(t, dsn, open)
 		key := newKey(t)
-		codes := audittest.Together(all, 64, func(r rig, n int) error {
+		codes := audittest.Together(t, all, 64, func(r rig, n int) error {
 			ws := []id.Workspace{id.Default, other}[n%2]
 			return r.Do(ws, func(tx *audit.Tx) error {
 				_, err := r.Register(tx, clients.NewService{Workspace: ws, Name: fmt.Sprintf("n%d", n), Resource: "https://repo.example", Prefix: "repo", Key: key})
