@@ -37,7 +37,7 @@ func newKey(t testing.TB) jose.PublicKey {
 	return k
 }
 
-func (r rig) register(t testing.TB, ws id.Workspace, n agents.NewAgent) (a agents.Agent, err error) {
+func (r rig) register(ws id.Workspace, n agents.NewAgent) (a agents.Agent, err error) {
 	n.Workspace, n.Owner = ws, owner
 	err = r.Do(ws, func(tx *audit.Tx) (err error) {
 		a, err = r.Register(tx, n)
@@ -48,14 +48,14 @@ func (r rig) register(t testing.TB, ws id.Workspace, n agents.NewAgent) (a agent
 
 func (r rig) agent(t testing.TB, ws id.Workspace, name string) agents.Agent {
 	t.Helper()
-	a, err := r.register(t, ws, agents.NewAgent{Name: name})
+	a, err := r.register(ws, agents.NewAgent{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func (r rig) enrol(t testing.TB, ws id.Workspace, agent id.Agent, key jose.PublicKey) (i agents.Instance, err error) {
+func (r rig) enrol(ws id.Workspace, agent id.Agent, key jose.PublicKey) (i agents.Instance, err error) {
 	err = r.Do(ws, func(tx *audit.Tx) (err error) {
 		i, err = r.Enrol(tx, ws, agent, key, agents.Enrolled, false)
 		return err
@@ -145,7 +145,7 @@ func TestRegisteredAgentIsReadBack(t *testing.T) {
 			ID: id.New[id.Agent](r.Now()), Workspace: id.Default, Name: "release-bot", Owner: owner, Description: "releases; ünïcode 文",
 			Status: agents.Active, ExpiresAt: r.Now().Add(time.Hour), CreatedAt: r.Now(),
 		}
-		a, err := r.register(t, id.Default, agents.NewAgent{ID: want.ID, Name: want.Name, Description: want.Description, ExpiresAt: want.ExpiresAt.Add(time.Nanosecond)})
+		a, err := r.register(id.Default, agents.NewAgent{ID: want.ID, Name: want.Name, Description: want.Description, ExpiresAt: want.ExpiresAt.Add(time.Nanosecond)})
 		if err != nil || a != want {
 			t.Errorf("registered %+v, %v", a, err)
 		}
@@ -184,7 +184,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"not UTF-8":    {Name: "a", Description: "\xff"},
 		"past":         {Name: "a", ExpiresAt: r.Now()},
 	} {
-		if a, err := r.register(t, id.Default, n); fault.Code(err) != "agent_invalid" {
+		if a, err := r.register(id.Default, n); fault.Code(err) != "agent_invalid" {
 			t.Errorf("%s: %+v, %v", name, a, err)
 		}
 	}
@@ -206,10 +206,10 @@ func TestNamesAreGivenOnce(t *testing.T) {
 		if err := r.Do(id.Default, func(tx *audit.Tx) error { return verbs["revoke"].agent(r.Room, tx, id.Default, a.ID) }); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.register(t, id.Default, agents.NewAgent{Name: "bot"}); fault.Code(err) != "name_taken" {
+		if _, err := r.register(id.Default, agents.NewAgent{Name: "bot"}); fault.Code(err) != "name_taken" {
 			t.Error(err)
 		}
-		if _, err := r.register(t, other, agents.NewAgent{Name: "bot"}); err != nil {
+		if _, err := r.register(other, agents.NewAgent{Name: "bot"}); err != nil {
 			t.Errorf("another workspace: %v", err)
 		}
 	})
@@ -228,7 +228,7 @@ func TestTransitions(t *testing.T) {
 				}
 				a := r.agent(t, id.Default, string(from)+"-"+name)
 				key := newKey(t)
-				if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
+				if _, err := r.enrol(id.Default, a.ID, key); err != nil {
 					t.Fatal(err)
 				}
 				set := func(table, column, value string) {
@@ -272,7 +272,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 		r := open(t, dsn)
 		a := r.agent(t, id.Default, "bot")
 		key := newKey(t)
-		if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
+		if _, err := r.enrol(id.Default, a.ID, key); err != nil {
 			t.Fatal(err)
 		}
 		nobody, noKey := id.New[id.Agent](r.Now()), newKey(t).Thumbprint()
@@ -289,8 +289,8 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 			same(name+" instance", run(func(tx *audit.Tx) error { return v.instance(r.Room, tx, other, key.Thumbprint()) }),
 				run(func(tx *audit.Tx) error { return v.instance(r.Room, tx, other, noKey) }))
 		}
-		_, theirs := r.enrol(t, other, a.ID, newKey(t))
-		_, none := r.enrol(t, other, nobody, newKey(t))
+		_, theirs := r.enrol(other, a.ID, newKey(t))
+		_, none := r.enrol(other, nobody, newKey(t))
 		same("enrol", theirs, none)
 		_, theirs = r.Agent(t.Context(), other, a.ID)
 		_, none = r.Agent(t.Context(), other, nobody)
@@ -323,7 +323,7 @@ func TestPages(t *testing.T) {
 		keys := map[id.Key]bool{}
 		for range 5 {
 			k := newKey(t)
-			if _, err := r.enrol(t, other, a.ID, k); err != nil {
+			if _, err := r.enrol(other, a.ID, k); err != nil {
 				t.Fatal(err)
 			}
 			keys[k.Thumbprint()] = true

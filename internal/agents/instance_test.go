@@ -25,7 +25,7 @@ func TestEnrolledInstanceIsReadBack(t *testing.T) {
 		want := agents.Instance{
 			Key: key.Thumbprint(), Workspace: id.Default, Agent: a.ID, JWK: key, Trust: agents.Enrolled, Status: agents.Active, CreatedAt: r.Now(),
 		}
-		if i, err := r.enrol(t, id.Default, a.ID, key); err != nil || i != want {
+		if i, err := r.enrol(id.Default, a.ID, key); err != nil || i != want {
 			t.Errorf("enrolled %+v, %v", i, err)
 		}
 		if i, err := r.Instance(t.Context(), key.Thumbprint()); err != nil || i != want {
@@ -43,14 +43,14 @@ func TestEnrolRefuses(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		a, b, elsewhere := r.agent(t, id.Default, "a"), r.agent(t, id.Default, "b"), r.agent(t, other, "c")
-		short, err := r.register(t, id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.Now().Add(time.Minute)})
+		short, err := r.register(id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.Now().Add(time.Minute)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		suspended, revoked := r.agent(t, id.Default, "suspended"), r.agent(t, id.Default, "revoked")
 		live, ended, fresh := newKey(t), newKey(t), newKey(t)
 		for _, k := range []jose.PublicKey{live, ended} {
-			if _, err := r.enrol(t, id.Default, a.ID, k); err != nil {
+			if _, err := r.enrol(id.Default, a.ID, k); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -135,12 +135,12 @@ func TestLiveSaysWhatEnded(t *testing.T) {
 			"both suspended":     {"suspend", "suspend", 0, "instance_suspended"},
 			"suspended and late": {"suspend", "", time.Hour, "agent_suspended"},
 		} {
-			a, err := r.register(t, id.Default, agents.NewAgent{Name: strings.ReplaceAll(name, " ", "-"), ExpiresAt: r.Now().Add(time.Hour)})
+			a, err := r.register(id.Default, agents.NewAgent{Name: strings.ReplaceAll(name, " ", "-"), ExpiresAt: r.Now().Add(time.Hour)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			key := newKey(t)
-			if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
+			if _, err := r.enrol(id.Default, a.ID, key); err != nil {
 				t.Fatal(err)
 			}
 			if err := r.Do(id.Default, func(tx *audit.Tx) error {
@@ -172,7 +172,7 @@ func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
 		var want []string
 		for n := range 4 {
 			k := newKey(t)
-			if _, err := r.enrol(t, id.Default, a.ID, k); err != nil {
+			if _, err := r.enrol(id.Default, a.ID, k); err != nil {
 				t.Fatal(err)
 			}
 			want = append(want, k.Thumbprint().String())
@@ -187,7 +187,7 @@ func TestRevokedAgentTakesItsInstancesAlong(t *testing.T) {
 		want = slices.Delete(want, 1, 2)
 		slices.Sort(want)
 		bystander := newKey(t)
-		if _, err := r.enrol(t, id.Default, b.ID, bystander); err != nil {
+		if _, err := r.enrol(id.Default, b.ID, bystander); err != nil {
 			t.Fatal(err)
 		}
 		r.Pass(time.Hour)
@@ -229,9 +229,9 @@ func TestOneKeyIsEnrolledOnce(t *testing.T) {
 		spaces := []id.Workspace{id.Default, other}
 		bots := []agents.Agent{all[0].agent(t, id.Default, "bot"), all[0].agent(t, other, "bot")}
 		key := newKey(t)
-		codes := audittest.Together(all, 64, func(r rig, n int) error {
+		codes := audittest.Together(t, all, 64, func(r rig, n int) error {
 			w := n % 2
-			_, err := r.enrol(t, spaces[w], bots[w].ID, key)
+			_, err := r.enrol(spaces[w], bots[w].ID, key)
 			return err
 		})
 		if codes[""] != 1 || codes["key_in_use"] != 63 {
@@ -260,7 +260,7 @@ func TestLimitOfInstancesHolds(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		codes := audittest.Together(all, 64, func(r rig, n int) error {
+		codes := audittest.Together(t, all, 64, func(r rig, n int) error {
 			key := newKey(t)
 			// Recorded in two logs: the limit must not rest on the lock of one.
 			return r.Do([]id.Workspace{id.Default, other}[n%2], func(tx *audit.Tx) error {
@@ -274,7 +274,7 @@ func TestLimitOfInstancesHolds(t *testing.T) {
 		if err := r.Do(id.Default, func(tx *audit.Tx) error { return verbs["revoke"].instance(r.Room, tx, id.Default, first) }); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.enrol(t, id.Default, a.ID, newKey(t)); err != nil {
+		if _, err := r.enrol(id.Default, a.ID, newKey(t)); err != nil {
 			t.Errorf("a revoked instance still takes a place: %v", err)
 		}
 	})
@@ -286,7 +286,7 @@ func TestLifeFollowsTheTable(t *testing.T) {
 	r := open(t, dbtest.SQLite(t))
 	rapid.Check(t, func(rt *rapid.T) {
 		a, key := r.agent(t, id.Default, id.New[id.Agent](r.Now()).String()[4:]), newKey(t)
-		if _, err := r.enrol(t, id.Default, a.ID, key); err != nil {
+		if _, err := r.enrol(id.Default, a.ID, key); err != nil {
 			rt.Fatal(err)
 		}
 		agent, instance := agents.Active, agents.Active
@@ -323,7 +323,7 @@ func TestLifeFollowsTheTable(t *testing.T) {
 			if _, _, err := r.Live(t.Context(), key.Thumbprint(), r.Now()); fault.Code(err) != want {
 				rt.Fatalf("after %v: %v, want %q", s, err, want)
 			}
-			if _, err := r.enrol(t, id.Default, a.ID, key); err == nil {
+			if _, err := r.enrol(id.Default, a.ID, key); err == nil {
 				rt.Fatal("the key was enrolled again")
 			}
 		}
@@ -336,17 +336,17 @@ func TestLiveKeys(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		r := open(t, dsn)
 		bot := r.agent(t, id.Default, "bot")
-		short, err := r.register(t, id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.Now().Add(time.Minute)})
+		short, err := r.register(id.Default, agents.NewAgent{Name: "short", ExpiresAt: r.Now().Add(time.Minute)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		live, suspended, revoked := newKey(t), newKey(t), newKey(t)
 		for _, k := range []jose.PublicKey{live, suspended, revoked} {
-			if _, err := r.enrol(t, id.Default, bot.ID, k); err != nil {
+			if _, err := r.enrol(id.Default, bot.ID, k); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := r.enrol(t, id.Default, short.ID, newKey(t)); err != nil {
+		if _, err := r.enrol(id.Default, short.ID, newKey(t)); err != nil {
 			t.Fatal(err)
 		}
 		keys := func(a agents.Agent, want ...jose.PublicKey) {
