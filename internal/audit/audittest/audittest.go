@@ -80,8 +80,10 @@ func Nodes[R any](t testing.TB, dsn string, open func(testing.TB, string) R) []R
 	return all
 }
 
-// Together makes n calls at once, the nodes in turn, and counts the codes of their errors; a success has the code "".
-func Together[R any](nodes []R, n int, call func(r R, i int) error) map[string]int {
+// Together makes n calls at once, the nodes in turn, and counts the codes of their errors; a success has the code "". The first error of each
+// code is told where the test tells anything.
+func Together[R any](t testing.TB, nodes []R, n int, call func(r R, i int) error) map[string]int {
+	t.Helper()
 	results := make([]error, n)
 	begin := make(chan struct{})
 	var wg sync.WaitGroup
@@ -95,7 +97,10 @@ func Together[R any](nodes []R, n int, call func(r R, i int) error) map[string]i
 	wg.Wait()
 	codes := map[string]int{}
 	for _, err := range results {
-		codes[fault.Code(err)]++
+		code := fault.Code(err)
+		if codes[code]++; codes[code] == 1 && err != nil {
+			t.Log(err)
+		}
 	}
 	return codes
 }
