@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -54,13 +55,17 @@ func (c *cli) connect(ctx context.Context, server, under string) (*mcp.ClientSes
 	return s, mcpError(server, err)
 }
 
+// rejected is the code with which the SDK's own transport, not the server, answers.
+const rejected = -32005
+
 // mcpError makes of what went wrong in a session what the gateway says of it.
 func mcpError(server string, err error) error {
 	if err == nil || fault.Of(err) != nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	var e *jsonrpc.Error
-	if !errors.As(err, &e) {
+	var network net.Error
+	if !errors.As(err, &e) || e.Code == rejected || errors.As(err, &network) {
 		return fault.Wrap(err, fault.Unavailable, "no_answer", "%s gave no answer: %v", server, err).Try("look whether it ran before you call again: attorn audit tail")
 	}
 	var r refusal
@@ -187,7 +192,7 @@ func (c *cli) showResult(res *mcp.CallToolResult) error {
 	case refused:
 		c.showRefusal(r)
 	default:
-		c.showContent(res)
+		err = c.showContent(res)
 	}
 	switch {
 	case err != nil:
@@ -216,19 +221,24 @@ func (c *cli) showRefusal(r refusal) {
 	}
 }
 
-// showContent prints what the tool says: on standard error where it says that it failed.
-func (c *cli) showContent(res *mcp.CallToolResult) {
-	w := c.out
-	if res.IsError {
-		w = c.talk
-	}
+// showContent prints what the tool says, or makes it an error where the tool says that it is one.
+func (c *cli) showContent(res *mcp.CallToolResult) error {
+	var parts []string
 	for _, item := range res.Content {
 		if t, ok := item.(*mcp.TextContent); ok {
-			fmt.Fprintln(w, text(strings.TrimSuffix(t.Text, "\n")))
+			parts = append(parts, strings.TrimSuffix(t.Text, "\n"))
 		} else {
 			fmt.Fprintln(c.talk, "(there is content that is no text: -o json has it)")
 		}
 	}
+	all := strings.Join(parts, "\n")
+	if res.IsError {
+		return fault.New(fault.Invalid, "tool_error", "the tool failed: %s", all).Try("mend the arguments: the call was permitted, and ran")
+	}
+	if all != "" {
+		fmt.Fprintln(c.out, text(all))
+	}
+	return nil
 }
 
 func refusalOf(res *mcp.CallToolResult) (r refusal, refused bool, err error) {

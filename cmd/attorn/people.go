@@ -151,7 +151,9 @@ func (c *cli) ctxCommand() *cobra.Command {
 		if err := c.store(all); err != nil {
 			return err
 		}
-		return c.show(all, all.Current, func(w io.Writer) { say(w, "now acting as %s (%s)", all.Contexts[args[0]].Name, all.Contexts[args[0]].sub()) })
+		return c.show(all, all.Current, func(w io.Writer) {
+			say(w, "now acting as %s (%s)", all.Contexts[args[0]].Name, all.Contexts[args[0]].sub())
+		})
 	}}
 	return noun("ctx", "Accounts on this machine", ls, use)
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +14,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unicode"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/attorn/attorn/api"
@@ -28,15 +32,17 @@ func TestMain(m *testing.M) {
 // TestScript runs testdata/script/*.txtar against the real binary. Beside the usual commands a script has:
 //
 //	dev [ARG…]                   starts a server at $URL, on the data of an earlier one; sets $LINK where nobody has signed in yet
-//	stop, crash                  ends it with SIGTERM or SIGKILL; nothing of it may be left running
+//	shutdown, crash              ends it with SIGTERM or SIGKILL; nothing of it may be left running
 //	as WHO ARG…                  runs attorn with WHO's own home; it must succeed
 //	fails CODE REASON WHO ARG…   the same, but it must exit with CODE for the reason whose code is REASON (- for none), and say what to try
 //	begin NAME WHO ARG…          starts it and goes on
 //	ends NAME [CODE REASON]      waits for it, and holds it to what `as` and `fails` demand
+//	first CODE REASON            waits until one of those begun has ended, whichever it is
 //	pending N WHO                waits until exactly N approvals are pending in WHO's eyes; sets $APPROVAL to the newest
 //	keep VAR [REGEXP]            sets VAR to what the last command wrote, or to what the first group matches in it
 //	mask [REGEXP]                replaces in it what differs each time, and ends it before the first line that matches
 //	decodes TYPE                 it must be strict JSON of the API's TYPE
+//	upstream                     starts a small MCP server, which speaks HTTP, at $UPSTREAM; its tool says is told a word and says it
 //	fetch PATH FILE              gets $URL/PATH
 //	flip FILE                    flips one bit in the middle
 func TestScript(t *testing.T) {
@@ -50,8 +56,8 @@ func TestScript(t *testing.T) {
 	}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
-		"dev": (*stage).dev, "stop": (*stage).stop, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "fetch": (*stage).fetch, "flip": (*stage).flip,
+		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "first": (*stage).first,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "fetch": (*stage).fetch, "flip": (*stage).flip,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {
@@ -69,7 +75,7 @@ func TestScript(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Vars = append(e.Vars, "FILES="+files, "REPO="+repo, "PORT="+port, "URL=http://localhost:"+port)
+			e.Vars = append(e.Vars, "FILES="+files, "REPO="+repo, "PORT="+port, "URL=http://localhost:"+port, "ESC=\x1b", "BIDI=\u202e", "NL=\n", "TAB=\t")
 			s := &stage{begun: map[string]*process{}}
 			e.Values[stageKey{}] = s
 			e.Defer(s.clear)
@@ -111,7 +117,7 @@ func (s *stage) dev(args []string) {
 	}
 }
 
-func (s *stage) stop([]string) { s.end(syscall.SIGTERM) }
+func (s *stage) shutdown([]string) { s.end(syscall.SIGTERM) }
 
 func (s *stage) crash([]string) { s.end(syscall.SIGKILL) }
 
@@ -149,20 +155,24 @@ func (s *stage) run(who string, args []string) int {
 func (s *stage) as(args []string) {
 	s.atLeast(args, 2)
 	code := s.run(args[0], args[1:])
-	s.judge(code, s.ReadFile("stderr"), "0", "-")
+	s.judge(code, s.ReadFile("stdout"), s.ReadFile("stderr"), "0", "-")
 }
 
 func (s *stage) fails(args []string) {
 	s.atLeast(args, 4)
 	code := s.run(args[2], args[3:])
-	s.judge(code, s.ReadFile("stderr"), args[0], args[1])
+	s.judge(code, s.ReadFile("stdout"), s.ReadFile("stderr"), args[0], args[1])
 }
 
 // tries is what follows the sentence: lines that go on with it, one Try: line, and where to look.
 var tries = regexp.MustCompile(`^(  .*\n)*Try: .+\n((Look at it|Why): .*\n)*$`)
 
-// judge holds a command to its exit code, and to how attorn says that it failed: one sentence with the reason's code, then one Try: line.
-func (s *stage) judge(code int, talk, want, reason string) {
+// judge holds a command to its exit code, and to how attorn says that it failed: one sentence with the reason's code, then one Try: line. Nothing
+// that it writes moves a cursor or turns text around.
+func (s *stage) judge(code int, out, talk, want, reason string) {
+	if i := strings.IndexFunc(out+talk, func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }); i >= 0 {
+		s.Fatalf("what it wrote is not all printable: %q", (out + talk)[i:])
+	}
 	if strconv.Itoa(code) != want {
 		s.Fatalf("it ended with %d, not %s", code, want)
 	}
@@ -195,7 +205,22 @@ func (s *stage) ends(args []string) {
 	io.WriteString(s.Stdout(), p.out.String())
 	io.WriteString(s.Stderr(), p.talk.String())
 	want := append(args[1:], "0", "-")
-	s.judge(p.cmd.ProcessState.ExitCode(), p.talk.String(), want[0], want[1])
+	s.judge(p.cmd.ProcessState.ExitCode(), p.out.String(), p.talk.String(), want[0], want[1])
+}
+
+func (s *stage) first(args []string) {
+	name := ""
+	if !waitFor(func() bool {
+		for n, p := range s.begun {
+			if p.hasEnded() {
+				name = n
+			}
+		}
+		return name != ""
+	}) {
+		s.Fatalf("none of %d has ended", len(s.begun))
+	}
+	s.ends(append([]string{name}, args...))
 }
 
 func (s *stage) pending(args []string) {
@@ -268,6 +293,19 @@ func (s *stage) decodes(args []string) {
 		s.Fatalf("no type %s", args[0])
 	}
 	s.Check(jose.Decode([]byte(s.ReadFile("stdout")), shape(), jose.Limits{Bytes: 1 << 20}))
+}
+
+func (s *stage) upstream([]string) {
+	server := mcp.NewServer(&mcp.Implementation{Name: "says", Version: "1"}, nil)
+	type told struct {
+		Word string `json:"word"`
+	}
+	mcp.AddTool(server, &mcp.Tool{Name: "says"}, func(_ context.Context, _ *mcp.CallToolRequest, in told) (*mcp.CallToolResult, any, error) {
+		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: in.Word}}}, nil, nil
+	})
+	h := httptest.NewServer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil))
+	s.Defer(h.Close)
+	s.Setenv("UPSTREAM", h.URL)
 }
 
 func (s *stage) fetch(args []string) {

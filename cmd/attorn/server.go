@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/internal/server"
 )
 
@@ -42,7 +43,9 @@ func (c *cli) serve(ctx context.Context, cfg server.Config) error {
 	began := time.Now()
 	cfg.Logger = slog.New(slog.NewJSONHandler(c.talk, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := server.Open(ctx, cfg)
-	if err != nil {
+	if f := fault.Of(err); f != nil && f.Kind == fault.Unavailable {
+		return fault.Wrap(err, fault.Conflict, f.Code, "%s", f.Reason).Try("%s", f.Remedy) // it is not a server that cannot be reached: it does not start
+	} else if err != nil {
 		return err
 	}
 	defer s.Close()
