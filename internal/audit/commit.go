@@ -178,7 +178,7 @@ func (r *run) entry(i int, e *entry) error {
 	}
 	d := e.draft // a copy: Amend and Keep must not outlive a failed try
 	d.Content = append([]evidence.Content(nil), d.Content...)
-	prepare(&d, r.now, r.log.cfg.Node)
+	prepare(&d, r.now, r.log)
 	t := *r.tx
 	t.event, t.draft, t.rev = &d.Event, &d, h.base+h.frontier.Size()
 	ran := e.got.Code == "" && e.change != nil
@@ -271,12 +271,15 @@ func deny(e *evidence.Event, code, reason string) {
 }
 
 // prepare fills in what every event has.
-func prepare(d *evidence.Draft, now time.Time, node string) {
+func prepare(d *evidence.Draft, now time.Time, l *Log) {
 	d.V, d.At = 1, now.UnixMicro()
 	if d.ID.IsZero() {
 		d.ID = id.New[id.Event](now)
 	}
 	if d.Where.Node == "" {
-		d.Where.Node = node
+		d.Where.Node = l.cfg.Node
+	}
+	if d.Who.Sub == evidence.ServerSub && d.Cause.IsZero() && d.ID != l.start {
+		d.Cause = l.start
 	}
 }

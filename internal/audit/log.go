@@ -39,6 +39,7 @@ type Log struct {
 	ended  chan struct{}
 
 	closing sync.Once
+	start   id.Event
 
 	mu      sync.Mutex
 	heads   map[string]*head // by log
@@ -84,6 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	l := &Log{
 		cfg: cfg, engine: cfg.Writer.Engine(), queue: make(chan *entry, queueLength), quit: make(chan struct{}), ended: make(chan struct{}),
 		heads: map[string]*head{}, moved: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
+		start:    id.New[id.Event](cfg.Now()),
 		subjects: newSubjectKeys(cfg.Ring.Sealer()),
 	}
 	go l.loop()
@@ -108,6 +110,9 @@ func (l *Log) Moved() <-chan struct{} {
 	defer l.mu.Unlock()
 	return l.moved
 }
+
+// Start is the number that the event system.started of this process has, or will have: the server's own acts lead to it.
+func (l *Log) Start() id.Event { return l.start }
 
 // Now is the log's clock.
 func (l *Log) Now() time.Time { return l.now() }

@@ -52,3 +52,30 @@ func TestTwoFirstStartsMakeOneServer(t *testing.T) {
 		}
 	})
 }
+
+// TestTheServersOwnActsLeadToItsStart: whatever the server does of itself, its event leads to the start that ordered it (authority.md §7, 6).
+func TestTheServersOwnActsLeadToItsStart(t *testing.T) {
+	s, err := Open(t.Context(), Config{Dev: true, Data: filepath.Join(t.TempDir(), "d"), Node: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.SignInLink(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	starts, err := s.log.Search(t.Context(), id.Server, audit.Filter{Kind: evidence.SystemStarted})
+	if err != nil || len(starts) != 1 {
+		t.Fatal(starts, err)
+	}
+	for _, ws := range []id.Workspace{id.Server, id.Default} {
+		all, err := s.log.Search(t.Context(), ws, audit.Filter{Limit: 200})
+		if err != nil || len(all) < 2 {
+			t.Fatal(all, err)
+		}
+		for _, e := range all {
+			if e.Who.Sub == evidence.ServerSub && e.ID != starts[0].ID && e.Cause != starts[0].ID {
+				t.Errorf("%s #%d %s leads to %q", ws, e.Rev, e.Kind, e.Cause)
+			}
+		}
+	}
+}

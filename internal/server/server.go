@@ -158,7 +158,9 @@ func (s *Server) issuerKey(ctx context.Context) error {
 }
 
 func (s *Server) started(ctx context.Context) error {
-	_, err := s.log.Record(ctx, s.ownAct(id.Server, evidence.SystemStarted, s.cfg.Node), nil)
+	d := s.ownAct(id.Server, evidence.SystemStarted, s.cfg.Node)
+	d.ID = s.log.Start()
+	_, err := s.log.Record(ctx, d, nil)
 	return err
 }
 
