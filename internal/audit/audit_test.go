@@ -15,9 +15,9 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db"
 	"github.com/attorn/attorn/internal/db/dbtest"
-	"github.com/attorn/attorn/internal/keyring"
 )
 
 var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
@@ -30,28 +30,8 @@ type rig struct {
 
 func open(t testing.TB, dsn string) rig {
 	t.Helper()
-	r, w, err := db.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.Close() })
-	seal, err := keyring.NewSealer(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := keyring.Open(t.Context(), r, seal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := audit.Open(t.Context(), audit.Config{
-		Reader: r, Writer: w, Ring: ring, Issuer: "http://localhost:7070", Node: "n1",
-		Now: func() time.Time { return start }, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Close)
-	return rig{l, r, w}
+	r := audittest.Open(t, dsn, start)
+	return rig{r.Log, r.Reader, r.Writer}
 }
 
 func draft(kind evidence.Kind, target string) evidence.Draft {
@@ -326,25 +306,11 @@ func TestRestartContinuesTheLog(t *testing.T) {
 		before := checkLog(t, l, id.Default)
 		l.Log.Close()
 		l.writer.Close()
-		again, w, err := db.Open(t.Context(), dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer w.Close()
-		seal, _ := keyring.NewSealer(make([]byte, 32))
-		ring, err := keyring.Open(t.Context(), again, seal)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l2, err := audit.Open(t.Context(), audit.Config{Reader: again, Writer: w, Ring: ring, Issuer: "http://localhost:7070", Node: "n1", Now: time.Now})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l2.Close()
+		l2 := open(t, dsn)
 		if _, err := l2.Record(t.Context(), draft(evidence.DecisionMade, "y"), nil); err != nil {
 			t.Fatal(err)
 		}
-		if h := checkLog(t, rig{l2, again, w}, id.Default); h.Size != before.Size+1 {
+		if h := checkLog(t, l2, id.Default); h.Size != before.Size+1 {
 			t.Errorf("%d entries, then %d", before.Size, h.Size)
 		}
 	})
