@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -20,6 +21,7 @@ type act struct {
 	what     *evidence.What
 	content  []evidence.Content
 	also     []id.Workspace
+	gives    string                      // a role
 	personal func(*evidence.Draft) error // puts sealed values into the draft
 }
 
@@ -83,7 +85,24 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 	if ans.Outcome != policy.Permit {
 		return nil, nil, g.refuseAct(ctx, c, s, a, ans, ans.refusal())
 	}
+	if a.gives != "" && !s.holds(a.gives) {
+		more := a
+		more.action, more.gives = "attorn:role:escalate", ""
+		_, _, err := g.judge(ctx, c, more)
+		if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
+			err = fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", a.gives).Try("have somebody who holds it give it")
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
 	return s, ans, nil
+}
+
+// holds reports whether whoever acts has a role.
+func (s *standing) holds(role string) bool {
+	i := slices.IndexFunc(s.entities, func(e policy.Entity) bool { return e.UID == s.principals[0] })
+	return i >= 0 && slices.Contains(s.entities[i].Parents, policy.UID{Type: "Role", ID: role})
 }
 
 // refuseAct records that authority was attempted and refused, and gives the refusal back.

@@ -72,7 +72,7 @@ func (g *Guard) LivePolicy(ctx context.Context, c *Caller) (*policy.Set, error) 
 	return g.Rules.Load(ctx, c.ws, live)
 }
 
-// Bind gives a principal a role, or takes it away.
+// Bind gives a principal a role, or takes it away. Code: escalation, where the caller gives what they have not (policy.md §7).
 func (g *Guard) Bind(ctx context.Context, c *Caller, principal, role, reason string, remove bool) (evidence.Receipt, error) {
 	a := act{action: "attorn:role:bind", noun: "role:" + role, kind: evidence.BindingAdded, target: principal, what: &evidence.What{Role: role}}
 	user, notUser := id.Parse[id.User](principal)
@@ -96,6 +96,7 @@ func (g *Guard) Bind(ctx context.Context, c *Caller, principal, role, reason str
 		a.kind = evidence.BindingRemoved
 		return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Unbind(tx, c.ws, principal, role) })
 	}
+	a.gives = role
 	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Bind(tx, c.ws, principal, role, c.Sub(), reason) })
 }
 

@@ -1,0 +1,37 @@
+package guard_test
+
+import (
+	"testing"
+
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/internal/db/dbtest"
+)
+
+// TestNobodyGivesWhatTheyHaveNot: who may bind roles binds those that they hold; more takes attorn:role:escalate (policy.md §7).
+func TestNobodyGivesWhatTheyHaveNot(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	clerk := s.priya.invite("Clara Clerk")
+	s.bind(clerk, "clerk", false)
+	s.bind(clerk, "tool-reader", false)
+	s.priya.publish(rulesOfTheStory + `@id("clerks") permit (principal in Role::"clerk", action == Action::"attorn:role:bind", resource);`)
+	give := func(by, to *party, role string) error {
+		_, err := s.Bind(t.Context(), by.api(), to.sub(), role, "", false)
+		return err
+	}
+	if err := give(clerk, s.deployer, "tool-reader"); err != nil {
+		t.Errorf("a role of one's own: %v", err)
+	}
+	for _, role := range []string{"owner", "admin", "release-manager"} {
+		if err := give(clerk, clerk, role); fault.Code(err) != "escalation" {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+	_, err := s.Bind(t.Context(), clerk.api(), s.maya.sub(), "release-manager", "", true)
+	s.ok(err) // to take is not to give
+	if err := give(s.maya, s.maya, "owner"); fault.Code(err) != "no_permit" {
+		t.Errorf("who may not bind at all: %v", err)
+	}
+	if err := give(s.priya, s.maya, "release-manager"); err != nil {
+		t.Errorf("an owner: %v", err)
+	}
+}
