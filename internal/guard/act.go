@@ -21,7 +21,7 @@ type act struct {
 	what     *evidence.What
 	content  []evidence.Content
 	also     []id.Workspace
-	gives    string                      // a role
+	gives    []string                    // roles: what their holders may do, somebody may do by it
 	personal func(*evidence.Draft) error // puts sealed values into the draft
 }
 
@@ -85,12 +85,12 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 	if ans.Outcome != policy.Permit {
 		return nil, nil, g.refuseAct(ctx, c, s, a, ans, ans.refusal())
 	}
-	if a.gives != "" && !s.holds(a.gives) {
+	if i := slices.IndexFunc(a.gives, func(role string) bool { return !s.holds(role) }); i >= 0 {
 		more := a
-		more.action, more.gives = "attorn:role:escalate", ""
+		more.action, more.gives = "attorn:role:escalate", nil
 		_, _, err := g.judge(ctx, c, more)
 		if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
-			err = fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", a.gives).Try("have somebody who holds it give it")
+			err = fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", a.gives[i]).Try("have somebody do it who holds it")
 		}
 		if err != nil {
 			return nil, nil, err

@@ -61,7 +61,8 @@ func (g *Guard) Invite(ctx context.Context, c *Caller, name string) (people.Pers
 	return made, secret, err
 }
 
-// NewLink makes a one-time sign-in link for a member: their own, for another browser or machine, or anybody's with policy's leave.
+// NewLink makes a one-time sign-in link for a member: their own, for another browser or machine, or anybody's with policy's leave. Who holds
+// the link can be that person, so whoever makes it gives all their roles. Code: escalation.
 func (g *Guard) NewLink(ctx context.Context, c *Caller, user id.User) (secret string, err error) {
 	a := act{
 		action: "attorn:user:link", noun: "user:" + user.String(), kind: evidence.DecisionMade, target: user.String(),
@@ -69,6 +70,13 @@ func (g *Guard) NewLink(ctx context.Context, c *Caller, user id.User) (secret st
 	}
 	if _, err := g.People.Person(ctx, c.ws, user); err != nil {
 		return "", g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	if user != c.person {
+		roles, err := g.Rules.RolesOf(ctx, c.ws, user.String())
+		if err != nil {
+			return "", err
+		}
+		a.gives = roles[user.String()]
 	}
 	_, err = g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
 		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, user.String(), tx.Event().ID.String(), signInLife)

@@ -35,3 +35,27 @@ func TestNobodyGivesWhatTheyHaveNot(t *testing.T) {
 		t.Errorf("an owner: %v", err)
 	}
 }
+
+// TestALinkGivesAllRolesOfItsPerson: who may make links for others makes none to become somebody who may do more.
+func TestALinkGivesAllRolesOfItsPerson(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	desk, other := s.priya.invite("Desk"), s.priya.invite("Otto")
+	s.bind(desk, "help", false)
+	s.priya.publish(rulesOfTheStory + `@id("help") permit (principal in Role::"help", action == Action::"attorn:user:link", resource);`)
+	for _, c := range []struct {
+		by, to *party
+		code   string
+	}{
+		{desk, desk, ""},
+		{desk, other, ""},
+		{desk, s.maya, "escalation"},
+		{desk, s.priya, "escalation"},
+		{s.maya, desk, "no_permit"},
+		{s.maya, s.maya, ""},
+		{s.priya, s.maya, ""},
+	} {
+		if _, err := s.NewLink(t.Context(), c.by.api(), c.to.user); fault.Code(err) != c.code {
+			t.Errorf("%s for %s: %v, want %q", c.by.user, c.to.user, err, c.code)
+		}
+	}
+}

@@ -96,7 +96,7 @@ func (g *Guard) Bind(ctx context.Context, c *Caller, principal, role, reason str
 		a.kind = evidence.BindingRemoved
 		return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Unbind(tx, c.ws, principal, role) })
 	}
-	a.gives = role
+	a.gives = []string{role}
 	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Bind(tx, c.ws, principal, role, c.Sub(), reason) })
 }
 
