@@ -175,14 +175,13 @@ func (c *cli) endAgent(verb, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		past := map[string]string{"suspend": "suspended", "resume": "resumed", "revoke": "revoked"}[verb]
 		if k, err := id.ParseKey(args[0]); err == nil {
 			do := map[string]func(context.Context, id.Key, string) (api.Ended, error){"suspend": cl.SuspendInstance, "resume": cl.ResumeInstance, "revoke": cl.RevokeInstance}[verb]
 			got, err := do(cmd.Context(), k, reason)
 			if err != nil {
 				return err
 			}
-			return c.showEnded(got, past+" instance "+k.String())
+			return c.showEnded(got, past[verb]+" instance "+k.String())
 		}
 		a, err := cl.Agent(cmd.Context(), args[0])
 		if err != nil {
@@ -193,7 +192,7 @@ func (c *cli) endAgent(verb, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.showEnded(got, fmt.Sprintf("%s %s (%s)", past, a.Name, a.ID))
+		return c.showEnded(got, fmt.Sprintf("%s %s (%s)", past[verb], a.Name, a.ID))
 	}}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	return cmd

@@ -44,10 +44,7 @@ func (c *cli) exit(command string, err error) int {
 		c.complain(err.Error(), command+" --help")
 		return exitUsage
 	case f != nil:
-		try := f.Remedy
-		if try == "" {
-			try = cmp.Or(remedies[f.Kind], command+" --help")
-		}
+		try := cmp.Or(ownRemedies[f.Code], f.Remedy, remedies[f.Kind], command+" --help")
 		first, more, _ := strings.Cut(f.Reason, "\n")
 		c.complain(fmt.Sprintf("%s (%s)\n%s", first, f.Code, more), try)
 		return exitOf(f.Kind)
@@ -71,6 +68,12 @@ var remedies = map[fault.Kind]string{
 	fault.Denied:          "ask somebody who may; attorn whoami says who you are here",
 	fault.Limited:         "wait a minute",
 	fault.Unavailable:     "check that the server runs, and its address: attorn ctx ls",
+}
+
+// ownRemedies are for refusals whose remedy speaks to those who write clients: this one is written.
+var ownRemedies = map[string]string{
+	"invalid_client": "ask the agent's owner: it, or the instance with this key, may be suspended or revoked",
+	"invalid_grant":  "ask an administrator: you, or this key of yours, may be suspended; a new link makes a new key",
 }
 
 func exitOf(k fault.Kind) int {

@@ -228,11 +228,14 @@ func (c *cli) endUser(verb, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.showEnded(got, verb+"ed "+user.Name)
+		return c.showEnded(got, past[verb]+" "+user.Name+" ("+user.ID.String()+")")
 	}}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	return cmd
 }
+
+// past is how an act that ends something is told.
+var past = map[string]string{"suspend": "suspended", "resume": "resumed", "revoke": "revoked"}
 
 // showEnded prints what an act ended.
 func (c *cli) showEnded(e api.Ended, what string) error {

@@ -90,6 +90,7 @@ type stageKey struct{}
 type stage struct {
 	*testscript.TestScript
 	server *process
+	known  bool // there was a server before, and somebody has signed in
 	begun  map[string]*process
 }
 
@@ -110,7 +111,7 @@ func (s *stage) dev(args []string) {
 	s.Check(err)
 	_, err = s.server.says("ready in ")
 	s.Check(err)
-	if _, err := os.Stat(s.MkAbs("home")); errors.Is(err, os.ErrNotExist) { // nobody has signed in
+	if !s.known {
 		link, err := s.server.says("  sign in   ")
 		s.Check(err)
 		s.Setenv("LINK", strings.Fields(link)[0])
@@ -125,6 +126,10 @@ func (s *stage) end(sig syscall.Signal) {
 	p := s.server
 	s.server = nil
 	s.Check(p.stop(sig, s.Getenv("WORK")))
+	if links := strings.Count(p.out.String(), "/signin/link#"); s.known && links != 0 {
+		s.Fatalf("it offers a first sign-in again: %s", p.out.String())
+	}
+	s.known = true
 }
 
 // command is attorn as who, in a process of its own.
