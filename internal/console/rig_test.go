@@ -79,7 +79,7 @@ func newRig(t testing.TB) *rig {
 	r.ok(r.PublishShipped(t.Context(), id.Default))
 
 	r.explain = explain.New(explain.Config{
-		Issuer: r.url, Log: r.log, People: r.People, Agents: r.Agents, Lending: r.Lending, Rules: r.Rules, Now: r.now,
+		Issuer: r.url, Log: r.log, People: r.People, Agents: r.Agents, Lending: r.Lending, Rules: r.Rules, Catalog: r.Catalog, Now: r.now,
 		Signer: func() (jose.Signer, error) { return key.Signer(), nil },
 	})
 	mux := http.NewServeMux()

@@ -1,11 +1,16 @@
 package explain
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -16,6 +21,9 @@ func (g *gathering) now(ws id.Workspace, e audit.Entry) (string, error) {
 		return "", nil
 	}
 	outcome, err := g.again(ws, e)
+	if errors.Is(err, errErased) { // what is not known cannot be asked again: not shown
+		return "", nil
+	}
 	f := fault.Of(err)
 	if err != nil && (f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable) {
 		return "", err
@@ -44,7 +52,10 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 	if err != nil {
 		return "", err
 	}
-	if facts.Arguments, err = g.opened(e, e.Did.Args, "args"); err != nil { // evidence.FactsContent left them out
+	if err := g.restore(e, &facts); err != nil {
+		return "", err
+	}
+	if err := g.callable(ws, e.Did); err != nil {
 		return "", err
 	}
 	if e.Under != nil && !e.Under.Delegation.IsZero() {
@@ -92,13 +103,50 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 	return evidence.Outcome(d.Outcome), nil
 }
 
-// opened reads a sealed value of the event; nil where the event has none. Erased ones are a fault: what is not known cannot be asked again.
+// restore puts back what evidence.FactsContent left out.
+func (g *gathering) restore(e audit.Entry, f *policy.Facts) error {
+	var err error
+	if f.Arguments, err = g.opened(e, e.Did.Args, "args"); err != nil {
+		return err
+	}
+	ip, err := g.opened(e, e.Where.IP, "ip")
+	if err != nil || ip == nil {
+		return err
+	}
+	return jose.Decode(ip, &f.IP, jose.Limits{})
+}
+
+// callable is nil while the tool that the act was on is still served, under the same definition. Other acts are on no tool.
+func (g *gathering) callable(ws id.Workspace, did *evidence.Did) error {
+	server, segment, ok := strings.Cut(did.Resource.ID, ":")
+	if did.Resource.Type != "Tool" || !ok {
+		return nil
+	}
+	s, err := g.Catalog.Server(g.ctx, ws, server)
+	if err != nil {
+		return err
+	}
+	if s.Status != "active" {
+		return fault.New(fault.NotFound, "unknown_server", "the server %s was removed", server)
+	}
+	t, err := g.Catalog.Callable(g.ctx, ws, server, segment)
+	if err == nil && (t.Status != catalog.Accepted || t.Pin != did.Pin) {
+		err = fault.New(fault.Denied, "tool_quarantined", "the definition of %s is not the one that was accepted then", segment)
+	}
+	return err
+}
+
+var errErased = errors.New("a value of the event was erased")
+
+// opened reads a sealed value of the event; nil where the event has none.
 func (g *gathering) opened(e audit.Entry, sealed *evidence.Sealed, field string) ([]byte, error) {
 	if sealed == nil {
 		return nil, nil
 	}
 	disclosure, err := g.Log.Detail(g.ctx, e, field)
-	if err != nil {
+	if fault.Code(err) == "not_found" {
+		return nil, errErased
+	} else if err != nil {
 		return nil, err
 	}
 	return sealed.Open(disclosure, field)

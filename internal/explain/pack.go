@@ -12,6 +12,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/rules"
@@ -26,6 +27,7 @@ type Config struct {
 	Agents  *agents.Room
 	Lending *lending.Room
 	Rules   *rules.Room
+	Catalog *catalog.Room
 	Signer  func() (jose.Signer, error) // the issuer's key: for the server's word on what would be allowed now
 	Now     func() time.Time
 }
@@ -137,10 +139,11 @@ func (g *gathering) serverLog(ws id.Workspace, needs evidence.Needs) error {
 
 // workspaceLog adds who everybody was: registrations, enrolments, people's keys, and the bundle's publication.
 func (g *gathering) workspaceLog(ws id.Workspace, e audit.Entry, needs evidence.Needs) error {
+	before := e.Rev
 	last := func(target string, match func(audit.Entry) bool, kinds ...evidence.Kind) error {
 		var best audit.Entry
 		for _, k := range kinds {
-			found, err := g.Log.Search(g.ctx, ws, audit.Filter{Target: target, Kind: k, Before: e.Rev, Limit: 200})
+			found, err := g.Log.Search(g.ctx, ws, audit.Filter{Target: target, Kind: k, Before: before, Limit: 200})
 			if err != nil {
 				return err
 			}
@@ -179,11 +182,8 @@ func (g *gathering) workspaceLog(ws id.Workspace, e audit.Entry, needs evidence.
 	if e.Why == nil || e.Why.AsOf == 0 {
 		return nil
 	}
-	published, err := g.Log.Search(g.ctx, ws, audit.Filter{Target: "policy", Kind: evidence.PolicyPublished, Before: e.Why.AsOf, Limit: 1})
-	if err != nil || len(published) == 0 {
-		return err
-	}
-	return g.add(ws, published[0])
+	before = e.Why.AsOf
+	return last("policy", func(audit.Entry) bool { return true }, evidence.PolicyPublished)
 }
 
 // found adds an entry, or leaves it out where there is none: the verifier says what is not shown.
