@@ -98,7 +98,7 @@ func (x *request) approvalView(a guard.Asked) approvalView {
 	case f != nil:
 		v.Barred, v.BarredTry = show(sentence(f.Reason)), show(sentence(f.Remedy))
 	case !v.Proved:
-		v.Barred = show("The chain is not proved, so nobody can approve this.")
+		v.Barred = show("It is not proved, so nobody can approve it.")
 	default:
 		v.MayVote = v.Open
 	}

@@ -79,6 +79,16 @@ func (x *request) address() string {
 	return a.Unmap().WithZone("").String()
 }
 
+// network is what attempts are counted by: an address, or the 64 bits of an IPv6 one that are a site's own choice.
+func (x *request) network() string {
+	if a, err := netip.ParseAddr(x.address()); err == nil && a.Is6() {
+		if site, err := a.Prefix(64); err == nil {
+			return "from " + site.String()
+		}
+	}
+	return "from " + x.address()
+}
+
 var ownPath = regexp.MustCompile(`^/(approvals/apr_[0-9a-v]{26}|events/evt_[0-9a-v]{26}|passkey)$`)
 
 // next is where to go after signing in: a page of ours, whatever was asked for.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,19 @@ func TestNextIsAPageOfOurs(t *testing.T) {
 	} {
 		if got := next(in); got != want {
 			t.Errorf("next(%q) = %q", in, got)
+		}
+	}
+}
+
+// A whole IPv6 network is one attempter; two IPv4 addresses are two.
+func TestNetworks(t *testing.T) {
+	for from, want := range map[string]string{
+		"203.0.113.7:443": "from 203.0.113.7", "[::ffff:203.0.113.7]:443": "from 203.0.113.7", "[2001:db8:1:2:3:4:5:6]:1": "from 2001:db8:1:2::/64",
+		"[2001:db8:1:2::9%eth0]:1": "from 2001:db8:1:2::/64", "@": "from ",
+	} {
+		x := &request{r: &http.Request{RemoteAddr: from}}
+		if got := x.network(); got != want {
+			t.Errorf("%s: %q, want %q", from, got, want)
 		}
 	}
 }

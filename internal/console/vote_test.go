@@ -376,3 +376,27 @@ func TestLendWithPasskey(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a page shows is what the signature is bound to: an approval whose stored arguments are others than were asked for cannot be approved.
+func TestArgumentsThatWereExchanged(t *testing.T) {
+	s := newStory(t)
+	d := evidence.Draft{Workspace: id.Default}
+	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "test"
+	_, err := s.log.Record(t.Context(), d, func(tx *audit.Tx) error {
+		n, err := tx.Exec(`UPDATE approval SET arguments = $2 WHERE id = $1`, s.asked, `{"path":"production/harmless"}`)
+		if err == nil && n != 1 {
+			t.Errorf("%d rows", n)
+		}
+		return err
+	})
+	s.ok(err)
+	page := s.maya.page("/approvals/" + s.asked.String())
+	lacks(t, page, buttons)
+	contains(t, page, "production/harmless", "not proved: the arguments are not those that were asked for")
+	if _, got := s.maya.propose(s.asked, "approve", ""); got.status != http.StatusConflict || got.code() != "changed" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := s.maya.vote(s.asked, "deny", "this looks wrong"); got.status != http.StatusOK {
+		t.Errorf("it cannot even be denied: %s", got.body)
+	}
+}

@@ -168,7 +168,7 @@ type Asked struct {
 	approvals.Approval
 	Tool     catalog.Tool         // zero where it is no tool's, or is gone
 	Chain    []lending.Delegation // the root first; empty where the actor acts for nobody
-	Unproved error                // why the chain is not proved; nil: every signature verifies and every link narrows the one before
+	Unproved error                // why it is not proved; nil: all is as the digest says, every signature verifies and every link narrows the one before
 	Votes    []evidence.Ballot
 	By       evidence.Who // that asked: the instance and its proof
 	Voters   []string     // who holds the role and is not excluded
@@ -219,8 +219,11 @@ func (p *Page) Asked(ctx context.Context, a id.Approval) (Asked, error) {
 	return x, nil
 }
 
-// proved verifies a chain from its bytes, and that it is the one that is asked for.
+// proved verifies a chain from its bytes, and that it and the arguments are those that are asked for: a voter signs the digest of what they read.
 func (g *Guard) proved(ctx context.Context, a approvals.Approval, chain []lending.Delegation) error {
+	if digest, err := a.Object.Digest(); err != nil || digest != a.Digest || id.Sum(a.Arguments) != a.Object.ArgsSHA256 {
+		return fault.New(fault.Conflict, "changed", "the arguments are not those that were asked for")
+	}
 	links, digests := make([]delegation.Link, len(chain)), make([]id.Digest, len(chain))
 	for i, d := range chain {
 		links[i], digests[i] = d.Link, d.Digest
