@@ -117,18 +117,19 @@ type run struct {
 }
 
 func (r *run) do() error {
-	ctx := r.ctx
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	var watch *time.Timer
 	if r.log.engine == db.Postgres {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, silence)
-		defer cancel()
+		watch = time.AfterFunc(silence, cancel)
+		defer watch.Stop()
 	}
 	tx, err := r.log.cfg.Writer.Begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	r.tx = &Tx{ctx: ctx, tx: tx, engine: r.log.engine, now: r.now}
+	r.tx = &Tx{ctx: ctx, tx: tx, engine: r.log.engine, now: r.now, watch: watch}
 	if err := r.lockHeads(); err != nil {
 		return err
 	}
@@ -196,6 +197,9 @@ func (r *run) entry(i int, e *entry) error {
 	}
 	if e.got.Code != "" {
 		deny(&d.Event, e.got.Code, e.got.Reason)
+		if d.Refusal != "" {
+			d.Kind = d.Refusal
+		}
 	}
 	if err := r.append(places, &d); err != nil {
 		if fatal(err) {

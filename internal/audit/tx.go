@@ -20,6 +20,14 @@ type Tx struct {
 	rev    int64
 	now    time.Time
 	refuse *refusal
+	watch  *time.Timer // ends a transaction that the database says nothing in; nil where that cannot be
+}
+
+// spoke notes that the database answered.
+func (t *Tx) spoke() {
+	if t.watch != nil {
+		t.watch.Reset(silence)
+	}
 }
 
 type refusal struct{ code, reason string }
@@ -27,6 +35,7 @@ type refusal struct{ code, reason string }
 // Exec runs a statement and returns how many rows it changed.
 func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	res, err := t.tx.ExecContext(t.ctx, query, args...)
+	t.spoke()
 	if err != nil {
 		return 0, err
 	}
@@ -35,11 +44,13 @@ func (t *Tx) Exec(query string, args ...any) (int64, error) {
 
 // Rows runs a query.
 func (t *Tx) Rows(query string, args ...any) (*sql.Rows, error) {
+	defer t.spoke()
 	return t.tx.QueryContext(t.ctx, query, args...)
 }
 
 // Row runs a query for at most one row.
 func (t *Tx) Row(query string, args ...any) *sql.Row {
+	defer t.spoke()
 	return t.tx.QueryRowContext(t.ctx, query, args...)
 }
 

@@ -70,7 +70,7 @@ func CauseOf(err error) Cause {
 	case errors.As(err, &pg):
 		return pgCause(pg.Code)
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.As(err, &network), errors.Is(err, context.DeadlineExceeded), pgconn.SafeToRetry(err):
+		errors.As(err, &network), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), pgconn.SafeToRetry(err):
 		return Gone
 	case strings.Contains(err.Error(), "conn closed"):
 		return Gone
