@@ -74,7 +74,7 @@ func (w *Writer) Close() error {
 }
 
 // Open opens the database that dsn names, brings its schema up to date, and returns the two capabilities. dsn is "sqlite:PATH" or
-// "postgres://…". Errors: storage_locked when another process has the SQLite file open, schema_newer when a newer attorn wrote it.
+// "postgres://…". Errors: storage_locked when another process has the SQLite file open, storage_open when others can read it, schema_newer when a newer attorn wrote it.
 func Open(ctx context.Context, dsn string) (*Reader, *Writer, error) {
 	var r *Reader
 	var w *Writer
@@ -118,7 +118,15 @@ func openSQLite(path string) (*Reader, *Writer, error) {
 		lock.Close()
 		return nil, nil, fmt.Errorf("open the database: %w", err)
 	}
+	info, err := f.Stat()
 	f.Close()
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = fault.New(fault.Invalid, "storage_open", "others can read the database %s", path).Try("chmod 600 %s", path)
+	}
+	if err != nil {
+		lock.Close()
+		return nil, nil, err
+	}
 	base := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
 	common := "_pragma=busy_timeout(5000)&_pragma=foreign_keys(ON)&_pragma=temp_store(MEMORY)"
 	wdb, err := sql.Open("sqlite", base+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(ON)&"+common)

@@ -97,7 +97,11 @@ func (c *Config) prepare() error {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
 	if !c.Dev {
-		return nil
+		info, err := os.Stat(c.Data)
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			err = fault.New(fault.Invalid, "storage_open", "others can look into the data directory %s", c.Data).Try("chmod 700 %s", c.Data)
+		}
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(c.Data, ".gitignore"), []byte("*\n"), 0o600); err != nil {
 		return err
