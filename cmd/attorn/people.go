@@ -242,7 +242,9 @@ func (c *cli) showEnded(e api.Ended, what string) error {
 	return c.show(e, e.Event.String(), func(w io.Writer) {
 		say(w, "%s, log #%d", what, e.Rev)
 		for _, d := range e.Delegations {
-			say(w, "  ended %s", d)
+			if !strings.Contains(what, d.String()) {
+				say(w, "  with it ended %s", d)
+			}
 		}
 	})
 }

@@ -202,10 +202,14 @@ func (c *cli) verifyCommand() *cobra.Command {
 			}); err != nil {
 				return err
 			}
-			if !r.OK() {
+			switch {
+			case r.OK():
+				return nil
+			case r.FirstFailure != nil && r.FirstFailure.Verdict == evidence.Fails:
 				return quiet{exitUnverified}
 			}
-			return nil
+			c.complain("nothing in the pack is wrong, but it does not show everything", "attorn why EVENT, on the server, for what this kind of event can show")
+			return quiet{exitError}
 		},
 	}
 	cmd.Flags().StringVar(&trust, "trust", "", "your trust policy (attorn audit trust)")
