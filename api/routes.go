@@ -20,7 +20,7 @@ var routes = []Route{
 
 	{Name: "Invite", Method: "POST", Path: "/v1/users", Permission: "attorn:user:invite", Status: 201, Doc: "Add a person and make their one-time sign-in link."},
 	{Name: "Users", Method: "GET", Path: "/v1/users", Query: page, Permission: "attorn:user:read", Status: 200, Doc: "List the workspace's people."},
-	{Name: "NewLink", Method: "POST", Path: "/v1/users/{id}/link", Permission: "attorn:user:link", Status: 201, Doc: "Make a one-time sign-in link for a member; me is the caller, who needs no permission for their own."},
+	{Name: "NewLink", Method: "POST", Path: "/v1/users/{id}/link", Permission: "attorn:user:link", Status: 201, Doc: "Make a one-time sign-in link for the caller, who is me; nobody makes one for somebody else."},
 	{Name: "SuspendUser", Method: "POST", Path: "/v1/users/{id}/suspend", Permission: "attorn:user:suspend", Status: 200, Doc: "Stop a person, their sessions and what they lent."},
 	{Name: "ResumeUser", Method: "POST", Path: "/v1/users/{id}/resume", Permission: "attorn:user:resume", Status: 200, Doc: "End a person's suspension."},
 

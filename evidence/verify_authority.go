@@ -51,7 +51,7 @@ func (v *verifier) authorityChecks() []check {
 		return only("the decision behind it is the event %s", e.Cause)
 	case e.Why == nil || e.Why.Bundle.IsZero() || e.Did == nil:
 		return only("an event of kind %s holds no decision by policy", e.Kind)
-	case e.Kind != ToolStarted:
+	case !v.aCall():
 		return decision
 	}
 	return slices.Concat([]check{
@@ -63,6 +63,9 @@ func (v *verifier) authorityChecks() []check {
 		{AuthorisedThen, "covers", v.checkCovers},
 	}, decision)
 }
+
+// aCall reports whether the event decided a call that everything before policy had let through: it was permitted, or waits for people.
+func (v *verifier) aCall() bool { return v.event.Kind == ToolStarted || v.event.Kind == ApprovalAsked }
 
 // person reports whether a person acted themselves, with a key of theirs instead of an instance's.
 func (v *verifier) person() bool {
@@ -305,6 +308,8 @@ func (v *verifier) authoritySummary() string {
 	said := []string{"acts for nobody else"}
 	if n := len(v.links); n > 0 {
 		said[0] = fmt.Sprintf("%d statements narrow", n)
+	} else if len(v.event.Who.Chain) > 0 {
+		said[0] = "the chain is not part of this answer"
 	}
 	if k := v.event.Who.Instance; !k.IsZero() {
 		said = append(said, "signed by "+k.Short())

@@ -38,7 +38,7 @@ func (v *verifier) checkFacts() (string, error) {
 	if err := v.restore(&f); err != nil {
 		return "", err
 	}
-	if f.Auth != nil && v.claims == nil && e.Kind == ToolStarted {
+	if f.Auth != nil && v.claims == nil && v.aCall() {
 		return "", notShown("the token, which says how the person signed in, is not in the pack")
 	}
 	for _, m := range v.factMembers(f) {
@@ -201,7 +201,7 @@ func (v *verifier) checkBundle() (string, error) {
 
 // checkApprovals finds the gates that asked, and for each the approval of exactly this call by enough people who could vote.
 func (v *verifier) checkApprovals() (string, error) {
-	if v.facts == nil || v.set == nil || len(v.event.Who.Chain) > 0 && v.event.Kind == ToolStarted && v.links == nil {
+	if v.facts == nil || v.set == nil || len(v.event.Who.Chain) > 0 && v.aCall() && v.links == nil {
 		return "", notShown("the facts, the policies or the chain are not in the pack")
 	}
 	v.judged = true

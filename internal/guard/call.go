@@ -172,7 +172,7 @@ func (g *Guard) permitCall(ctx context.Context, c *Caller, s *standing, call Cal
 	if err != nil {
 		return Verdict{}, err
 	}
-	d.Outcome = evidence.Permit
+	d.Outcome, d.Refusal = evidence.Permit, evidence.ToolRefused
 	for _, l := range a.lifts {
 		if d.Under == nil {
 			d.Under = &evidence.Under{}

@@ -139,7 +139,7 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("got %s %s (%s), want deny %s", v.Outcome, v.Code, v.Reason, c.code)
 			}
 			e := s.event(v.Event)
-			if e.Rev < before || e.Outcome != evidence.Deny || e.Why == nil || e.Why.Code != c.code {
+			if e.Rev < before || e.Kind != evidence.ToolRefused || e.Outcome != evidence.Deny || e.Why == nil || e.Why.Code != c.code {
 				t.Errorf("the event of the refusal: %s", e.Body)
 			}
 		})
@@ -302,6 +302,21 @@ func TestRevokeRacesWithUse(t *testing.T) {
 		if !e.IsZero() && s.event(e).Rev > end.Rev {
 			t.Errorf("%s was permitted at #%d, after the end at #%d", e, s.event(e).Rev, end.Rev)
 		}
+	}
+}
+
+// TestNobodyLocksEverybodyOut: the last owner who can act is not suspended, not by themselves and not by others.
+func TestNobodyLocksEverybodyOut(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	s.bind(s.maya, "admin", false)
+	for _, by := range []*party{s.priya, s.maya} {
+		if _, _, err := s.EndPerson(t.Context(), by.api(), s.priya.user, "suspend", ""); fault.Code(err) != "lockout" {
+			t.Errorf("%s suspends the only owner: %v", by.user, err)
+		}
+	}
+	s.bind(s.maya, "owner", false)
+	if _, _, err := s.EndPerson(t.Context(), s.maya.api(), s.priya.user, "suspend", ""); err != nil {
+		t.Errorf("with another owner: %v", err)
 	}
 }
 

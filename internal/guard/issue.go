@@ -141,7 +141,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	doc := evidence.ContentOf([]byte(raw))
 	s := &standing{who: c.who(), content: []evidence.Content{doc}}
 	d := s.draft(&c.Caller, evidence.TokenIssued)
-	d.Outcome, d.Target = evidence.OK, aud
+	d.Outcome, d.Target, d.Refusal = evidence.OK, aud, evidence.TokenRefused
 	d.Under = &evidence.Under{
 		Token:      &evidence.TokenRef{ID: claims.ID, Kid: key.Kid, Expires: claims.Expires, SHA256: doc.Digest},
 		Delegation: claims.Delegation, Task: claims.Task,

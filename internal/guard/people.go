@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,8 @@ func (g *Guard) Invite(ctx context.Context, c *Caller, name string) (people.Pers
 	return made, secret, err
 }
 
-// NewLink makes a one-time sign-in link for a member: their own, for another browser or machine, or anybody's with policy's leave. Who holds
+// NewLink makes a one-time sign-in link for the caller, for another browser or machine. Nobody makes one for somebody else who has signed in before:
+// it would let an administrator vote as the person who is to check on them. Who holds
 // the link can be that person, so whoever makes it gives all their roles. Code: escalation.
 func (g *Guard) NewLink(ctx context.Context, c *Caller, user id.User) (secret string, err error) {
 	a := act{
@@ -71,14 +73,10 @@ func (g *Guard) NewLink(ctx context.Context, c *Caller, user id.User) (secret st
 	if _, err := g.People.Person(ctx, c.ws, user); err != nil {
 		return "", g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	if user != c.person {
-		roles, err := g.Rules.RolesOf(ctx, c.ws, user.String())
-		if err != nil {
-			return "", err
-		}
-		a.gives = roles[user.String()]
-	}
 	_, err = g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
+		if user != c.person {
+			return fault.New(fault.Denied, "not_yourself", "a sign-in link is for oneself: with another's, one could vote as them")
+		}
 		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, user.String(), tx.Event().ID.String(), signInLife)
 		return err
 	})
@@ -218,6 +216,23 @@ func (g *Guard) everywhere(ctx context.Context, user id.User) ([]id.Workspace, e
 	return append([]id.Workspace{id.Server}, all...), err
 }
 
+// notLastOwner refuses to suspend the only owner who may still act: nobody could undo it.
+func (g *Guard) notLastOwner(ctx context.Context, ws id.Workspace, user id.User) error {
+	holders, err := g.Rules.Holders(ctx, ws, "owner")
+	if err != nil || !slices.Contains(holders, user.String()) {
+		return err
+	}
+	for _, h := range holders {
+		if other, err := id.Parse[id.User](h); err == nil && other != user {
+			if p, err := g.People.Person(ctx, ws, other); err == nil && p.Live() == nil {
+				return nil
+			}
+		}
+	}
+	return fault.New(fault.Conflict, "lockout", "this is the only owner who can act; suspended, nobody could resume them").
+		Try("make somebody else an owner first: attorn role bind USER owner")
+}
+
 // EndPerson suspends or resumes a person; suspending ends what they lent, and their sessions.
 func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, why string) ([]id.Delegation, evidence.Receipt, error) {
 	kind := map[string]evidence.Kind{"suspend": evidence.UserSuspended, "resume": evidence.UserResumed}[verb]
@@ -231,6 +246,9 @@ func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, wh
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
 		if verb == "resume" {
 			return g.People.Resume(tx, c.ws, user)
+		}
+		if err := g.notLastOwner(ctx, c.ws, user); err != nil {
+			return err
 		}
 		if _, err := g.People.Suspend(tx, c.ws, user); err != nil {
 			return err
