@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -62,8 +63,8 @@ func ReadItem(kind Kind, raw []byte) (Item, error) {
 		it.Name = string(KindInstructions)
 		return it, nil
 	}
-	if it.Name == "" {
-		return Item{}, fault.New(fault.Invalid, "definition_invalid", "a definition has no name")
+	if it.Name == "" || !storable(it.Name) {
+		return Item{}, fault.New(fault.Invalid, "definition_invalid", "a definition has no name that could be stored")
 	}
 	it.Reason = refuseName(it.Name)
 	if it.Reason == "" && kind == KindTool {
@@ -126,6 +127,11 @@ func refuseName(name string) string {
 		}
 	}
 	return ""
+}
+
+// storable reports whether both engines store a name: PostgreSQL takes no U+0000, nothing but UTF-8, and no more than 2,704 bytes in an index.
+func storable(name string) bool {
+	return len(name) <= 1<<10 && utf8.ValidString(name) && !strings.ContainsRune(name, 0)
 }
 
 // hints are for the person who accepts; they inform and never decide.

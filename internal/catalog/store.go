@@ -34,6 +34,9 @@ const (
 
 // Server reads one registered server, a removed one too. Code: unknown_server.
 func (r *Room) Server(ctx context.Context, ws id.Workspace, name string) (Server, error) {
+	if !ValidName(name) {
+		return Server{}, unknownServer()
+	}
 	return scanServer(r.r.Row(ctx, oneServer, ws, name))
 }
 
@@ -45,6 +48,9 @@ func (r *Room) Servers(ctx context.Context, ws id.Workspace) ([]Server, error) {
 
 // Tool reads one definition. Code: unknown_tool.
 func (r *Room) Tool(ctx context.Context, ws id.Workspace, server string, kind Kind, name string) (Tool, error) {
+	if !ValidName(server) || !storable(name) {
+		return Tool{}, unknownTool()
+	}
 	return scanTool(r.r.Row(ctx, oneTool, ws, server, kind, name))
 }
 
@@ -234,7 +240,7 @@ func scanTool(row scanner) (Tool, error) {
 	var at int64
 	err := row.Scan(&t.Workspace, &t.Server, &t.Kind, &t.Name, &definition, &t.Pin, &t.Class, &t.Status, &seen, &t.SeenPin, &at)
 	if errors.Is(err, sql.ErrNoRows) {
-		return t, fault.New(fault.NotFound, "unknown_tool", "the server has no such tool, prompt or instructions")
+		return t, unknownTool()
 	}
 	t.Definition, t.Seen, t.SeenAt = []byte(definition), []byte(seen), time.UnixMicro(at)
 	return t, err
@@ -254,6 +260,10 @@ func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([
 		all = append(all, v)
 	}
 	return all, rows.Err()
+}
+
+func unknownTool() error {
+	return fault.New(fault.NotFound, "unknown_tool", "the server has no such tool, prompt or instructions")
 }
 
 func unknownServer() error {
