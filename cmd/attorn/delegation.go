@@ -149,29 +149,31 @@ func chainRows(w io.Writer, chain []delegation.Link) {
 	}
 }
 
-// verifyChain checks a chain, as `delegation show -o json` printed it, with nothing but the published keys.
+// verifyChain checks a chain, as `delegation show -o json` printed it, with nothing but the published keys. Whatever is wrong with the chain is a
+// verification that failed; an error is about what the verifier brought along.
 func (c *cli) verifyChain(file, keysFile string) error {
 	if keysFile == "" {
 		return usageError{fmt.Errorf("verify takes --keys FILE: the server's JWKS, kept from SERVER/oauth/jwks")}
+	}
+	keys, err := readJWKS(keysFile)
+	if err != nil {
+		return err
 	}
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
 	var chain []delegation.Link
-	if err := jose.Decode(raw, &chain, jose.Limits{Bytes: 1 << 20}); err != nil {
-		return fault.Wrap(err, fault.Invalid, "malformed", "%s is no chain: a JSON list of links, the root first", file).Try("attorn delegation show DELEGATION -o json")
+	err = jose.Decode(raw, &chain, jose.Limits{Bytes: 1 << 20})
+	if err == nil {
+		err = delegation.VerifyChain(chain, func(kid id.Key) (jose.PublicKey, bool) { k, ok := keys[kid]; return k, ok })
 	}
-	keys, err := readJWKS(keysFile)
 	if err != nil {
-		return err
-	}
-	if err := delegation.VerifyChain(chain, func(kid id.Key) (jose.PublicKey, bool) { k, ok := keys[kid]; return k, ok }); err != nil {
-		c.complain(fmt.Sprintf("FAIL  %v (%s)", err, fault.Code(err)), "")
+		say(c.out, "FAIL  %v (%s)", err, fault.Code(err))
 		return quiet{exitUnverified}
 	}
 	return c.show(chain, "ok", func(w io.Writer) {
-		fmt.Fprintf(w, "ok: %s, each countersigned, each narrower than the one before. Whether it is live now, only the server knows.\n", count(len(chain), "signed statement"))
+		say(w, "ok: %s, each countersigned, each narrower than the one before. Whether it is live now, only the server knows.", count(len(chain), "signed statement"))
 		chainRows(w, chain)
 	})
 }

@@ -11,13 +11,13 @@ var masks = []struct {
 	with string
 }{
 	{regexp.MustCompile(`\b(usr|agt|dlg|evt|dec|apr|req)_[0-9a-v]{26}`), "${1}_…"},
-	{regexp.MustCompile(`\b(usr|agt|dlg|evt|dec|apr)_…[0-9a-v]{6}\b`), "${1}_…"},       // shortened by attorn
+	{regexp.MustCompile(`\b(usr|agt|dlg|evt|dec|apr)_…[0-9a-v]{6}\b`), "${1}_…"}, // shortened by attorn
+	{regexp.MustCompile(`\bbundle [A-Za-z0-9_-]{8}(…|\b)`), "bundle KEY…"},
 	{regexp.MustCompile(`[A-Za-z0-9_-]{43,}`), "KEY…"},                                 // keys, digests, secrets
 	{regexp.MustCompile(`[A-Za-z0-9_-]{2,3}[A-Za-z0-9-]…([A-Za-z0-9_-]{3})?`), "KEY…"}, // shortened by attorn, or by a page
 	{regexp.MustCompile(`(localhost|127\.0\.0\.1):[0-9]+`), "localhost:7070"},
 	{regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:.]{8,15}( UTC|Z)`), "TIME"},
 	{regexp.MustCompile(`\b[0-9]{2}:[0-9]{2}:[0-9]{2}\b( UTC on [0-9]+ [A-Z][a-z]{2})?`), "TIME"},
-	{regexp.MustCompile(`\bbundle [A-Za-z0-9_-]{8}(…|\b)`), "bundle KEY…"},
 	{regexp.MustCompile(`(?m)^[0-9]+( +evt_)`), "N$1"},
 	{regexp.MustCompile(`\bready in [0-9.]+ s\b`), "ready in 0.2 s"},
 	{regexp.MustCompile(`#[0-9]+`), "#N"}, // others write to the log too
