@@ -163,17 +163,29 @@ func (g *Guard) EndAgent(ctx context.Context, c *Caller, agent id.Agent, verb, w
 			what.Ended = append(what.Ended, k.String())
 		}
 		tx.Event().What = &what
-		if verb == "revoke" {
-			if ended, err = g.Lending.RevokeOf(tx, c.ws, agent.String(), id.Key{}, c.Sub(), why); err != nil {
-				return err
-			}
-		}
 		if _, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Actor: agent.String()}); err != nil {
 			return err
 		}
-		return g.endWith(tx, c.ws, ended)
+		ended, err = g.endOf(tx, c, agent, id.Key{}, verb, why)
+		return err
 	})
 	return after, ended, got, err
+}
+
+// endOf ends the approvals that rest on what an agent, or one instance of it, lent or was lent; and that itself, unless they are only suspended.
+func (g *Guard) endOf(tx *audit.Tx, c *Caller, agent id.Agent, instance id.Key, verb, why string) ([]id.Delegation, error) {
+	if verb == "suspend" {
+		under, err := g.Lending.Under(tx, c.ws, agent.String(), instance)
+		if err == nil {
+			_, err = g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Delegations: under})
+		}
+		return nil, err
+	}
+	ended, err := g.Lending.RevokeOf(tx, c.ws, agent.String(), instance, c.Sub(), why)
+	if err != nil {
+		return nil, err
+	}
+	return ended, g.endWith(tx, c.ws, ended)
 }
 
 // EndInstance suspends, resumes or revokes one instance.
@@ -203,13 +215,11 @@ func (g *Guard) EndInstance(ctx context.Context, c *Caller, key id.Key, verb, wh
 		default:
 			i, err = g.Agents.RevokeInstance(tx, c.ws, key)
 		}
-		if err != nil || verb != "revoke" {
+		if err != nil || verb == "resume" {
 			return err
 		}
-		if ended, err = g.Lending.RevokeOf(tx, c.ws, i.Agent.String(), key, c.Sub(), why); err != nil {
-			return err
-		}
-		return g.endWith(tx, c.ws, ended)
+		ended, err = g.endOf(tx, c, i.Agent, key, verb, why)
+		return err
 	})
 	return i, ended, got, err
 }

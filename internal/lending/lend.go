@@ -130,6 +130,11 @@ func (*Room) RevokeOf(tx *audit.Tx, ws id.Workspace, principal string, instance 
 	return revokeOf(tx, ws, principal, instance, by, why)
 }
 
+// Under lists what RevokeOf would end: what stands still while the principal, or its instance, is suspended.
+func (*Room) Under(tx *audit.Tx, ws id.Workspace, principal string, instance id.Key) ([]id.Delegation, error) {
+	return under(tx, ws, principal, instance)
+}
+
 // checkReason demands what both engines store.
 func checkReason(why string) error {
 	if len(why) > 500 || !utf8.ValidString(why) || strings.ContainsFunc(why, unicode.IsControl) {
