@@ -313,7 +313,9 @@ func TestStrangeServers(t *testing.T) {
 		"bearer": func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `{"access_token":"x","token_type":"Bearer","expires_in":300}`)
 		},
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		},
 		"nonces": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(400)
 			fmt.Fprint(w, `{"error":"use_dpop_nonce"}`)
