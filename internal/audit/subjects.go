@@ -71,6 +71,4 @@ func (r *run) subjectKey(subject string) (subjectKey, error) {
 	return made, nil
 }
 
-var errNoRow = sql.ErrNoRows
-
-func noRow(err error) bool { return errors.Is(err, errNoRow) }
+func noRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }

@@ -10,7 +10,7 @@ import (
 )
 
 // Tx is the transaction that a change runs in. It may run twice (the batch was tried again), so it must do nothing but SQL on its room's
-// tables and Amend. It is valid until the change returns.
+// tables, amend Event and Keep. It is valid until the change returns.
 type Tx struct {
 	ctx    context.Context
 	tx     *sql.Tx
