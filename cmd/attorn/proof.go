@@ -9,12 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/jose"
 )
 
 // parseEvent reads an event's id, or a decision's, which shares its number.
@@ -89,81 +87,6 @@ func whyText(a api.Answer) string {
 		b.WriteString(a.Report.Tree())
 	}
 	return b.String()
-}
-
-func (c *cli) auditCommand() *cobra.Command {
-	var q attorn.EventQuery
-	tail := &cobra.Command{Use: "tail", Short: "List the newest events", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		all, err := cl.Events(cmd.Context(), q)
-		if err != nil {
-			return err
-		}
-		return c.show(all, each(all.Items, func(e api.Event) string { return e.ID.String() }), func(w io.Writer) {
-			row(w, "REV", "EVENT", "KIND", "OUTCOME", "WHO", "WHAT")
-			for _, x := range all.Items {
-				var e evidence.Event
-				if err := jose.DecodeForeign(x.Body, &e, jose.Limits{Bytes: evidence.MaxEvent}); err != nil {
-					row(w, fmt.Sprint(x.Rev), x.ID.String(), "unreadable")
-					continue
-				}
-				what := ""
-				if e.Did != nil {
-					what = e.Did.Action
-				}
-				if e.Why != nil && e.Why.Code != "" {
-					what += " (" + e.Why.Code + ")"
-				}
-				row(w, fmt.Sprint(x.Rev), x.ID.String(), string(e.Kind), string(e.Outcome), e.Who.Sub, what)
-			}
-		})
-	}}
-	tail.Flags().IntVarP(&q.Limit, "number", "n", 20, "how many")
-	tail.Flags().StringVar(&q.Kind, "kind", "", "only this kind, such as tool.started")
-	tail.Flags().StringVar(&q.Target, "target", "", "only about this")
-	tail.Flags().BoolVar(&q.Refused, "refused", false, "only what was refused or had to wait")
-	var file string
-	pack := &cobra.Command{Use: "pack EVENT", Short: "Write the evidence about an event to a file that verifies offline", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		e, err := parseEvent(args[0])
-		if err != nil {
-			return err
-		}
-		if file == "" {
-			file = e.String() + ".zip"
-		}
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		data, err := cl.Pack(cmd.Context(), e)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			return err
-		}
-		return c.show(map[string]any{"file": file, "bytes": len(data)}, file, func(w io.Writer) { say(w, "wrote %s, %d bytes", file, len(data)) })
-	}}
-	pack.Flags().StringVarP(&file, "file", "f", "", "where to (default EVENT.zip)")
-	trust := &cobra.Command{Use: "trust", Short: "Print the trust policy by which this server's evidence is verified; keep it", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		trust, err := cl.Trust(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if _, err := evidence.ParseTrust(trust); err != nil {
-			return err
-		}
-		_, err = io.WriteString(c.out, text(string(trust)))
-		return err
-	}}
-	return noun("audit", "The log and its evidence", tail, pack, trust)
 }
 
 func (c *cli) verifyCommand() *cobra.Command {

@@ -288,7 +288,7 @@ var shapes = map[string]func() any{
 	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
 	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
 	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
-	"SignedIn": func() any { return &api.SignedIn{} }, "Enrolment": func() any { return &api.Enrolment{} }, "Accounts": func() any { return &accounts{} },
+	"Head": func() any { return &api.Head{} }, "SignedIn": func() any { return &api.SignedIn{} }, "Enrolment": func() any { return &api.Enrolment{} }, "Accounts": func() any { return &accounts{} },
 }
 
 func (s *stage) decodes(args []string) {
