@@ -92,8 +92,10 @@ func (g *Guard) resource(ctx context.Context, ws id.Workspace, aud string) (pref
 	unknown := fault.New(fault.Invalid, "unknown_resource", "no resource of this workspace has that URL").Try("ask for a registered MCP server or service")
 	if name, ok := strings.CutPrefix(aud, g.MCP(ws, "")); ok {
 		s, err := g.server(ctx, ws, name)
-		if err != nil {
+		if fault.Code(err) == "unknown_server" {
 			return "", "", unknown
+		} else if err != nil {
+			return "", "", err
 		}
 		return "tool:" + s.Name + ":", aud, nil
 	}
