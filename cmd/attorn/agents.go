@@ -43,7 +43,7 @@ func (c *cli) agentCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		all, err := cl.Agents(cmd.Context(), attorn.Page{})
+		all, err := everything(func(p attorn.Page) (api.List[api.Agent], error) { return cl.Agents(cmd.Context(), p) })
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (c *cli) approvalCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		all, err := cl.Approvals(cmd.Context(), status, attorn.Page{})
+		all, err := everything(func(p attorn.Page) (api.List[api.Approval], error) { return cl.Approvals(cmd.Context(), status, p) })
 		if err != nil {
 			return err
 		}

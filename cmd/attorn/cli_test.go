@@ -21,6 +21,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"pgregory.net/rapid"
 
+	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -131,6 +132,27 @@ func TestCallArguments(t *testing.T) {
 		if err != nil || wrong != nil || string(text) != c.want {
 			t.Errorf("%s %q: %s, %v, want %s", c.raw, c.pairs, text, err, c.want)
 		}
+	}
+}
+
+func TestEverything(t *testing.T) {
+	var asked []attorn.Page
+	pages := map[string]api.List[int]{"": {Items: []int{1, 2}, Next: "2"}, "2": {Items: []int{}, Next: "3"}, "3": {Items: []int{3}}}
+	all, err := everything(func(p attorn.Page) (api.List[int], error) {
+		asked = append(asked, p)
+		return pages[p.After], nil
+	})
+	if err != nil || !cmp.Equal(all, api.List[int]{Items: []int{1, 2, 3}}) || len(asked) != 3 {
+		t.Errorf("%v, %v, asked %v", all, err, asked)
+	}
+	lost := errors.New("lost")
+	if _, err := everything(func(p attorn.Page) (api.List[int], error) {
+		if p.After == "" {
+			return pages[""], nil
+		}
+		return api.List[int]{}, lost
+	}); !errors.Is(err, lost) {
+		t.Errorf("a list that breaks off: %v", err)
 	}
 }
 

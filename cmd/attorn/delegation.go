@@ -114,7 +114,9 @@ func (c *cli) listDelegations(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		page, err := cl.Delegations(ctx, attorn.DelegationQuery{Delegator: "me"})
+		page, err := everything(func(p attorn.Page) (api.List[api.Delegation], error) {
+			return cl.Delegations(ctx, attorn.DelegationQuery{Delegator: "me", Page: p})
+		})
 		if err != nil {
 			return err
 		}

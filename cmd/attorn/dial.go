@@ -55,24 +55,33 @@ func (c *cli) agent(ctx context.Context) (*attorn.Agent, account, error) {
 	return ag, a, err
 }
 
+// everything reads a list page by page.
+func everything[T any](read func(attorn.Page) (api.List[T], error)) (api.List[T], error) {
+	all := api.List[T]{Items: []T{}}
+	p := attorn.Page{Limit: 200}
+	for {
+		l, err := read(p)
+		if err != nil {
+			return all, err
+		}
+		all.Items = append(all.Items, l.Items...)
+		if p.After = l.Next; p.After == "" {
+			return all, nil
+		}
+	}
+}
+
 // findUser reads a person by id or by an exact name.
 func (c *cli) findUser(ctx context.Context, cl *attorn.Client, text string) (api.User, error) {
+	all, err := everything(func(p attorn.Page) (api.List[api.User], error) { return cl.Users(ctx, p) })
+	if err != nil {
+		return api.User{}, err
+	}
 	var found []api.User
-	page := attorn.Page{}
-	for {
-		all, err := cl.Users(ctx, page)
-		if err != nil {
-			return api.User{}, err
+	for _, u := range all.Items {
+		if u.ID.String() == text || u.Name == text {
+			found = append(found, u)
 		}
-		for _, u := range all.Items {
-			if u.ID.String() == text || u.Name == text {
-				found = append(found, u)
-			}
-		}
-		if all.Next == "" {
-			break
-		}
-		page.After = all.Next
 	}
 	switch len(found) {
 	case 1:

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +48,7 @@ func (c *cli) lendCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&permissions, "permission", "p", nil, "what is lent; repeatable")
-	f.DurationVar(&l.TTL, "ttl", time.Hour, "for how long")
+	f.DurationVar(&l.TTL, "ttl", 0, "for how long, such as 90m (default: an hour; for an agent as long as what it lends on)")
 	f.Int64Var(&l.Uses, "uses", 0, "how many calls, shared with all that descends from it (0: no limit)")
 	f.IntVar(&l.Depth, "depth", 0, "how many hops it may be lent on")
 	f.StringVar(&l.Task, "task", "", "identifier of the piece of work")

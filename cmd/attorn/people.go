@@ -176,7 +176,7 @@ func (c *cli) userCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		all, err := cl.Users(cmd.Context(), attorn.Page{})
+		all, err := everything(func(p attorn.Page) (api.List[api.User], error) { return cl.Users(cmd.Context(), p) })
 		if err != nil {
 			return err
 		}
