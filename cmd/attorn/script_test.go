@@ -45,6 +45,8 @@ func TestMain(m *testing.M) {
 //	upstream                     starts a small MCP server, which speaks HTTP, at $UPSTREAM; its tool says is told a word and says it
 //	fetch PATH FILE              gets $URL/PATH
 //	flip FILE                    flips one bit in the middle
+//
+// UPDATE_SCRIPTS=1 writes what is seen into the files that cmp compares it with.
 func TestScript(t *testing.T) {
 	files, err := filesystemServer()
 	if err != nil {
