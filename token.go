@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -32,9 +33,33 @@ const (
 	tokenLifeTenths = 8    // of ten: a token is renewed after this much of its life
 )
 
+// Each try for a token is signed anew, so one that was refused for its number may simply be made again, when the server says.
+const (
+	maxGrantTries = 4
+	maxPatience   = 5 * time.Second
+)
+
+// patient waits as long as the answer asks (RFC 9110 §10.2.3), and reports false where that is too long or the caller gave up.
+func patient(ctx context.Context, res *http.Response) bool {
+	seconds, err := strconv.Atoi(res.Header.Get("Retry-After"))
+	wait := time.Duration(seconds) * time.Second
+	if err != nil || wait < 0 || wait > maxPatience {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // grant asks the token endpoint. complete adds a new assertion to the form each time.
 func (d *door) grant(ctx context.Context, form url.Values, complete func(url.Values, string), client string) (Token, error) {
-	for nonced := false; ; nonced = true {
+	nonced := false
+	for tries := 1; ; tries++ {
 		asked := time.Now()
 		assertion, err := token.SignAssertion(d.signer, client, d.server, rand.Text(), asked, assertionLife)
 		if err != nil {
@@ -48,6 +73,10 @@ func (d *door) grant(ctx context.Context, form url.Values, complete func(url.Val
 		if res.StatusCode != http.StatusOK {
 			err := oauthProblem(res.StatusCode, answer)
 			if fault.Code(err) == "use_dpop_nonce" && !nonced {
+				nonced = true
+				continue
+			}
+			if res.StatusCode == http.StatusTooManyRequests && tries < maxGrantTries && patient(ctx, res) {
 				continue
 			}
 			return Token{}, err
