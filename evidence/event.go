@@ -134,6 +134,11 @@ type What struct {
 	Agent      id.Agent        `json:"agent,omitzero"`
 	User       id.User         `json:"user,omitzero"` // in agent.*: the owner
 	Instance   id.Key          `json:"instance,omitzero"`
+	Parent     id.Key          `json:"parent,omitzero"`      // instance.spawned: by whom
+	Before     id.Key          `json:"predecessor,omitzero"` // instance.rotated: the key that Instance replaces
+	Until      int64           `json:"until,omitzero"`       // microseconds: instance.rotated, when the key before ends; elsewhere, when what was made ends
+	Group      string          `json:"group,omitempty"`
+	Rule       id.Digest       `json:"rule,omitzero"`  // of the trust rule that matched, kept as content
 	Key        *jose.PublicKey `json:"key,omitempty"`  // the public key that was enrolled, registered, created or published
 	COSE       string          `json:"cose,omitempty"` // a passkey's public key (RFC 9052), base64url
 	Credential string          `json:"credential,omitempty"`

@@ -6,21 +6,29 @@ type Kind string
 // The kinds that this version writes.
 const (
 	WorkspaceCreated Kind = "workspace.created"
+	WorkspaceChanged Kind = "workspace.changed"
 
 	UserAdded          Kind = "user.added"
 	UserSignedIn       Kind = "user.signed_in"
 	UserSignInFailed   Kind = "user.sign_in_failed"
+	UserChanged        Kind = "user.changed"
 	UserPasskeyChanged Kind = "user.passkey_changed"
 	UserSuspended      Kind = "user.suspended"
 	UserResumed        Kind = "user.resumed"
 
+	GroupChanged Kind = "group.changed"
+
 	AgentRegistered Kind = "agent.registered"
+	AgentApproved   Kind = "agent.approved"
 	AgentChanged    Kind = "agent.changed"
 	AgentSuspended  Kind = "agent.suspended"
 	AgentResumed    Kind = "agent.resumed"
 	AgentRevoked    Kind = "agent.revoked"
 
 	InstanceEnrolled  Kind = "instance.enrolled"
+	InstanceSpawned   Kind = "instance.spawned"
+	InstanceRotated   Kind = "instance.rotated"
+	InstanceSeen      Kind = "instance.seen" // at a place where it had not been before
 	InstanceSuspended Kind = "instance.suspended"
 	InstanceResumed   Kind = "instance.resumed"
 	InstanceRevoked   Kind = "instance.revoked"
@@ -45,6 +53,9 @@ const (
 	ToolAdded    Kind = "tool.added"
 	ToolPinned   Kind = "tool.pinned"
 	ToolDrifted  Kind = "tool.drifted"
+
+	ToolSuspended Kind = "tool.suspended"
+	ToolResumed   Kind = "tool.resumed"
 
 	ServerAdded   Kind = "server.added"
 	ServerRemoved Kind = "server.removed"
@@ -80,18 +91,25 @@ const (
 // bodies.
 var kinds = map[Kind]bool{
 	WorkspaceCreated:    false,
+	WorkspaceChanged:    true,
 	UserAdded:           true,
 	UserSignedIn:        false,
 	UserSignInFailed:    false,
+	UserChanged:         true,
 	UserPasskeyChanged:  true,
 	UserSuspended:       true,
 	UserResumed:         true,
+	GroupChanged:        true,
 	AgentRegistered:     true,
+	AgentApproved:       true,
 	AgentChanged:        true,
 	AgentSuspended:      true,
 	AgentResumed:        true,
 	AgentRevoked:        true,
 	InstanceEnrolled:    true,
+	InstanceSpawned:     true,
+	InstanceRotated:     true,
+	InstanceSeen:        false,
 	InstanceSuspended:   true,
 	InstanceResumed:     true,
 	InstanceRevoked:     true,
@@ -111,6 +129,8 @@ var kinds = map[Kind]bool{
 	ToolAdded:           true,
 	ToolPinned:          true,
 	ToolDrifted:         true,
+	ToolSuspended:       true,
+	ToolResumed:         true,
 	ServerAdded:         true,
 	ServerRemoved:       true,
 	ApprovalAsked:       false,

@@ -57,7 +57,7 @@ func (r rig) agent(t testing.TB, ws id.Workspace, name string) agents.Agent {
 
 func (r rig) enrol(ws id.Workspace, agent id.Agent, key jose.PublicKey) (i agents.Instance, err error) {
 	err = r.Do(ws, func(tx *audit.Tx) (err error) {
-		i, err = r.Enrol(tx, ws, agent, key, agents.Enrolled, false)
+		i, err = r.Enrol(tx, agents.NewInstance{Workspace: ws, Agent: agent, JWK: key, Trust: agents.Enrolled})
 		return err
 	})
 	return i, err

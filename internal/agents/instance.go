@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/attorn/attorn/fault"
@@ -16,8 +17,26 @@ const MaxInstances = 100
 // Trust says how an instance came to be trusted.
 type Trust string
 
-// Enrolled: by a one-time token of an administrator or owner, with proof of possession of the key.
-const Enrolled Trust = "enrolled"
+// The ways to be trusted (authority.md §1). All take a proof of possession of the key.
+const (
+	Enrolled Trust = "enrolled" // by a one-time token of an administrator or owner
+	Device   Trust = "device"   // a person confirmed a code
+	Workload Trust = "workload" // an assertion of a trusted platform matched a trust rule
+	Spawned  Trust = "spawned"  // an active parent instance signed the key
+)
+
+// NewInstance is what Enrol needs.
+type NewInstance struct {
+	Workspace   id.Workspace
+	Agent       id.Agent
+	JWK         jose.PublicKey
+	Trust       Trust
+	Parent      id.Key    // the instance that spawned it
+	Predecessor id.Key    // the instance whose key it replaces
+	ExpiresAt   time.Time // zero: as long as its agent
+	Rule        string    // the trust rule that it matched
+	Held        bool      // the key is, or was, a person's
+}
 
 // Instance is one running copy of an agent. It is its key.
 type Instance struct {
@@ -29,47 +48,62 @@ type Instance struct {
 	Status    Status // Active, Suspended or Revoked
 	CreatedAt time.Time
 	EndedAt   time.Time // zero until it is revoked
+
+	Parent      id.Key    // the instance that spawned it
+	Predecessor id.Key    // the instance whose key it replaced
+	ExpiresAt   time.Time // zero: as long as its agent
+	Rule        string    // the trust rule that it matched
 }
 
-// Live is nil while the instance itself may act, whatever its agent; else a fault with code instance_suspended or instance_revoked.
-func (i Instance) Live() error {
-	switch i.Status {
-	case Active:
+// Live is nil while the instance itself may act at now, whatever its agent; else a fault with code instance_suspended, instance_expired or
+// instance_revoked.
+func (i Instance) Live(now time.Time) error {
+	switch {
+	case i.Status == Active && !i.ExpiresAt.IsZero() && !now.Before(i.ExpiresAt):
+		return fault.New(fault.Unauthenticated, "instance_expired", "the instance %s expired at %s", i.Key, i.ExpiresAt.UTC().Format(time.RFC3339)).
+			Try("enrol a new key")
+	case i.Status == Active:
 		return nil
-	case Suspended:
+	case i.Status == Suspended:
 		return fault.New(fault.Unauthenticated, "instance_suspended", "the instance %s is suspended", i.Key).
 			Try("ask its owner or an administrator to resume it")
 	}
 	return fault.New(fault.Unauthenticated, "instance_revoked", "the instance %s was revoked; that is final", i.Key).Try("enrol a new key")
 }
 
-// Enrol makes key an instance of the agent, active at once. That the key's holder proved possession is the caller's to check, and so is
-// whether the key is, or was, a person's: held says so (package people knows), and then it is refused. Only Ed25519 keys are instances.
-// Codes: not_found for the agent, agent_pending, agent_suspended, agent_revoked, agent_expired, alg_unsupported, key_in_use,
+// Enrol makes a key an instance of the agent, active at once. That the key's holder proved possession is the caller's to check, and so is
+// whether the key is, or was, a person's: Held says so (package people knows), and then it is refused. Only Ed25519 keys are instances.
+// Codes: not_found for the agent, agent_pending, agent_suspended, agent_revoked, agent_expired, agent_invalid, alg_unsupported, key_in_use,
 // too_many_instances.
-func (room *Room) Enrol(tx *audit.Tx, ws id.Workspace, agent id.Agent, key jose.PublicKey, trust Trust, held bool) (Instance, error) {
+func (room *Room) Enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 	now := tx.Now()
-	if key.Type() != "Ed25519" {
+	if n.JWK.Type() != "Ed25519" {
 		return Instance{}, fault.New(fault.Invalid, "alg_unsupported", "an instance's key is an Ed25519 key").Try("make an Ed25519 key pair")
 	}
-	if trust != Enrolled {
-		return Instance{}, invalid("no instance comes to be trusted as %q", trust)
+	if !slices.Contains([]Trust{Enrolled, Device, Workload, Spawned}, n.Trust) {
+		return Instance{}, invalid("no instance comes to be trusted as %q", n.Trust)
 	}
-	a, live, err := lockAgent(tx, ws, agent)
+	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {
+		return Instance{}, invalid("the instance's end lies in the past")
+	}
+	a, live, err := lockAgent(tx, n.Workspace, n.Agent)
 	if err != nil {
 		return Instance{}, err
 	}
 	if err := a.Live(now); err != nil {
 		return Instance{}, err
 	}
-	if held {
+	if n.Held {
 		return Instance{}, keyInUse()
 	}
 	if live >= MaxInstances {
-		return Instance{}, fault.New(fault.Conflict, "too_many_instances", "agent %s has %d instances that are not revoked, which is the limit", agent, MaxInstances).
+		return Instance{}, fault.New(fault.Conflict, "too_many_instances", "agent %s has %d instances that are not revoked, which is the limit", n.Agent, MaxInstances).
 			Try("revoke instances that no longer run")
 	}
-	i := Instance{Key: key.Thumbprint(), Workspace: ws, Agent: agent, JWK: key, Trust: trust, Status: Active, CreatedAt: stored(now)}
+	i := Instance{
+		Key: n.JWK.Thumbprint(), Workspace: n.Workspace, Agent: n.Agent, JWK: n.JWK, Trust: n.Trust, Status: Active, CreatedAt: stored(now),
+		Parent: n.Parent, Predecessor: n.Predecessor, ExpiresAt: stored(n.ExpiresAt), Rule: n.Rule,
+	}
 	if ok, err := insertInstance(tx, i); err != nil {
 		return Instance{}, err
 	} else if !ok {
@@ -106,8 +140,8 @@ func (room *Room) Instance(ctx context.Context, key id.Key) (Instance, error) {
 	return room.instance(ctx, key)
 }
 
-// Live reads the instance that is key and its agent, if both may act at now. Codes: instance_unknown, instance_suspended, instance_revoked,
-// agent_pending, agent_suspended, agent_revoked, agent_expired.
+// Live reads the instance that is key and its agent, if both may act at now. Codes: instance_unknown, instance_suspended, instance_expired,
+// instance_revoked, agent_pending, agent_suspended, agent_revoked, agent_expired.
 func (room *Room) Live(ctx context.Context, key id.Key, now time.Time) (Agent, Instance, error) {
 	a, i, err := room.both(ctx, key)
 	if err != nil {
@@ -116,7 +150,7 @@ func (room *Room) Live(ctx context.Context, key id.Key, now time.Time) (Agent, I
 	if a.Status == Revoked { // which is why the instance is revoked, too
 		return Agent{}, Instance{}, a.Live(now)
 	}
-	if err := i.Live(); err != nil {
+	if err := i.Live(now); err != nil {
 		return Agent{}, Instance{}, err
 	}
 	if err := a.Live(now); err != nil {

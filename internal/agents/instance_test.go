@@ -92,7 +92,7 @@ func TestEnrolRefuses(t *testing.T) {
 			"after all that, fresh": {id.Default, a.ID, newKey(t), agents.Enrolled, false, ""},
 		} {
 			err := r.Do(c.ws, func(tx *audit.Tx) error {
-				_, err := r.Enrol(tx, c.ws, c.agent, c.key, c.trust, c.held)
+				_, err := r.Enrol(tx, agents.NewInstance{Workspace: c.ws, Agent: c.agent, JWK: c.key, Trust: c.trust, Held: c.held})
 				return err
 			})
 			if fault.Code(err) != c.want {
@@ -250,7 +250,7 @@ func TestLimitOfInstancesHolds(t *testing.T) {
 		var first id.Key
 		if err := r.Do(id.Default, func(tx *audit.Tx) error {
 			for range agents.MaxInstances - 3 {
-				i, err := r.Enrol(tx, id.Default, a.ID, newKey(t), agents.Enrolled, false)
+				i, err := r.Enrol(tx, agents.NewInstance{Workspace: id.Default, Agent: a.ID, JWK: newKey(t), Trust: agents.Enrolled})
 				if err != nil {
 					return err
 				}
@@ -264,7 +264,7 @@ func TestLimitOfInstancesHolds(t *testing.T) {
 			key := newKey(t)
 			// Recorded in two logs: the limit must not rest on the lock of one.
 			return r.Do([]id.Workspace{id.Default, other}[n%2], func(tx *audit.Tx) error {
-				_, err := r.Enrol(tx, id.Default, a.ID, key, agents.Enrolled, false)
+				_, err := r.Enrol(tx, agents.NewInstance{Workspace: id.Default, Agent: a.ID, JWK: key, Trust: agents.Enrolled})
 				return err
 			})
 		})

@@ -31,8 +31,9 @@ func page(limit int) int {
 }
 
 const (
-	agentColumns    = `agent.id, agent.workspace, name, owner, description, agent.status, expires_at, agent.created_at`
-	instanceColumns = `key, instance.workspace, instance.agent, jwk, trust, instance.status, instance.created_at, ended_at`
+	agentColumns    = `agent.id, agent.workspace, name, owner, description, agent.status, agent.expires_at, agent.created_at`
+	instanceColumns = `key, instance.workspace, instance.agent, jwk, trust, instance.status, instance.created_at, ended_at,
+		parent, predecessor, instance.expires_at, rule`
 )
 
 func (a *Agent) into() []any {
@@ -40,7 +41,16 @@ func (a *Agent) into() []any {
 }
 
 func (i *Instance) into() []any {
-	return []any{&i.Key, &i.Workspace, &i.Agent, jwk{&i.JWK}, &i.Trust, &i.Status, micros{&i.CreatedAt}, micros{&i.EndedAt}}
+	return []any{
+		&i.Key, &i.Workspace, &i.Agent,
+		jwk{&i.JWK},
+		&i.Trust, &i.Status,
+		micros{&i.CreatedAt},
+		micros{&i.EndedAt},
+		&i.Parent, &i.Predecessor,
+		micros{&i.ExpiresAt},
+		maybe{&i.Rule},
+	}
 }
 
 // micros receives a time, or NULL as the zero time.
@@ -57,6 +67,33 @@ func (m micros) Scan(src any) error {
 		*m.to = time.UnixMicro(us.V)
 	}
 	return nil
+}
+
+// null is a time in microseconds, or NULL for the zero time.
+func null(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// text is a text, or NULL for none.
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// maybe receives a text, or NULL as none.
+type maybe struct{ to *string }
+
+// Scan implements sql.Scanner.
+func (m maybe) Scan(src any) error {
+	var s sql.Null[string]
+	err := s.Scan(src)
+	*m.to = s.V
+	return err
 }
 
 // jwk receives a key.
@@ -122,13 +159,9 @@ func (room *Room) listAgents(ctx context.Context, ws id.Workspace, after id.Agen
 }
 
 func insertAgent(tx *audit.Tx, a Agent) (bool, error) {
-	var expires any
-	if !a.ExpiresAt.IsZero() {
-		expires = a.ExpiresAt.UnixMicro()
-	}
 	n, err := tx.Exec(`INSERT INTO agent (id, workspace, name, owner, description, status, expires_at, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-		a.ID, a.Workspace, a.Name, a.Owner, a.Description, a.Status, expires, a.CreatedAt.UnixMicro())
+		a.ID, a.Workspace, a.Name, a.Owner, a.Description, a.Status, null(a.ExpiresAt), a.CreatedAt.UnixMicro())
 	return n == 1, err
 }
 
@@ -176,8 +209,9 @@ func lockAgent(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, int, error
 
 // insertInstance reports false where the key was an instance before: rows of instances are never deleted.
 func insertInstance(tx *audit.Tx, i Instance) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO instance (key, workspace, agent, jwk, trust, status, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT DO NOTHING`, i.Key, i.Workspace, i.Agent, string(i.JWK.JWK()), i.Trust, i.Status, i.CreatedAt.UnixMicro())
+	n, err := tx.Exec(`INSERT INTO instance (key, workspace, agent, jwk, trust, status, created_at, parent, predecessor, expires_at, rule)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+		i.Key, i.Workspace, i.Agent, string(i.JWK.JWK()), i.Trust, i.Status, i.CreatedAt.UnixMicro(), i.Parent, i.Predecessor, null(i.ExpiresAt), text(i.Rule))
 	return n == 1, err
 }
 

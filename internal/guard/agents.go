@@ -100,7 +100,7 @@ func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agent
 		if err != nil {
 			return err
 		}
-		made, err = g.Agents.Enrol(tx, t.Workspace, agent, key, agents.Enrolled, held)
+		made, err = g.Agents.Enrol(tx, agents.NewInstance{Workspace: t.Workspace, Agent: agent, JWK: key, Trust: agents.Enrolled, Held: held})
 		if err != nil {
 			tx.Refuse(fault.Code(err), err.Error())
 			return keepable(err)

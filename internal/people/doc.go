@@ -6,5 +6,5 @@
 // lookup by passkey, key or session answers with them; a key or passkey belongs to one person for ever; a session's secret is stored only as
 // its SHA-256.
 //
-// Tables: person, membership, passkey, person_key, console_session.
+// Tables: person, membership, passkey, person_key, console_session, workspace, principal_group, group_member, upstream_identity.
 package people
