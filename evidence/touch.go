@@ -1,11 +1,14 @@
 package evidence
 
-// Policy is what Touches names for a change of a workspace's rules as a whole.
-const Policy = "policy"
+// What Touches names beside identifiers: a change of a workspace's rules as a whole, and a halt of the workspace or its end.
+const (
+	Policy    = "policy"
+	Workspace = "workspace"
+)
 
 // Touches lists the identifiers whose earlier state ends with e. It follows from the event alone, so every node, and every later reader of
 // the log, sees the same end at the same place. Draft.Depends speaks of the same identifiers: principals, instances (thumbprints),
-// delegations, tokens (jti), "tool:<server>:<tool>", "server:<name>" and Policy.
+// delegations, tokens (jti), "tool:<server>:<tool>", "server:<name>", Policy and Workspace.
 func (e Event) Touches() []string {
 	if !e.Kind.Alters() || e.Outcome == Deny || e.What == nil {
 		return nil
@@ -27,8 +30,11 @@ func (e Event) Touches() []string {
 	case w.Server != "":
 		add("server:" + w.Server)
 	}
-	if e.Kind == PolicyPublished {
+	switch e.Kind {
+	case PolicyPublished:
 		add(Policy)
+	case WorkspaceChanged:
+		add(Workspace)
 	}
 	return touched
 }

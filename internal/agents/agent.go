@@ -23,6 +23,8 @@ type Agent struct {
 	Status      Status
 	ExpiresAt   time.Time // zero: never
 	CreatedAt   time.Time
+
+	TokensFrom int64 // seconds: tokens with an iat up to it have ended, whatever the agent's status
 }
 
 // NewAgent is what Register needs.
@@ -73,7 +75,10 @@ func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now):
 		return Agent{}, invalid("the agent's end lies in the past")
 	}
-	a := Agent{n.ID, n.Workspace, n.Name, n.Owner, n.Description, Active, stored(n.ExpiresAt), stored(now)}
+	a := Agent{
+		ID: n.ID, Workspace: n.Workspace, Name: n.Name, Owner: n.Owner, Description: n.Description, Status: Active,
+		ExpiresAt: stored(n.ExpiresAt), CreatedAt: stored(now),
+	}
 	if a.ID.IsZero() {
 		a.ID = id.New[id.Agent](now)
 	}

@@ -53,6 +53,8 @@ type Instance struct {
 	Predecessor id.Key    // the instance whose key it replaced
 	ExpiresAt   time.Time // zero: as long as its agent
 	Rule        string    // the trust rule that it matched
+
+	TokensFrom int64 // seconds: tokens with an iat up to it have ended, whatever the instance's status
 }
 
 // Live is nil while the instance itself may act at now, whatever its agent; else a fault with code instance_suspended, instance_expired or

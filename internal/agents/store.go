@@ -31,13 +31,13 @@ func page(limit int) int {
 }
 
 const (
-	agentColumns    = `agent.id, agent.workspace, name, owner, description, agent.status, agent.expires_at, agent.created_at`
+	agentColumns    = `agent.id, agent.workspace, name, owner, description, agent.status, agent.expires_at, agent.created_at, agent.tokens_from`
 	instanceColumns = `key, instance.workspace, instance.agent, jwk, trust, instance.status, instance.created_at, ended_at,
-		parent, predecessor, instance.expires_at, rule`
+		parent, predecessor, instance.expires_at, rule, instance.tokens_from`
 )
 
 func (a *Agent) into() []any {
-	return []any{&a.ID, &a.Workspace, &a.Name, &a.Owner, &a.Description, &a.Status, micros{&a.ExpiresAt}, micros{&a.CreatedAt}}
+	return []any{&a.ID, &a.Workspace, &a.Name, &a.Owner, &a.Description, &a.Status, micros{&a.ExpiresAt}, micros{&a.CreatedAt}, &a.TokensFrom}
 }
 
 func (i *Instance) into() []any {
@@ -50,6 +50,7 @@ func (i *Instance) into() []any {
 		&i.Parent, &i.Predecessor,
 		micros{&i.ExpiresAt},
 		maybe{&i.Rule},
+		&i.TokensFrom,
 	}
 }
 

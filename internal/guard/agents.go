@@ -158,6 +158,9 @@ func (g *Guard) EndAgent(ctx context.Context, c *Caller, agent id.Agent, verb, w
 		if err != nil || verb == "resume" {
 			return err
 		}
+		if err := g.Agents.EndTokens(tx, c.ws, agent); err != nil {
+			return err
+		}
 		what := *tx.Event().What
 		for _, k := range keys {
 			what.Ended = append(what.Ended, k.String())
@@ -216,6 +219,9 @@ func (g *Guard) EndInstance(ctx context.Context, c *Caller, key id.Key, verb, wh
 			i, err = g.Agents.RevokeInstance(tx, c.ws, key)
 		}
 		if err != nil || verb == "resume" {
+			return err
+		}
+		if err := g.Agents.EndInstanceTokens(tx, c.ws, key); err != nil {
 			return err
 		}
 		ended, err = g.endOf(tx, c, i.Agent, key, verb, why)

@@ -22,6 +22,7 @@ type Client struct {
 	aud     string // a service's resource
 	proven  id.Key // that signed
 	asOf    int64  // the log's position before the client was last read
+	marks   int64  // up to where tokens of the client, or of its workspace's agents, were ended
 }
 
 // ID is the client_id.
@@ -69,11 +70,20 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 	if c.asOf, err = g.Log.Rev(ctx, c.ws); err != nil {
 		return err
 	}
-	if !c.agent.IsZero() {
-		_, _, err = g.Agents.Live(ctx, c.instance, g.Now())
+	if c.agent.IsZero() {
+		p, _, err := g.People.PersonByKey(ctx, c.key)
+		c.marks = p.TokensFrom
 		return err
 	}
-	_, _, err = g.People.PersonByKey(ctx, c.key)
+	ends, err := g.People.Ends(ctx, c.ws)
+	if err != nil {
+		return err
+	}
+	if err := ends.Live(); err != nil {
+		return err
+	}
+	a, i, err := g.Agents.Live(ctx, c.instance, g.Now())
+	c.marks = max(ends.TokensFrom, a.TokensFrom, i.TokensFrom)
 	return err
 }
 

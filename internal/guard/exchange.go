@@ -62,6 +62,7 @@ type subject struct {
 	lend       func(*audit.Tx) error   // records the last, where it was not
 	limit      []delegation.Permission // what the subject token permits; nil for a delegation
 	rests      []string                // what it depends on beside those
+	marks      int64                   // up to where tokens of somebody on the chain were ended
 }
 
 // hops is the chain as events tell it: the person first, the caller last.
@@ -178,6 +179,14 @@ func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subje
 	} else if ended {
 		return nil, fault.New(fault.Denied, "delegation_ended", "the subject token was revoked")
 	}
+	holder := &Caller{ws: c.ws, claims: claims, raw: raw}
+	if err := holder.identify(claims); err != nil {
+		return nil, err
+	}
+	rests, err := g.resolve(ctx, holder) // it must still be good for what it says itself
+	if err != nil {
+		return nil, err
+	}
 	under, err := g.Lending.List(ctx, c.ws, lending.Query{Delegator: lenderOf(claims), Delegate: c.agent.String(), Parent: claims.Delegation, Limit: 200})
 	if err != nil {
 		return nil, err
@@ -189,7 +198,7 @@ func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subje
 	case 1:
 		s, err := g.chainSubject(ctx, c, under[0].ID)
 		if err == nil {
-			s.limit, s.rests = claims.Permissions(), []string{claims.ID}
+			s.limit, s.rests = claims.Permissions(), rests.depends
 		}
 		return s, err
 	}
@@ -241,11 +250,14 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 			if err := p.Live(); err != nil {
 				return err
 			}
+			s.marks = p.TokensFrom
 			continue
 		}
-		if _, _, err := g.Agents.Live(ctx, st.Delegator.Instance, g.Now()); err != nil {
+		a, in, err := g.Agents.Live(ctx, st.Delegator.Instance, g.Now())
+		if err != nil {
 			return err
 		}
+		s.marks = max(s.marks, a.TokensFrom, in.TokensFrom)
 	}
 	return nil
 }

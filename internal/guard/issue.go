@@ -128,7 +128,13 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	}
 	now := g.Now()
 	claims.Issuer, claims.Audience, claims.ClientID = g.Issuer, aud, c.id
-	claims.ID, claims.IssuedAt, claims.Expires = newJTI(), now.Unix(), g.expiry(now, sub)
+	claims.ID, claims.IssuedAt, claims.Expires = newJTI(), token.IssuedAfter(now, c.marks), g.expiry(now, sub)
+	if sub != nil {
+		claims.IssuedAt = token.IssuedAfter(now, c.marks, sub.marks)
+	}
+	if claims.IssuedAt >= claims.Expires { // what was lent ends before the seconds that the end of earlier tokens takes are over
+		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "delegation_expired", "what was lent ends before a token could begin"))
+	}
 	claims.JKT = c.instance
 	if c.agent.IsZero() {
 		claims.JKT = c.key
@@ -149,7 +155,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		Delegation: claims.Delegation, Task: claims.Task,
 	}
 	d.Task, d.Why = claims.Task, &evidence.Why{AsOf: c.asOf}
-	d.Depends = append(d.Depends, c.Sub(), c.instance.String(), c.key.String())
+	d.Depends = append(d.Depends, evidence.Workspace, c.Sub(), c.instance.String(), c.key.String())
 	if sub != nil {
 		d.Who.Chain = sub.hops(c)
 		d.Depends = append(d.Depends, sub.depends()...)

@@ -253,6 +253,9 @@ func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, wh
 		if _, err := g.People.Suspend(tx, c.ws, user); err != nil {
 			return err
 		}
+		if err := g.People.EndTokens(tx, user); err != nil {
+			return err
+		}
 		_, err = g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Subject: user})
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -28,6 +29,7 @@ type standing struct {
 	actor      policy.Actor
 	content    []evidence.Content
 	owners     map[id.Agent]id.User
+	ends       people.Ends // of the workspace
 }
 
 // resolve walks the chain of c from the state (authority.md §5, step 1). Its faults say who or what on the chain has ended.
@@ -36,7 +38,7 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &standing{asOf: asOf, now: g.Now(), depends: []string{evidence.Policy}, owners: map[id.Agent]id.User{}}
+	s := &standing{asOf: asOf, now: g.Now(), depends: []string{evidence.Policy, evidence.Workspace}, owners: map[id.Agent]id.User{}}
 	s.who = evidence.Who{Sub: c.Sub(), Instance: c.instance}
 	if c.proof.Type != "" {
 		p := c.proof
@@ -46,8 +48,14 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 	if err := g.resolveToken(ctx, c, s); err != nil {
 		return s, err
 	}
+	if s.ends, err = g.People.Ends(ctx, c.ws); err != nil {
+		return s, err
+	}
 	if c.agent.IsZero() {
 		return s, g.resolvePerson(ctx, c, s)
+	}
+	if err := s.ends.Live(); err != nil {
+		return s, err
 	}
 	a, i, err := g.Agents.Live(ctx, c.instance, s.now)
 	if err != nil {
@@ -55,6 +63,9 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 	}
 	if a.ID != c.agent || a.Workspace != c.ws {
 		return s, fault.New(fault.Unauthenticated, "key_mismatch", "the token's key is not an instance of the agent that it names")
+	}
+	if err := c.issuedAfter(s.ends.TokensFrom, a.TokensFrom, i.TokensFrom); err != nil {
+		return s, err
 	}
 	s.actor.Origin = string(i.Trust)
 	s.who.Owner = a.Owner
@@ -89,12 +100,24 @@ func (g *Guard) resolveToken(ctx context.Context, c *Caller, s *standing) error 
 	return err
 }
 
+// issuedAfter refuses a token that was issued before all tokens of somebody on its chain were ended: the end of tokens outlives a suspension. Code:
+// token_ended.
+func (c *Caller) issuedAfter(marks ...int64) error {
+	if c.raw == "" || c.claims.IssuedAt > slices.Max(marks) {
+		return nil
+	}
+	return fault.New(fault.Unauthenticated, "token_ended", "the access token was ended, with all that somebody on its chain had then").Try("get a new token")
+}
+
 func (g *Guard) resolvePerson(ctx context.Context, c *Caller, s *standing) error {
 	p, err := g.People.Person(ctx, c.ws, c.person)
 	if err != nil {
 		return err
 	}
 	if err := p.Live(); err != nil {
+		return err
+	}
+	if err := c.issuedAfter(p.TokensFrom); err != nil {
 		return err
 	}
 	if !c.key.IsZero() {
@@ -135,6 +158,9 @@ func (g *Guard) resolveChain(ctx context.Context, c *Caller, s *standing) error 
 			if err := p.Live(); err != nil {
 				return err
 			}
+			if err := c.issuedAfter(p.TokensFrom); err != nil {
+				return err
+			}
 			s.principals = append(s.principals, policy.UID{Type: policy.TypeUser, ID: p.ID.String()})
 			s.depends = append(s.depends, p.ID.String())
 			break
@@ -145,6 +171,9 @@ func (g *Guard) resolveChain(ctx context.Context, c *Caller, s *standing) error 
 		}
 		if a.ID != st.Delegator.Agent || a.Workspace != c.ws {
 			return fault.New(fault.Denied, "chain_broken", "a delegation is signed by a key that is not its delegator's")
+		}
+		if err := c.issuedAfter(a.TokensFrom, in.TokensFrom); err != nil {
+			return err
 		}
 		s.addAgent(a, in.Key)
 	}

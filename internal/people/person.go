@@ -27,6 +27,8 @@ type Person struct {
 	Name      string
 	Status    Status
 	CreatedAt time.Time
+
+	TokensFrom int64 // seconds: tokens with an iat up to it have ended, whatever the person's status
 }
 
 // Live is nil while the person may act; else the fault person_suspended.
@@ -54,7 +56,7 @@ func (room *Room) Add(tx *audit.Tx, n NewPerson) (Person, error) {
 	if !goodName(n.Name) {
 		return Person{}, fault.New(fault.Invalid, "person_invalid", "a person's name is one line of 1 to %d bytes without control characters or spaces at its ends", maxName)
 	}
-	p := Person{n.ID, n.Name, Active, stored(tx.Now())}
+	p := Person{ID: n.ID, Name: n.Name, Status: Active, CreatedAt: stored(tx.Now())}
 	if p.ID.IsZero() {
 		p.ID = id.New[id.User](tx.Now())
 	}

@@ -30,12 +30,14 @@ func page(limit int) int {
 }
 
 const (
-	personColumns  = `p.id, p.name, p.status, p.created_at`
+	personColumns  = `p.id, p.name, p.status, p.created_at, p.tokens_from`
 	passkeyColumns = `k.credential, k.person, k.cose, k.rp_id, k.origin, k.sign_count, k.created_at, k.ended_at`
 	keyColumns     = `k.key, k.person, k.jwk, k.label, k.created_at, k.ended_at`
 )
 
-func (p *Person) into() []any { return []any{&p.ID, &p.Name, &p.Status, micros{&p.CreatedAt}} }
+func (p *Person) into() []any {
+	return []any{&p.ID, &p.Name, &p.Status, micros{&p.CreatedAt}, &p.TokensFrom}
+}
 
 func (k *Passkey) into() []any {
 	return []any{&k.Credential, &k.Person, text{&k.COSE}, &k.RPID, &k.Origin, &k.SignCount, micros{&k.CreatedAt}, micros{&k.EndedAt}}
