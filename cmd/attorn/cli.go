@@ -21,7 +21,7 @@ type cli struct {
 // root is the tree of commands.
 func (c *cli) root() *cobra.Command {
 	root := noun("attorn", "Power of attorney for AI agents",
-		c.devCommand(), c.serveCommand(), versionCommand(c),
+		c.devCommand(), c.serveCommand(), c.configCommand(), versionCommand(c),
 		c.loginCommand(), c.whoamiCommand(), c.ctxCommand(),
 		c.userCommand(), c.roleCommand(), c.agentCommand(),
 		c.lendCommand(), c.delegationCommand(), c.tokenCommand(),

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -14,29 +15,108 @@ import (
 )
 
 func (c *cli) devCommand() *cobra.Command {
-	cfg := server.Config{Dev: true}
+	src := server.Sources{Dev: true}
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Start a server on this machine, with nothing to configure", Args: exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), cfg) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.start(cmd, src) },
 	}
-	cmd.Flags().StringVar(&cfg.Listen, "listen", "localhost:7070", "address on loopback")
-	cmd.Flags().StringVar(&cfg.Data, "data", ".attorn", "data directory")
-	cmd.Flags().StringVar(&cfg.DSN, "dsn", "", "database: sqlite:PATH or postgres://…; default SQLite in the data directory")
+	configFlags(cmd, &src)
 	return cmd
 }
 
 func (c *cli) serveCommand() *cobra.Command {
-	cfg := server.Config{}
+	src := server.Sources{}
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Start a server", Args: exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), cfg) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.start(cmd, src) },
 	}
-	cmd.Flags().StringVar(&cfg.URL, "url", "", "external URL: the issuer")
-	cmd.Flags().StringVar(&cfg.Listen, "listen", "localhost:7070", "address to listen on, behind a proxy that ends TLS")
-	cmd.Flags().StringVar(&cfg.Data, "data", "", "data directory")
-	cmd.Flags().StringVar(&cfg.DSN, "dsn", "", "database: sqlite:PATH or postgres://…; default SQLite in the data directory")
-	cmd.Flags().StringVar(&cfg.SealingKey, "sealing-key", "", "file with the 32 bytes of the sealing key")
+	configFlags(cmd, &src)
 	return cmd
+}
+
+// configFlags gives a command --config and a flag for each key that is one text.
+func configFlags(cmd *cobra.Command, src *server.Sources) {
+	cmd.Flags().StringVar(&src.File, "config", "", "configuration file (YAML)")
+	for _, k := range server.Keys() {
+		cmd.Flags().String(k.Name, "", k.Why)
+		cmd.Flags().Lookup(k.Name).DefValue = k.Default
+	}
+}
+
+// load reads the configuration that a command was given.
+func load(cmd *cobra.Command, src server.Sources) (server.Config, []server.Setting, error) {
+	src.Flags = map[string]string{}
+	for _, k := range server.Keys() {
+		if f := cmd.Flags().Lookup(k.Name); f.Changed {
+			src.Flags[k.Name] = f.Value.String()
+		}
+	}
+	return server.Load(src)
+}
+
+func (c *cli) start(cmd *cobra.Command, src server.Sources) error {
+	cfg, _, err := load(cmd, src)
+	if err == nil {
+		err = cfg.Check()
+	}
+	if err != nil {
+		return err
+	}
+	return c.serve(cmd.Context(), cfg)
+}
+
+// setting is a line of config show.
+type setting struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Origin string `json:"origin,omitempty"`
+}
+
+func (c *cli) configCommand() *cobra.Command {
+	var shown, checked server.Sources
+	var origin bool
+	show := &cobra.Command{
+		Use: "show", Short: "Show what a server would be started with; secrets as set", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, settings, err := load(cmd, shown)
+			if err != nil {
+				return err
+			}
+			var list []setting
+			for _, s := range settings {
+				list = append(list, setting(s))
+			}
+			return c.show(list, "", func(w io.Writer) {
+				for _, s := range list {
+					if s.Value == "" && s.Origin == "" {
+						s.Value, s.Origin = "-", "not set"
+					}
+					if origin {
+						row(w, s.Key, s.Value, s.Origin)
+					} else {
+						row(w, s.Key, s.Value)
+					}
+				}
+			})
+		},
+	}
+	configFlags(show, &shown)
+	show.Flags().BoolVar(&origin, "origin", false, "also where each value comes from")
+	check := &cobra.Command{
+		Use: "check", Short: "Say whether a server would start with a configuration", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, _, err := load(cmd, checked)
+			if err == nil {
+				err = cfg.Check()
+			}
+			if err == nil {
+				fmt.Fprintln(c.talk, "  a server can start with this configuration")
+			}
+			return err
+		},
+	}
+	configFlags(check, &checked)
+	return noun("config", "A server's configuration", show, check)
 }
 
 func (c *cli) serve(ctx context.Context, cfg server.Config) error {

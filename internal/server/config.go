@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,17 +17,23 @@ import (
 	"github.com/attorn/attorn/fault"
 )
 
-// Config is what a server is started with. The zero value, with Dev, is what `attorn dev` needs.
+// Config is what a server is started with. The zero value, with Dev, is what `attorn dev` needs. A field with a key can come from flags, the
+// environment and the configuration file (Load); its tags say the key, its default, whether its value is a secret, and why the key exists.
 type Config struct {
-	URL        string // issuer and external address, without a final slash; dev: from Listen
-	Listen     string // dev: localhost:7070
-	Data       string // dev: ./.attorn
-	DSN        string // "" is SQLite under Data
-	SealingKey string // file with 32 bytes; dev: made under Data
-	Dev        bool
-	Node       string           // "" is the host's name
-	Now        func() time.Time // nil is the clock
-	Logger     *slog.Logger
+	URL        string     `key:"url" why:"the issuer and external address, without a final slash"`
+	Listen     string     `key:"listen" default:"localhost:7070" why:"address to listen on, behind a proxy that ends TLS"`
+	Data       string     `key:"data" why:"data directory, which others must not see into"`
+	DSN        string     `key:"storage.dsn" secret:"yes" why:"database: sqlite:PATH or postgres://…; SQLite in the data directory where it is not set"`
+	SealingKey string     `key:"sealing.key" why:"file with the 32 bytes of the sealing key, apart from the data"`
+	Trusted    []string   `key:"proxy.trusted" why:"networks of the proxies whose X-Forwarded-For gives the client's address, as 10.0.0.0/8"`
+	OIDC       []Upstream `key:"signin.oidc" why:"OpenID providers that people sign in with"`
+
+	Dev    bool
+	Node   string           // "" is the host's name
+	Now    func() time.Time // nil is the clock
+	Logger *slog.Logger
+
+	proxies []netip.Prefix
 }
 
 // fill completes the configuration, or says what is missing and how to give it.
@@ -61,12 +68,47 @@ func (c *Config) fill() error {
 		return missing("data", "the data directory is not set").Try("start with --data /var/lib/attorn")
 	}
 	if c.SealingKey == "" {
-		return missing("sealing.key", "there is no sealing key").Try("make one with: head -c 32 /dev/urandom > sealing.key, keep it apart from the data, and start with --sealing-key sealing.key")
+		return missing("sealing.key", "there is no sealing key").Try("make one with: head -c 32 /dev/urandom > sealing.key, keep it apart from the data, and start with --sealing.key sealing.key")
 	}
 	if c.DSN == "" {
 		c.DSN = "sqlite:" + filepath.Join(c.Data, "attorn.db")
 	}
-	return c.checkURL()
+	if err := c.checkURL(); err != nil {
+		return err
+	}
+	var err error
+	if c.proxies, err = networks(c.Trusted); err != nil {
+		return err
+	}
+	return c.checkUpstreams()
+}
+
+// Check says whether a server may start with this configuration as a product, not in a test: what a server needs is there, can be read by
+// nobody else, and something ends TLS. It changes nothing. Codes: config_missing, config_url, config_value, sealing_key.
+func (c Config) Check() error {
+	if err := c.fill(); err != nil {
+		return err
+	}
+	if c.Dev {
+		return nil
+	}
+	if strings.HasPrefix(c.URL, "https:") && len(c.proxies) == 0 {
+		return missing("proxy.trusted", "nothing ends TLS: no proxy is trusted").Try("name the proxy before this server, as in: --proxy.trusted 127.0.0.1")
+	}
+	key, err := filepath.Abs(c.SealingKey)
+	if err != nil {
+		return err
+	}
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return err
+	}
+	if inside, err := filepath.Rel(data, key); err == nil && filepath.IsLocal(inside) {
+		return fault.New(fault.Invalid, "sealing_key", "the sealing key is inside the data directory: whoever gets a copy of one has the other").
+			Try("keep it apart, as in: --sealing.key /etc/attorn/sealing.key")
+	}
+	_, err = c.readSealingKey()
+	return err
 }
 
 func missing(key, reason string) *fault.Error {

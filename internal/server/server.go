@@ -172,7 +172,7 @@ func (s *Server) ownAct(ws id.Workspace, kind evidence.Kind, target string) evid
 }
 
 // Handler answers requests.
-func (s *Server) Handler() http.Handler { return s.mux }
+func (s *Server) Handler() http.Handler { return behind(s.cfg.proxies, s.mux) }
 
 // URL is the external URL.
 func (s *Server) URL() string { return s.cfg.URL }
