@@ -10,7 +10,7 @@ import (
 type Draft struct {
 	Event
 
-	// Workspace is whose log it goes to. Also lists further workspaces that receive the same event, for an act on a user.
+	// Workspace is whose log it goes to. Also lists further workspaces that are told of it (Event.Elsewhere), for an act on a user.
 	Refusal   Kind // what the event's kind is if the log refuses it (a nonce that was seen, Tx.Refuse); "" keeps it
 	Workspace id.Workspace
 	Also      []id.Workspace

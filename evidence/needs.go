@@ -12,7 +12,8 @@ import (
 //
 //   - of the server's log its first entry, the log.opened of the workspace's log, and the key.published of each of Keys;
 //   - of the workspace's log, each time the last entry before the event: agent.registered or agent.changed with the owner of each of Agents,
-//     instance.enrolled of each of Instances, user.added or user.passkey_changed of each of People, and policy.published before Why.AsOf.
+//     instance.enrolled of each of Instances, user.added or user.passkey_changed of each of People and what ended that
+//     key (Event.EndsKey), and policy.published before Why.AsOf.
 type Needs struct {
 	Content   []Content
 	Keys      []id.Key // of the issuer

@@ -6,9 +6,12 @@ const (
 	Workspace = "workspace"
 )
 
+// Group begins the identifier of a group: "group:<name>". Decisions of its members rest on it, for what is bound to it and whom it has.
+const Group = "group:"
+
 // Touches lists the identifiers whose earlier state ends with e. It follows from the event alone, so every node, and every later reader of
 // the log, sees the same end at the same place. Draft.Depends speaks of the same identifiers: principals, instances (thumbprints),
-// delegations, tokens (jti), "tool:<server>:<tool>", "server:<name>", Policy and Workspace.
+// delegations, tokens (jti), "tool:<server>:<tool>", "server:<name>", "group:<name>", Policy and Workspace.
 func (e Event) Touches() []string {
 	if !e.Kind.Alters() || e.Outcome == Deny || e.What == nil {
 		return nil
@@ -29,6 +32,9 @@ func (e Event) Touches() []string {
 		add("tool:" + w.Server + ":" + w.Tool)
 	case w.Server != "":
 		add("server:" + w.Server)
+	}
+	if w.Group != "" {
+		add(Group + w.Group)
 	}
 	switch e.Kind {
 	case PolicyPublished:

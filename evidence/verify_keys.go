@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/id"
@@ -108,7 +109,20 @@ func (v *verifier) personKey(user id.User, key delegation.DelegatorKey) (string,
 	case e.What.Status == KeyRemoved:
 		return "", wrong("the key that signed for %s had been removed at #%d", user, e.Rev)
 	}
+	name := e.What.Credential
+	if e.What.Key != nil {
+		name = e.What.Key.Thumbprint().String()
+	}
+	if gone := v.last(func(e *entry) bool { return e.EndsKey(user, name) }); gone != nil && gone.Rev > e.Rev {
+		return "", wrong("the key that signed for %s had been removed at #%d", user, gone.Rev)
+	}
 	return fmt.Sprintf("was registered at #%d", e.Rev), nil
+}
+
+// EndsKey reports whether the event takes a key from a person, by its thumbprint or a passkey's credential: removed alone, or with others by signing out
+// everywhere or by recovery.
+func (e Event) EndsKey(user id.User, name string) bool {
+	return (e.Kind == UserPasskeyChanged || e.Kind == UserChanged) && e.What != nil && e.What.User == user && name != "" && slices.Contains(e.What.Ended, name)
 }
 
 // KeyRemoved is What.Status of a user.passkey_changed that takes a key away.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/db"
 )
 
@@ -89,18 +90,22 @@ func (r *run) giveBack(i int, e *entry) error {
 	return nil
 }
 
-// append gives the event its place in each log: from here on its bytes are fixed.
+// append gives the event its place in each log: from here on its bytes are fixed. Other logs than its own workspace's hold Elsewhere of it.
 func (r *run) append(places []*head, d *evidence.Draft) error {
-	bodies := make([][]byte, len(places))
+	drafts, bodies := make([]evidence.Draft, len(places)), make([][]byte, len(places))
 	for i, h := range places {
-		d.Rev = h.base + h.frontier.Size()
+		drafts[i] = *d
+		if i > 0 {
+			drafts[i].Event, drafts[i].Details, drafts[i].Task, drafts[i].Agent = d.Event.Elsewhere(), evidence.ElsewhereDetails(d.Details), "", id.Agent{}
+		}
+		drafts[i].Rev = h.base + h.frontier.Size()
 		var err error
-		if bodies[i], err = d.Event.Bytes(); err != nil {
+		if bodies[i], err = drafts[i].Event.Bytes(); err != nil {
 			return err
 		}
 	}
 	for i, h := range places {
-		seq := h.frontier.Size()
+		d, seq := drafts[i], h.frontier.Size()
 		for _, x := range d.Details {
 			sealed, err := r.sealDetail(h.log, seq, x)
 			if err != nil {
@@ -114,17 +119,15 @@ func (r *run) append(places []*head, d *evidence.Draft) error {
 			r.leaves = map[string][]tlog.Hash{}
 		}
 		r.leaves[h.log] = append(r.leaves[h.log], leaf)
-		e := d.Event
-		e.Rev = h.base + seq
-		touches := e.Touches()
+		touches := d.Touches()
 		r.events = append(r.events, []any{
 			h.log, seq, d.ID, d.At, string(d.Kind), string(d.Outcome), d.Agent, d.Person, column(d.Target), column(d.Task), d.Thread,
 			boolInt(len(touches) > 0), leaf[:], bodies[i],
 		})
-		h.alter(e.Rev, touches)
-		h.applied = e.Rev + 1
+		h.alter(d.Rev, touches)
+		h.applied = d.Rev + 1
 	}
-	d.Rev = places[0].base + places[0].frontier.Size() - 1
+	d.Rev = drafts[0].Rev
 	for _, c := range d.Content {
 		r.contents = append(r.contents, []any{c.Digest, r.now.UnixMicro(), c.Body})
 	}

@@ -164,13 +164,17 @@ func (g *gathering) personLive(ws id.Workspace, person string) error {
 	return p.Live()
 }
 
-// refresh replaces the roles of the principals by those of now.
+// refresh replaces the groups and roles of the principals by those of now.
 func (g *gathering) refresh(ws id.Workspace, f *policy.Facts) error {
 	subs := make([]string, len(f.Principals))
 	for i, p := range f.Principals {
 		subs[i] = p.ID
 	}
-	fresh, err := g.Rules.Entities(g.ctx, ws, subs...)
+	groups, err := g.People.GroupsOf(g.ctx, ws, subs...)
+	if err != nil {
+		return err
+	}
+	fresh, err := g.Rules.Entities(g.ctx, ws, groups, subs...)
 	if err != nil {
 		return err
 	}

@@ -169,13 +169,19 @@ func (g *gathering) workspaceLog(ws id.Workspace, e audit.Entry, needs evidence.
 		}
 	}
 	for _, p := range needs.People {
+		name := p.Thumbprint.String()
 		same := func(f audit.Entry) bool {
-			if p.COSE != "" {
-				return f.What.COSE == p.COSE
+			if p.COSE != "" && f.What.COSE == p.COSE {
+				name = f.What.Credential
+				return true
 			}
-			return f.What.Key != nil && f.What.Key.Thumbprint() == p.Thumbprint
+			return p.COSE == "" && f.What.Key != nil && f.What.Key.Thumbprint() == p.Thumbprint
 		}
 		if err := last(p.User.String(), same, evidence.UserAdded, evidence.UserPasskeyChanged); err != nil {
+			return err
+		}
+		ends := func(f audit.Entry) bool { return f.EndsKey(p.User, name) }
+		if err := last(p.User.String(), ends, evidence.UserChanged, evidence.UserPasskeyChanged); err != nil {
 			return err
 		}
 	}

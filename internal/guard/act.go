@@ -21,7 +21,8 @@ type act struct {
 	what     *evidence.What
 	content  []evidence.Content
 	also     []id.Workspace
-	gives    []string                    // roles: what their holders may do, somebody may do by it
+	gives    func() ([]string, error)    // roles: what their holders may do, somebody may do by it; nil: none. Read after the snapshot
+	depends  []string                    // what else it rests on
 	personal func(*evidence.Draft) error // puts sealed values into the draft
 }
 
@@ -50,6 +51,7 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 	d.Did = &evidence.Did{Action: a.action, Resource: evidence.Resource{Type: "Noun", ID: a.noun}}
 	d.Why = ans.why(s.asOf)
 	d.Content = append(append(d.Content, ans.kept), a.content...)
+	d.Depends = append(d.Depends[:len(d.Depends):len(d.Depends)], a.depends...)
 	if a.personal != nil {
 		if err := a.personal(&d); err != nil {
 			return evidence.Receipt{}, err
@@ -85,18 +87,29 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 	if ans.Outcome != policy.Permit {
 		return nil, nil, g.refuseAct(ctx, c, s, a, ans, ans.refusal())
 	}
-	if i := slices.IndexFunc(a.gives, func(role string) bool { return !s.holds(role) }); i >= 0 {
-		more := a
-		more.action, more.gives = "attorn:role:escalate", nil
-		_, _, err := g.judge(ctx, c, more)
-		if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
-			err = fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", a.gives[i]).Try("have somebody do it who holds it")
-		}
-		if err != nil {
-			return nil, nil, err
-		}
+	if a.gives == nil {
+		return s, ans, nil
 	}
-	return s, ans, nil
+	return s, ans, g.mayGive(ctx, c, s, a)
+}
+
+// mayGive refuses an act by which somebody would get a role that the caller does not hold. Code: escalation.
+func (g *Guard) mayGive(ctx context.Context, c *Caller, s *standing, a act) error {
+	given, err := a.gives()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(given, func(role string) bool { return !s.holds(role) })
+	if i < 0 {
+		return nil
+	}
+	more := a
+	more.action, more.gives = "attorn:role:escalate", nil
+	_, _, err = g.judge(ctx, c, more)
+	if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
+		err = fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", given[i]).Try("have somebody do it who holds it")
+	}
+	return err
 }
 
 // holds reports whether whoever acts has a role.

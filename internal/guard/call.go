@@ -180,6 +180,7 @@ func (g *Guard) permitCall(ctx context.Context, c *Caller, s *standing, call Cal
 		d.Under.Approvals = append(d.Under.Approvals, l.ref)
 		d.Depends = append(d.Depends, voterIDs(l)...)
 	}
+	d.Depends = append(d.Depends, a.rests...)
 	links := make([]id.Delegation, len(s.chain))
 	for i, l := range s.chain {
 		links[i] = l.ID

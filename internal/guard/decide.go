@@ -30,6 +30,7 @@ type answer struct {
 	asks  []ask         // what is still to be approved
 	used  []ask         // what was approved
 	lost  []id.Approval // of those, what no longer lifts its gate
+	rests []string      // the groups of their voters
 }
 
 // lift is an approval that lets the call through a gate.
@@ -168,18 +169,18 @@ func (g *Guard) addVoters(ctx context.Context, ws id.Workspace, a *answer, l lif
 			return err
 		}
 	}
-	found, err := g.Rules.Entities(ctx, ws, able...)
-	a.facts.Entities = merge(a.facts.Entities, found)
+	found, groups, err := g.known(ctx, ws, able...)
+	a.facts.Entities, a.rests = merge(a.facts.Entities, found), append(a.rests, groups...)
 	return err
 }
 
 // meetable turns an ask into a denial where fewer people could vote than must.
 func (g *Guard) meetable(ctx context.Context, ws id.Workspace, a *answer, o policy.Obligation) error {
-	holders, err := g.Rules.Holders(ctx, ws, o.Role)
+	holders, err := g.holders(ctx, ws, o.Role)
 	if err != nil {
 		return err
 	}
-	candidates, err := g.Rules.Entities(ctx, ws, holders...)
+	candidates, _, err := g.known(ctx, ws, holders...)
 	if err != nil {
 		return err
 	}

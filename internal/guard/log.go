@@ -86,6 +86,9 @@ func (g *Guard) Me(ctx context.Context, c *Caller) (name string, roles []string,
 		}
 		name = a.Name
 	}
-	held, err := g.Rules.RolesOf(ctx, c.ws, c.Sub())
-	return name, slices.Sorted(slices.Values(held[c.Sub()])), err
+	found, _, err := g.known(ctx, c.ws, c.Sub())
+	if err != nil {
+		return "", nil, err
+	}
+	return name, rolesOf(found[0]), nil
 }

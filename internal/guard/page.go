@@ -200,7 +200,7 @@ func (p *Page) Asked(ctx context.Context, a id.Approval) (Asked, error) {
 	if x.Tool, err = g.toolOf(ctx, found); err != nil {
 		return x, err
 	}
-	holders, err := g.Rules.Holders(ctx, ws, found.Role)
+	holders, err := g.holders(ctx, ws, found.Role)
 	if err != nil {
 		return x, err
 	}

@@ -212,16 +212,17 @@ func (s *standing) addAgent(a agents.Agent, instance id.Key) {
 	s.owners[a.ID] = a.Owner
 }
 
-// entities reads roles of everybody on the chain, and of the agents' owners.
+// entities reads groups and roles of everybody on the chain, and of the agents' owners.
 func (g *Guard) entities(ctx context.Context, ws id.Workspace, s *standing) error {
 	subs := make([]string, len(s.principals))
 	for i, p := range s.principals {
 		subs[i] = p.ID
 	}
-	found, err := g.Rules.Entities(ctx, ws, subs...)
+	found, groups, err := g.known(ctx, ws, subs...)
 	if err != nil {
 		return err
 	}
+	s.depends = append(s.depends, groups...)
 	for i := range found {
 		agent, err := id.Parse[id.Agent](found[i].UID.ID)
 		if err != nil || s.owners[agent].IsZero() {

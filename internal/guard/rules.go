@@ -77,6 +77,7 @@ func (g *Guard) Bind(ctx context.Context, c *Caller, principal, role, reason str
 	a := act{action: "attorn:role:bind", noun: "role:" + role, kind: evidence.BindingAdded, target: principal, what: &evidence.What{Role: role}}
 	user, notUser := id.Parse[id.User](principal)
 	agent, notAgent := id.Parse[id.Agent](principal)
+	group, isGroup := strings.CutPrefix(principal, rules.Group)
 	var err error
 	switch {
 	case notUser == nil:
@@ -85,8 +86,11 @@ func (g *Guard) Bind(ctx context.Context, c *Caller, principal, role, reason str
 	case notAgent == nil:
 		a.what.Agent = agent
 		_, err = g.Agents.Agent(ctx, c.ws, agent)
+	case isGroup:
+		a.what.Group = group
+		_, _, err = g.People.Group(ctx, c.ws, group)
 	default:
-		err = fault.New(fault.Invalid, "malformed", "a role is bound to a user (usr_…) or an agent (agt_…)")
+		err = fault.New(fault.Invalid, "malformed", "a role is bound to a user (usr_…), an agent (agt_…) or a group (group:NAME)")
 	}
 	if err != nil {
 		return evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
@@ -96,7 +100,7 @@ func (g *Guard) Bind(ctx context.Context, c *Caller, principal, role, reason str
 		a.kind = evidence.BindingRemoved
 		return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Unbind(tx, c.ws, principal, role) })
 	}
-	a.gives = []string{role}
+	a.gives = func() ([]string, error) { return []string{role}, nil }
 	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Bind(tx, c.ws, principal, role, c.Sub(), reason) })
 }
 

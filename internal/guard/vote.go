@@ -114,7 +114,7 @@ func (g *Guard) eligible(ctx context.Context, ws id.Workspace, voter id.User, a 
 	if err := p.Live(); err != nil {
 		return err
 	}
-	found, err := g.Rules.Entities(ctx, ws, voter.String())
+	found, _, err := g.known(ctx, ws, voter.String())
 	if err != nil {
 		return err
 	}

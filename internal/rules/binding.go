@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -15,7 +16,7 @@ import (
 
 // Binding is a role given to a principal in a workspace.
 type Binding struct {
-	Principal string // "usr_…" or "agt_…"
+	Principal string // "usr_…", "agt_…" or "group:<name>"
 	Role      string
 	BoundBy   string
 	Reason    string
@@ -43,7 +44,10 @@ func checkRole(role string) error {
 	return nil
 }
 
-// uid is the entity of a principal. Code: principal_invalid.
+// Group begins the name of a group as what a role is bound to.
+const Group = "group:"
+
+// uid is the entity of a principal that acts. Code: principal_invalid.
 func uid(principal string) (policy.UID, error) {
 	if _, err := id.Parse[id.User](principal); err == nil {
 		return policy.UID{Type: policy.TypeUser, ID: principal}, nil
@@ -55,13 +59,17 @@ func uid(principal string) (policy.UID, error) {
 }
 
 // Bind gives a principal a role; that both exist in the workspace is the caller's to see to, and so is whether by may give it. Codes:
-// principal_invalid, role_invalid, reason_invalid, already_bound.
+// principal_invalid, role_invalid, owner_group, reason_invalid, already_bound.
 func (*Room) Bind(tx *audit.Tx, ws id.Workspace, principal, role, by, reason string) error {
-	if _, err := uid(principal); err != nil {
+	group := strings.HasPrefix(principal, Group) && len(principal) > len(Group)
+	if _, err := uid(principal); err != nil && !group {
 		return err
 	}
 	if err := checkRole(role); err != nil {
 		return err
+	}
+	if group && role == Owner { // an owner is never lost because a group, or a claim of another provider's, changed
+		return fault.New(fault.Invalid, "owner_group", "the role %s is given to people one by one, not to a group", Owner).Try("bind it to a person")
 	}
 	if len(reason) > maxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl) {
 		return fault.New(fault.Invalid, "reason_invalid", "a reason is one line of text of at most %d bytes", maxReason)
@@ -89,9 +97,27 @@ func (*Room) Unbind(tx *audit.Tx, ws id.Workspace, principal, role string) error
 	return fault.New(fault.NotFound, "not_found", "%s does not hold the role %s", principal, role)
 }
 
-// Entities are the principals as policy sees them, with their roles and the workspace as parents, in the order given. What other rooms know of
-// them (an agent's owner) is the caller's to add. Code: principal_invalid.
-func (r *Room) Entities(ctx context.Context, ws id.Workspace, principals ...string) ([]policy.Entity, error) {
+// UnbindGroup takes every role from a group, which is deleted.
+func (*Room) UnbindGroup(tx *audit.Tx, ws id.Workspace, group string) error {
+	return deleteBindings(tx, ws, Group+group)
+}
+
+// UnbindAll takes every role from somebody who leaves the workspace. Code: lockout where nobody would be left to own it.
+func (*Room) UnbindAll(tx *audit.Tx, ws id.Workspace, principal string) error {
+	if err := deleteBindings(tx, ws, principal); err != nil {
+		return err
+	}
+	left, err := held(tx, ws, Owner)
+	if err == nil && !left {
+		err = fault.New(fault.Conflict, "lockout", "%s is the last to hold the role %s", principal, Owner).Try("give it to somebody else first")
+	}
+	return err
+}
+
+// Entities are the principals as policy sees them, in the order given: their parents are the workspace, their groups (which the caller knows, by
+// principal) and their roles, those of their groups too. What else other rooms know of them (an agent's owner) is the caller's to add. Code:
+// principal_invalid.
+func (r *Room) Entities(ctx context.Context, ws id.Workspace, groups map[string][]string, principals ...string) ([]policy.Entity, error) {
 	all := make([]policy.Entity, 0, len(principals))
 	for _, p := range principals {
 		u, err := uid(p)
@@ -100,12 +126,23 @@ func (r *Room) Entities(ctx context.Context, ws id.Workspace, principals ...stri
 		}
 		all = append(all, policy.Entity{UID: u, Parents: []policy.UID{{Type: "Workspace", ID: ws.String()}}})
 	}
-	roles, err := r.RolesOf(ctx, ws, principals...)
+	bound := slices.Clone(principals)
+	for _, p := range principals {
+		for _, g := range groups[p] {
+			bound = append(bound, Group+g)
+		}
+	}
+	roles, err := r.RolesOf(ctx, ws, bound...)
 	if err != nil {
 		return nil, err
 	}
 	for i, p := range principals {
-		for _, role := range roles[p] {
+		held := roles[p]
+		for _, g := range groups[p] {
+			all[i].Parents = append(all[i].Parents, policy.UID{Type: "Group", ID: g})
+			held = append(held[:len(held):len(held)], roles[Group+g]...)
+		}
+		for _, role := range slices.Compact(slices.Sorted(slices.Values(held))) {
 			all[i].Parents = append(all[i].Parents, policy.UID{Type: "Role", ID: role})
 		}
 	}

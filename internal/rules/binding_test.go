@@ -114,7 +114,7 @@ func TestEntitiesDecide(t *testing.T) {
 		}
 		decide := func(ws id.Workspace, action string) policy.Decision {
 			t.Helper()
-			entities, err := g.Entities(t.Context(), ws, bot, maya)
+			entities, err := g.Entities(t.Context(), ws, nil, bot, maya)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,14 +133,14 @@ func TestEntitiesDecide(t *testing.T) {
 		if d.Outcome != policy.Ask || len(d.Obligations) != 1 {
 			t.Fatalf("%+v", d)
 		}
-		voters, err := g.Entities(t.Context(), id.Default, maya)
+		voters, err := g.Entities(t.Context(), id.Default, nil, maya)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := policy.Eligible(set, d.Obligations[0], voters[0], nil); err != nil {
 			t.Error(err)
 		}
-		_, err = g.Entities(t.Context(), id.Default, "Role")
+		_, err = g.Entities(t.Context(), id.Default, nil, "Role")
 		wantCode(t, err, "principal_invalid")
 	})
 }

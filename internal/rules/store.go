@@ -76,6 +76,11 @@ func deleteBinding(tx *audit.Tx, ws id.Workspace, principal, role string) (bool,
 	return n == 1, err
 }
 
+func deleteBindings(tx *audit.Tx, ws id.Workspace, principal string) error {
+	_, err := tx.Exec(`DELETE FROM binding WHERE workspace = $1 AND principal = $2`, ws, principal)
+	return err
+}
+
 func holds(tx *audit.Tx, ws id.Workspace, principal, role string) (bool, error) {
 	var n int
 	err := tx.Row(`SELECT COUNT(*) FROM binding WHERE workspace = $1 AND principal = $2 AND role = $3`, ws, principal, role).Scan(&n)

@@ -1,0 +1,32 @@
+package evidence
+
+// Elsewhere is what other logs than its own workspace's hold of an act on a person: what became of whom, by whom, and where it came in. What is the
+// own workspace's business stays there: under which authority it was done and why, in whose name, from which address, and anybody's words.
+func (e Event) Elsewhere() Event {
+	e.Under = nil
+	e.Who = Who{Sub: e.Who.Sub, Instance: e.Who.Instance, Proof: e.Who.Proof}
+	e.Where.IP = nil
+	if e.Why != nil {
+		why := Why{Code: e.Why.Code}
+		if e.Why = nil; why.Code != "" {
+			e.Why = &why
+		}
+	}
+	if e.What != nil && e.What.Text != nil {
+		what := *e.What
+		what.Text = nil
+		e.What = &what
+	}
+	return e
+}
+
+// ElsewhereDetails are those of an event's details that other logs hold, too: the name of a person who is now known there.
+func ElsewhereDetails(all []Detail) []Detail {
+	var some []Detail
+	for _, d := range all {
+		if d.Field == "name" {
+			some = append(some, d)
+		}
+	}
+	return some
+}

@@ -1,0 +1,64 @@
+package guard
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/rules"
+	"github.com/attorn/attorn/policy"
+)
+
+// known are principals as policy sees them, with their groups and roles, in the order given; and the groups, which what is decided by them
+// rests on.
+func (g *Guard) known(ctx context.Context, ws id.Workspace, subs ...string) (found []policy.Entity, groups []string, err error) {
+	in, err := g.People.GroupsOf(ctx, ws, subs...)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, names := range in {
+		for _, n := range names {
+			groups = append(groups, evidence.Group+n)
+		}
+	}
+	slices.Sort(groups)
+	found, err = g.Rules.Entities(ctx, ws, in, subs...)
+	return found, slices.Compact(groups), err
+}
+
+// holders lists, sorted, who has a role: by their own name or a group's.
+func (g *Guard) holders(ctx context.Context, ws id.Workspace, role string) ([]string, error) {
+	bound, err := g.Rules.Holders(ctx, ws, role)
+	if err != nil {
+		return nil, err
+	}
+	var groups []string
+	all := slices.DeleteFunc(bound, func(p string) bool {
+		name, isGroup := strings.CutPrefix(p, rules.Group)
+		if isGroup {
+			groups = append(groups, name)
+		}
+		return isGroup
+	})
+	members, err := g.People.InGroups(ctx, ws, groups...)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, members...)
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// rolesOf are those among an entity's parents.
+func rolesOf(e policy.Entity) []string {
+	names := []string{}
+	for _, p := range e.Parents {
+		if p.Type == "Role" {
+			names = append(names, p.ID)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
