@@ -80,6 +80,15 @@ func linkOf(compact string, j *jose.JWS) (Link, error) {
 	return Link{Signed{p.Statement, p.Signature}, p.Delegator, p.At, p.Rev, compact, j}, p.Statement.Check()
 }
 
+// Kid names the server's key that countersigned; zero where nothing valid is named.
+func (l Link) Kid() id.Key {
+	if l.jws == nil {
+		return id.Key{}
+	}
+	kid, _ := id.ParseKey(l.jws.Header.Kid)
+	return kid
+}
+
 // String is the compact form.
 func (l Link) String() string { return l.compact }
 

@@ -77,6 +77,15 @@ func ParseBallot(compact string) (Ballot, error) {
 	return Ballot{SignedVote{p.Vote, p.Signature}, p.Voter, p.At, p.Rev, compact, j}, p.Vote.Check()
 }
 
+// Kid names the server's key that counted; zero where nothing valid is named.
+func (b Ballot) Kid() id.Key {
+	if b.jws == nil {
+		return id.Key{}
+	}
+	kid, _ := id.ParseKey(b.jws.Header.Kid)
+	return kid
+}
+
 // String is the compact form, whose bytes are kept as content.
 func (b Ballot) String() string { return b.compact }
 

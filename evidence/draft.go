@@ -11,9 +11,10 @@ type Draft struct {
 	Event
 
 	// Workspace is whose log it goes to. Also lists further workspaces that are told of it (Event.Elsewhere), for an act on a user.
-	Refusal   Kind // what the event's kind is if the log refuses it (a nonce that was seen, Tx.Refuse); "" keeps it
-	Workspace id.Workspace
-	Also      []id.Workspace
+	Refusal    Kind // what the event's kind is if the log refuses it (a nonce that was seen, Tx.Refuse); "" keeps it
+	Workspace  id.Workspace
+	Also       []id.Workspace
+	Everywhere bool // every workspace is told: what ends for the whole server ends in each one's own order of events
 
 	Once    []Nonce   // single-use values that the event spends
 	Depends []string  // identifiers that a permit rests on: the principals, delegations, tools and keys of the chain, "policy", …

@@ -127,8 +127,8 @@ type Why struct {
 	Engine  string    `json:"engine,omitempty"`
 }
 
-// What is what a change of state was about: only the members that the event's kind needs. Personal data is Sealed. Verify reads key.published (Key, Use),
-// log.opened (Log), agent.registered and agent.changed (Agent, and in User its owner), instance.enrolled (Agent, Instance, Key),
+// What is what a change of state was about: only the members that the event's kind needs. Personal data is Sealed. Verify reads key.published and key.retired (Key,
+// Use, Status), log.opened and log.closed (Log), agent.registered and agent.changed (Agent, and in User its owner), instance.enrolled (Agent, Instance, Key),
 // user.added and user.passkey_changed (User, Key or COSE, Status) and policy.published (Bundle).
 type What struct {
 	Agent      id.Agent        `json:"agent,omitzero"`
@@ -137,6 +137,7 @@ type What struct {
 	Parent     id.Key          `json:"parent,omitzero"`      // instance.spawned: by whom
 	Before     id.Key          `json:"predecessor,omitzero"` // instance.rotated: the key that Instance replaces
 	Until      int64           `json:"until,omitzero"`       // microseconds: instance.rotated, when the key before ends; elsewhere, when what was made ends
+	From       int64           `json:"from,omitzero"`        // microseconds: key.published, when the key signs at the earliest
 	Group      string          `json:"group,omitempty"`
 	Rule       id.Digest       `json:"rule,omitzero"`  // of the trust rule that matched, kept as content
 	Key        *jose.PublicKey `json:"key,omitempty"`  // the public key that was enrolled, registered, created or published
@@ -156,11 +157,21 @@ type What struct {
 	Scope      string          `json:"scope,omitempty"`
 	Audience   string          `json:"aud,omitempty"`
 	Status     string          `json:"status,omitempty"`
-	Use        string          `json:"use,omitempty"` // of a server key: "token" or "log"
+	Use        string          `json:"use,omitempty"` // of a server key: UseToken, UseLog or UseSealing
 	Log        *Shard          `json:"log,omitempty"`
 	Name       *Sealed         `json:"name,omitempty"`
 	Text       *Sealed         `json:"text,omitempty"` // a reason or purpose in somebody's words
 }
+
+// What a key of the server is for, and what became of one that signs no more: What.Use and What.Status of key.published and key.retired.
+const (
+	UseToken   = "token"   // tokens, countersignatures, ballots
+	UseLog     = "log"     // checkpoints of one log
+	UseSealing = "sealing" // what is encrypted at rest
+
+	KeyReplaced    = "retired"
+	KeyCompromised = "compromised" // somebody else may have it; the tokens that it signed ended with it
+)
 
 // Shard describes a log in log.opened and log.closed: its origin, its key and the checkpoint it continues from.
 type Shard struct {

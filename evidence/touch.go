@@ -1,9 +1,11 @@
 package evidence
 
-// What Touches names beside identifiers: a change of a workspace's rules as a whole, and a halt of the workspace or its end.
+// What Touches names beside identifiers: a change of a workspace's rules as a whole, a halt of the workspace or its end, and another of the issuer's keys
+// that signs from now on.
 const (
 	Policy    = "policy"
 	Workspace = "workspace"
+	IssuerKey = "issuer-key"
 )
 
 // Group begins the identifier of a group: "group:<name>". Decisions of its members rest on it, for what is bound to it and whom it has.
@@ -11,7 +13,8 @@ const Group = "group:"
 
 // Touches lists the identifiers whose earlier state ends with e. It follows from the event alone, so every node, and every later reader of
 // the log, sees the same end at the same place. Draft.Depends speaks of the same identifiers: principals, instances (thumbprints),
-// delegations, tokens (jti), "tool:<server>:<tool>", "server:<name>", "group:<name>", Policy and Workspace.
+// delegations, tokens (jti), "tool:<server>:<tool>", "server:<name>", "group:<name>", keys of the server that are compromised (thumbprints), Policy,
+// Workspace and IssuerKey.
 func (e Event) Touches() []string {
 	if !e.Kind.Alters() || e.Outcome == Deny || e.What == nil {
 		return nil
@@ -41,6 +44,10 @@ func (e Event) Touches() []string {
 		add(Policy)
 	case WorkspaceChanged:
 		add(Workspace)
+	case KeyRetired:
+		if w.Use == UseToken {
+			add(IssuerKey)
+		}
 	}
 	return touched
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/jose"
 )
 
 // Verify answers a pack's question with nothing but the pack and the verifier's own trust policy (ParseTrust), which names the vkey of the server's
@@ -64,11 +63,6 @@ type entry struct {
 	Event
 	workspace id.Workspace
 	size      int64 // of the checkpoint that proves it
-}
-
-type issuerKey struct {
-	key jose.PublicKey
-	at  int64 // microseconds, when it was published
 }
 
 // missing is the error of a check that could be made if more were in the pack.

@@ -116,6 +116,9 @@ func (v *verifier) checkToken() (string, error) {
 	if err := v.sameActors(c); err != nil {
 		return "", err
 	}
+	if err := v.tokenSigned(kid, c); err != nil {
+		return "", err
+	}
 	v.raw, v.claims = string(raw), &c
 	return fmt.Sprintf("token %s by issuer key %s, for %s", c.ID, kid.Short(), audience), nil
 }
@@ -196,6 +199,9 @@ func (v *verifier) checkChain() (string, error) {
 	}
 	for i, l := range links {
 		if err := v.fits(l, hops[i], hops[i+1]); err != nil {
+			return "", err
+		}
+		if err := v.signedAt("the countersignature of "+l.Statement.ID.String(), l.Kid(), l.Rev); err != nil {
 			return "", err
 		}
 	}

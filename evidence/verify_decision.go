@@ -298,6 +298,9 @@ func (v *verifier) checkVotes(ref ApprovalRef, o policy.Obligation) ([]policy.UI
 		if err := v.voteIsOn(b, ref); err != nil {
 			return nil, err
 		}
+		if err := v.signedAt("the count of a vote on "+ref.ID.String(), b.Kid(), b.Rev); err != nil {
+			return nil, err
+		}
 		if _, err := v.personKey(b.Vote.Voter, b.Key); err != nil {
 			return nil, err
 		}

@@ -211,32 +211,6 @@ func (v *verifier) others() (string, error) {
 	return fmt.Sprintf("%d further events are in their logs", len(v.entries)-1), nil
 }
 
-// issuerKeys collects the keys that the server had published for tokens, countersignatures and ballots.
-func (v *verifier) issuerKeys() (string, error) {
-	for _, e := range v.entries {
-		if e.workspace != id.Server || e.Kind != KeyPublished || e.Outcome != OK || e.What == nil || e.What.Use != "token" {
-			continue
-		}
-		if e.What.Key == nil || e.What.Key.IsZero() {
-			return "", wrong("server #%d publishes no key", e.Rev)
-		}
-		v.issuer[e.What.Key.Thumbprint()] = issuerKey{*e.What.Key, e.At}
-	}
-	return fmt.Sprintf("%d published in the server log", len(v.issuer)), nil
-}
-
-// key finds an issuer key that was published before the event; signatures of the server are checked with nothing else.
-func (v *verifier) key(kid id.Key) (jose.PublicKey, bool) {
-	k, ok := v.issuer[kid]
-	return k.key, ok && k.at <= v.event.At
-}
-
-// nowKey finds an issuer key whenever it was published: the server's word on now is younger than the event.
-func (v *verifier) nowKey(kid id.Key) (jose.PublicKey, bool) {
-	k, ok := v.issuer[kid]
-	return k.key, ok
-}
-
 // allDetails checks that each detail opens a member of its event.
 func (v *verifier) allDetails() (string, error) {
 	for _, d := range v.pack.Details {

@@ -3,6 +3,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,10 +18,12 @@ var errForked = errors.New("the head of the log is not a continuation of what wa
 // lockHeads reads, and on PostgreSQL locks in one order, the head of every workspace that the batch writes to. The lock is the sequencer.
 func (r *run) lockHeads() error {
 	var names []any
+	which, everywhere := ``, false
 	for _, e := range r.batch {
 		if e.plain {
 			continue
 		}
+		everywhere = everywhere || e.draft.Everywhere
 		for _, ws := range append([]id.Workspace{e.draft.Workspace}, e.draft.Also...) {
 			if !slices.Contains(names, any(ws.String())) {
 				names = append(names, ws.String())
@@ -30,8 +33,12 @@ func (r *run) lockHeads() error {
 	if len(names) == 0 {
 		return nil
 	}
-	rows, err := r.tx.Rows(`SELECT log, workspace, kid, base, size, frontier, checkpoint FROM log WHERE closed = 0 AND workspace IN (`+
-		placeholders(len(names))+`) ORDER BY log`+r.tx.ForUpdate(), names...)
+	if everywhere {
+		names = nil
+	} else {
+		which = ` AND workspace IN (` + placeholders(len(names)) + `)`
+	}
+	rows, err := r.tx.Rows(`SELECT log, workspace, kid, base, size, frontier, checkpoint FROM log WHERE closed = 0`+which+` ORDER BY log`+r.tx.ForUpdate(), names...)
 	if err != nil {
 		return err
 	}
@@ -174,6 +181,13 @@ func (r *run) places(d evidence.Draft) ([]*head, error) {
 		}
 		if !slices.Contains(places, h) {
 			places = append(places, h)
+		}
+	}
+	if d.Everywhere {
+		for _, ws := range slices.SortedFunc(maps.Keys(r.heads), func(a, b id.Workspace) int { return strings.Compare(a.String(), b.String()) }) {
+			if h := r.heads[ws]; !slices.Contains(places, h) {
+				places = append(places, h)
+			}
 		}
 	}
 	return places, nil

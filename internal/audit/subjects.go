@@ -51,6 +51,9 @@ func (r *run) subjectKey(subject string) (subjectKey, error) {
 		return k, nil
 	}
 	sealer := r.log.subjects.sealer
+	if err := r.log.cfg.Ring.Holds(r.tx); err != nil {
+		return subjectKey{}, err
+	}
 	made, wrapped := sealer.NewSubjectKey(subject)
 	n, err := r.tx.Exec(`INSERT INTO subject_key (subject, wrapped) VALUES ($1, $2) ON CONFLICT DO NOTHING`, subject, wrapped)
 	if err != nil {
@@ -69,6 +72,49 @@ func (r *run) subjectKey(subject string) (subjectKey, error) {
 	}
 	r.subjects[subject] = made
 	return made, nil
+}
+
+// ResealSubjects wraps every subject's key again, under the sealing key of now: part of Ring.Reseal's transaction.
+func (l *Log) ResealSubjects(tx *Tx) (n int, err error) {
+	for after := ""; ; {
+		page, err := subjectPage(tx, after)
+		if err != nil || len(page) == 0 {
+			return n, err
+		}
+		for _, s := range page {
+			wrapped, err := l.subjects.sealer.RewrapSubjectKey(s.subject, s.wrapped)
+			if err != nil {
+				return n, err
+			}
+			if _, err := tx.Exec(`UPDATE subject_key SET wrapped = $2 WHERE subject = $1`, s.subject, wrapped); err != nil {
+				return n, err
+			}
+			after = s.subject
+			n++
+		}
+	}
+}
+
+type storedSubject struct {
+	subject string
+	wrapped []byte
+}
+
+func subjectPage(tx *Tx, after string) ([]storedSubject, error) {
+	rows, err := tx.Rows(`SELECT subject, wrapped FROM subject_key WHERE subject > $1 ORDER BY subject LIMIT 1000`, after)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var page []storedSubject
+	for rows.Next() {
+		var s storedSubject
+		if err := rows.Scan(&s.subject, &s.wrapped); err != nil {
+			return nil, err
+		}
+		page = append(page, s)
+	}
+	return page, rows.Err()
 }
 
 func noRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }

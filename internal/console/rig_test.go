@@ -68,19 +68,12 @@ func newRig(t testing.TB) *rig {
 		Issuer: r.url, Log: r.log, Ring: ring, People: people.New(reader), Agents: agents.New(reader), Lending: lending.New(reader), Rules: rules.New(reader),
 		Approvals: approvals.New(reader), Catalog: catalog.New(reader), Clients: clients.New(reader), Tickets: tickets.New(reader), Now: r.now,
 	})
-	key, err := ring.Make(keyring.ForTokens, r.now())
-	r.ok(err)
-	d := evidence.Draft{Workspace: id.Server, Target: key.Kid.String()}
-	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.KeyPublished, evidence.OK, evidence.ServerSub, "server"
-	d.What = &evidence.What{Key: &key.Public, Use: keyring.ForTokens}
-	_, err = r.log.Record(t.Context(), d, func(tx *audit.Tx) error { return ring.Store(tx, key) })
-	r.ok(err)
-	ring.Add(key)
+	r.ok(r.FirstKey(t.Context()))
 	r.ok(r.PublishShipped(t.Context(), id.Default))
 
 	r.explain = explain.New(explain.Config{
 		Issuer: r.url, Log: r.log, People: r.People, Agents: r.Agents, Lending: r.Lending, Rules: r.Rules, Catalog: r.Catalog, Now: r.now,
-		Signer: func() (jose.Signer, error) { return key.Signer(), nil },
+		Signer: r.Signer,
 	})
 	mux := http.NewServeMux()
 	console.Mount(mux, console.Config{Issuer: r.url, Guard: r.Guard, Explain: r.explain, Now: r.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})

@@ -34,11 +34,7 @@ func (g *gathering) now(ws id.Workspace, e audit.Entry) (string, error) {
 	if f != nil {
 		n.Outcome, n.Code, n.Reason = evidence.Deny, f.Code, f.Reason
 	}
-	s, err := g.Signer()
-	if err != nil {
-		return "", err
-	}
-	return evidence.SignNow(n, s)
+	return evidence.SignNow(n, g.signer)
 }
 
 // again asks the question once more. A fault is the reason why it would be refused now.

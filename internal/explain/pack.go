@@ -28,7 +28,7 @@ type Config struct {
 	Lending *lending.Room
 	Rules   *rules.Room
 	Catalog *catalog.Room
-	Signer  func() (jose.Signer, error) // the issuer's key: for the server's word on what would be allowed now
+	Signer  func(context.Context) (jose.Signer, error) // the issuer's key: for the server's word on what would be allowed now
 	Now     func() time.Time
 }
 
@@ -55,6 +55,7 @@ func (x *Explainer) Trust(ctx context.Context) ([]byte, error) {
 type gathering struct {
 	*Explainer
 	ctx     context.Context
+	signer  jose.Signer // of the server's word
 	heads   map[id.Workspace]audit.Head
 	entries []evidence.Entry
 }
@@ -66,6 +67,9 @@ func (x *Explainer) Pack(ctx context.Context, ws id.Workspace, event id.Event) (
 		return nil, err
 	}
 	g := &gathering{Explainer: x, ctx: ctx, heads: map[id.Workspace]audit.Head{}}
+	if g.signer, err = x.Signer(ctx); err != nil { // before the heads, which therefore have its publication
+		return nil, err
+	}
 	for _, w := range []id.Workspace{id.Server, ws} {
 		if g.heads[w], err = x.Log.Head(ctx, w); err != nil {
 			return nil, err
@@ -116,7 +120,7 @@ func (g *gathering) pack(ws id.Workspace, e audit.Entry) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// serverLog adds the way from the server's key to the workspace's log and to the issuer's keys.
+// serverLog adds the way from the server's key to the workspace's log and to the issuer's keys, and where those ended among the workspace's events.
 func (g *gathering) serverLog(ws id.Workspace, needs evidence.Needs) error {
 	for _, w := range []id.Workspace{id.Server, ws} {
 		opened, err := g.Log.First(g.ctx, id.Server, evidence.LogOpened, g.heads[w].Shard.Origin)
@@ -124,13 +128,16 @@ func (g *gathering) serverLog(ws id.Workspace, needs evidence.Needs) error {
 			return err
 		}
 	}
-	keys := needs.Keys
-	if s, err := g.Signer(); err == nil { // of the server's word
-		keys = append(keys, s.Public().Thumbprint())
-	}
-	for _, kid := range keys {
+	for _, kid := range append(needs.Keys, g.signer.Public().Thumbprint()) {
 		published, err := g.Log.First(g.ctx, id.Server, evidence.KeyPublished, kid.String())
 		if err := g.found(id.Server, published, err); err != nil {
+			return err
+		}
+		retired, err := g.Log.First(g.ctx, ws, evidence.KeyRetired, kid.String())
+		if err == nil && retired.Rev >= g.heads[ws].Rev() {
+			continue
+		}
+		if err := g.found(ws, retired, err); err != nil {
 			return err
 		}
 	}

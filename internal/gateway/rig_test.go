@@ -92,18 +92,12 @@ func newRig(t testing.TB) *rig {
 	})
 	r.must(err)
 	t.Cleanup(log.Close)
-	k, err := ring.Make(keyring.ForTokens, time.Now())
-	r.must(err)
-	d := evidence.Draft{Workspace: id.Server, Target: k.Kid.String()}
-	d.Kind, d.Outcome, d.Who.Sub, d.What = evidence.KeyPublished, evidence.OK, evidence.ServerSub, &evidence.What{Key: &k.Public, Use: keyring.ForTokens}
-	_, err = log.Record(t.Context(), d, func(tx *audit.Tx) error { return ring.Store(tx, k) })
-	r.must(err)
-	ring.Add(k)
 	r.reader, r.catalog = reader, catalog.New(reader)
 	r.guard = guard.New(guard.Config{
 		Issuer: r.http.URL, Log: log, Ring: ring, People: people.New(reader), Agents: agents.New(reader), Lending: lending.New(reader),
 		Rules: rules.New(reader), Approvals: approvals.New(reader), Catalog: r.catalog, Clients: clients.New(reader), Tickets: tickets.New(reader), Now: time.Now,
 	})
+	r.must(r.guard.FirstKey(t.Context()))
 	r.must(r.guard.PublishShipped(t.Context(), id.Default))
 	r.Gateway, err = New(Config{
 		Issuer: r.http.URL, Guard: r.guard, Catalog: r.catalog, StateKey: bytes.Repeat([]byte{7}, 32), Clock: wall{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"context"
 	"time"
 
 	"github.com/attorn/attorn/dpop"
@@ -16,7 +15,6 @@ import (
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/internal/tickets"
-	"github.com/attorn/attorn/jose"
 )
 
 // Config says what a Guard composes.
@@ -64,15 +62,4 @@ func (g *Guard) in(ws id.Workspace) string {
 		return g.Issuer
 	}
 	return g.Issuer + "/w/" + ws.String()
-}
-
-// issuerKey finds one of the issuer's keys, retired ones too: what they signed stays verifiable.
-func (g *Guard) issuerKey(ctx context.Context) func(id.Key) (jose.PublicKey, bool) {
-	return func(kid id.Key) (jose.PublicKey, bool) {
-		k, err := g.Ring.Find(ctx, kid)
-		if err != nil || k.Purpose != keyring.ForTokens {
-			return jose.PublicKey{}, false
-		}
-		return k.Public, true
-	}
 }

@@ -122,7 +122,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	if len(ps) == 0 {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "not_covered", "nothing was lent for this resource"))
 	}
-	key, err := g.Ring.Current(keyring.ForTokens)
+	key, err := g.Ring.Current(ctx, keyring.ForTokens)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -155,7 +155,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		Delegation: claims.Delegation, Task: claims.Task,
 	}
 	d.Task, d.Why = claims.Task, &evidence.Why{AsOf: c.asOf}
-	d.Depends = append(d.Depends, evidence.Workspace, c.Sub(), c.instance.String(), c.key.String())
+	d.Depends = append(d.Depends, evidence.Workspace, c.Sub(), c.instance.String(), c.key.String(), evidence.IssuerKey)
 	if sub != nil {
 		d.Who.Chain = sub.hops(c)
 		d.Depends = append(d.Depends, sub.depends()...)

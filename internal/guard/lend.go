@@ -121,7 +121,7 @@ func (g *Guard) delegatorKey(ctx context.Context, ws id.Workspace, signed delega
 }
 
 func (g *Guard) countersign(tx *audit.Tx, signed delegation.Signed, key delegation.DelegatorKey) (delegation.Link, error) {
-	own, err := g.Ring.Current(keyring.ForTokens)
+	own, err := g.Ring.CurrentIn(tx, keyring.ForTokens)
 	if err != nil {
 		return delegation.Link{}, err
 	}

@@ -92,7 +92,10 @@ func (g *Guard) resolveToken(ctx context.Context, c *Caller, s *standing) error 
 		Token:      &evidence.TokenRef{ID: c.claims.ID, Kid: kid, Expires: c.claims.Expires, SHA256: doc.Digest},
 		Delegation: c.claims.Delegation, Task: c.claims.Task,
 	}
-	s.depends = append(s.depends, c.claims.ID)
+	s.depends = append(s.depends, c.claims.ID, kid.String())
+	if err := g.tokenKey(ctx, kid, c.claims.IssuedAt); err != nil {
+		return err
+	}
 	ended, err := g.Tickets.Ended(ctx, c.ws, c.claims.ID)
 	if err == nil && ended {
 		err = fault.New(fault.Unauthenticated, "token_revoked", "the access token was revoked").Try("get a new token")

@@ -16,7 +16,7 @@ import (
 // TestATokenBoundToNoKeyIsNobodys: were one ever issued, a proof by any key at all would fit it.
 func TestATokenBoundToNoKeyIsNobodys(t *testing.T) {
 	s := newStory(t, dbtest.SQLite(t), 10)
-	key, err := s.Ring.Current(keyring.ForTokens)
+	key, err := s.Ring.Current(t.Context(), keyring.ForTokens)
 	s.ok(err)
 	raw, err := token.Issue(token.Claims{
 		Issuer: issuer, Subject: s.priya.user.String(), Audience: issuer + "/api", ClientID: s.priya.user.String(), Scope: "attorn:*", ID: rand.Text(),

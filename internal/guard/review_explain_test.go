@@ -11,8 +11,6 @@ import (
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/internal/explain"
 	"github.com/attorn/attorn/internal/guard"
-	"github.com/attorn/attorn/internal/keyring"
-	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -21,14 +19,7 @@ func (s *story) answers(e id.Event) (says [3]evidence.Verdict, detail string) {
 	s.t.Helper()
 	x := explain.New(explain.Config{
 		Issuer: issuer, Log: s.log, People: s.People, Agents: s.Agents, Lending: s.Lending, Rules: s.Rules, Catalog: s.Catalog,
-		Signer: func() (jose.Signer, error) {
-			k, err := s.Ring.Current(keyring.ForTokens)
-			if err != nil {
-				return nil, err
-			}
-			return k.Signer(), nil
-		},
-		Now: s.Guard.Config.Now,
+		Signer: s.Signer, Now: s.Guard.Config.Now,
 	})
 	a, err := x.Answer(s.t.Context(), id.Default, e)
 	s.ok(err)

@@ -165,10 +165,6 @@ func (g *Guard) vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.
 	if err != nil {
 		return found, evidence.Receipt{}, g.refuseAct(ctx, c, s, op, nil, err)
 	}
-	own, err := g.Ring.Current(keyring.ForTokens)
-	if err != nil {
-		return found, evidence.Receipt{}, err
-	}
 	d := s.draft(c, evidence.ApprovalVoted)
 	d.Outcome, d.Target, d.What = evidence.OK, op.target, &evidence.What{Approval: a, Ask: found.Digest, Status: sv.Vote.Vote}
 	d.Thread, d.Cause = found.Asked, found.Asked
@@ -183,6 +179,10 @@ func (g *Guard) vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.
 		if t.Subject != c.Sub() || t.Body != "vote "+a.String() {
 			tx.Refuse("vote_invalid", "the vote was made for another person or approval") // and its nonce stays spent
 			return nil
+		}
+		own, err := g.Ring.CurrentIn(tx, keyring.ForTokens)
+		if err != nil {
+			return err
 		}
 		ballot, err := evidence.Count(sv, key, tx.Now(), tx.Rev(), own.Signer())
 		if err != nil {

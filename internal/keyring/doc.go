@@ -6,5 +6,5 @@
 // Promises: a handle signs and never yields private bytes; a private key is stored only sealed; a key that is not in the log signs nothing
 // (the caller records key.published in the transaction that stores it); retired keys stay known for verification.
 //
-// Tables: server_key.
+// Tables: server_key, sealing.
 package keyring

@@ -85,7 +85,7 @@ func TestTheRingKeepsItsKeysSealed(t *testing.T) {
 		if _, err := add(r, start.Add(time.Hour)); fault.Code(err) != "key_exists" { // another process was faster
 			t.Errorf("a second key for the same purpose: %v", err)
 		}
-		if k, err := r.Ring.Current(keyring.ForTokens); err != nil || k.Kid != made.Kid {
+		if k, err := r.Ring.Current(t.Context(), keyring.ForTokens); err != nil || k.Kid != made.Kid {
 			t.Errorf("the current key is %v, %v", k, err)
 		}
 		again, err := keyring.Open(t.Context(), r.Reader, r.Ring.Sealer())
@@ -100,7 +100,7 @@ func TestTheRingKeepsItsKeysSealed(t *testing.T) {
 		if err != nil || made.Public.Verify([]byte("m"), sig) != nil {
 			t.Errorf("the key does not sign as before: %v", err)
 		}
-		if all := again.All(keyring.ForTokens); len(all) != 1 || all[0].Kid != made.Kid {
+		if all, err := again.All(t.Context(), keyring.ForTokens); err != nil || len(all) != 1 || all[0].Kid != made.Kid {
 			t.Errorf("%d keys", len(all))
 		}
 		if _, err := keyring.Open(t.Context(), r.Reader, sealer(t, 9)); fault.Code(err) != "sealing_key" {

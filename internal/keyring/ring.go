@@ -1,13 +1,11 @@
 package keyring
 
 import (
-	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"database/sql"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -17,16 +15,15 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-// ForTokens is the purpose of the issuer's key: it signs tokens and countersigns statements and votes. The purpose of a log's key is its origin.
+// ForTokens is the purpose of the issuer's keys: they sign tokens and countersign statements and votes. The purpose of a log's key is its origin.
 const ForTokens = "token"
 
-// Key is a handle to one of the server's keys.
+// Key is a handle to one of the server's keys: what of it never changes. Where it is in its life is its State.
 type Key struct {
 	Kid     id.Key
 	Purpose string
 	Public  jose.PublicKey
 	Created time.Time
-	Retired time.Time // zero while it signs
 	signer  jose.Signer
 	sealed  []byte
 }
@@ -34,7 +31,8 @@ type Key struct {
 // Signer signs with the key.
 func (k *Key) Signer() jose.Signer { return k.signer }
 
-// Ring is the set of the server's keys.
+// Ring is the set of the server's keys. It remembers handles only: which key signs is read from the database each time, so every node follows
+// a rotation with its next signature. Safe for concurrent use.
 type Ring struct {
 	reader *db.Reader
 	sealer *Sealer
@@ -42,32 +40,32 @@ type Ring struct {
 	keys   map[id.Key]*Key
 }
 
-// Execer is the transaction that stores a key together with the event that publishes it.
-type Execer interface {
+// Tx is the transaction that changes a key together with the event that says so.
+type Tx interface {
 	Exec(query string, args ...any) (int64, error)
+	Row(query string, args ...any) *sql.Row
+	Rows(query string, args ...any) (*sql.Rows, error)
 }
 
 // Open reads the ring. The fault sealing_key means that the sealing key is not the one that the database was made with.
 func Open(ctx context.Context, r *db.Reader, s *Sealer) (*Ring, error) {
 	ring := &Ring{reader: r, sealer: s, keys: map[id.Key]*Key{}}
-	return ring, ring.Load(ctx)
-}
-
-// Load reads the keys that other processes have stored since.
-func (r *Ring) Load(ctx context.Context) error {
-	rows, err := r.reader.Rows(ctx, `SELECT kid, purpose, jwk, sealed, created_at, retired_at FROM server_key`)
+	if err := ring.checkMark(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := r.Rows(ctx, `SELECT `+keyColumns+` FROM server_key`)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		k, err := r.scan(rows.Scan)
+		st, err := ring.scan(rows.Scan)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		r.Add(k)
+		ring.Add(st.Key)
 	}
-	return rows.Err()
+	return ring, rows.Err()
 }
 
 // Sealer is the ring's sealer.
@@ -88,19 +86,11 @@ func (r *Ring) Make(purpose string, now time.Time) (*Key, error) {
 		return nil, err
 	}
 	kid := key.Thumbprint()
-	sealed := r.sealer.Seal(priv.Seed(), "server_key/"+kid.String())
+	sealed := r.sealer.Seal(priv.Seed(), keyPlace(kid))
 	return &Key{Kid: kid, Purpose: purpose, Public: key, Created: now, signer: signer, sealed: sealed}, nil
 }
 
-// Store writes a key that Make made. Code: key_exists, where another process has stored one of that purpose.
-func (r *Ring) Store(tx Execer, k *Key) error {
-	n, err := tx.Exec(`INSERT INTO server_key (kid, purpose, jwk, sealed, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-		k.Kid, k.Purpose, string(k.Public.JWK()), k.sealed, k.Created.UnixMicro())
-	if err == nil && n == 0 {
-		err = fault.New(fault.Conflict, "key_exists", "the server has a key for %s", k.Purpose)
-	}
-	return err
-}
+func keyPlace(kid id.Key) string { return "server_key/" + kid.String() }
 
 // Add makes a stored key the ring's, after the commit.
 func (r *Ring) Add(k *Key) {
@@ -109,23 +99,7 @@ func (r *Ring) Add(k *Key) {
 	r.keys[k.Kid] = k
 }
 
-// Current is the newest key of a purpose that is not retired.
-func (r *Ring) Current(purpose string) (*Key, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var best *Key
-	for _, k := range r.keys {
-		if k.Purpose == purpose && k.Retired.IsZero() && (best == nil || k.Created.After(best.Created)) {
-			best = k
-		}
-	}
-	if best == nil {
-		return nil, fault.New(fault.Unavailable, "no_key", "the server has no key for %s", purpose)
-	}
-	return best, nil
-}
-
-// Find is the key named kid, whatever its purpose, retired or not. A key that another node made is read from the database.
+// Find is the key named kid, whatever its purpose and wherever in its life. A key that another node made is read from the database.
 func (r *Ring) Find(ctx context.Context, kid id.Key) (*Key, error) {
 	r.mu.RLock()
 	k := r.keys[kid]
@@ -133,55 +107,54 @@ func (r *Ring) Find(ctx context.Context, kid id.Key) (*Key, error) {
 	if k != nil {
 		return k, nil
 	}
-	k, err := r.scan(r.reader.Row(ctx, `SELECT kid, purpose, jwk, sealed, created_at, retired_at FROM server_key WHERE kid = $1`, kid).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fault.New(fault.NotFound, "key_unknown", "no key of this server has that thumbprint")
-	} else if err != nil {
-		return nil, err
-	}
-	r.Add(k)
-	return k, nil
+	st, err := r.State(ctx, kid)
+	return st.Key, err
 }
 
-// All lists the keys of a purpose, oldest first, retired ones too.
-func (r *Ring) All(purpose string) []*Key {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var all []*Key
-	for _, k := range r.keys {
-		if k.Purpose == purpose {
-			all = append(all, k)
-		}
-	}
-	slices.SortFunc(all, func(a, b *Key) int {
-		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Kid.String(), b.Kid.String()))
-	})
-	return all
-}
+const keyColumns = `kid, purpose, jwk, sealed, created_at, status, signs_from, retired_at`
 
-func (r *Ring) scan(scan func(...any) error) (*Key, error) {
+// scan reads a row. A key that the ring has is not opened again.
+func (r *Ring) scan(scan func(...any) error) (State, error) {
 	var k Key
+	var st State
 	var jwk string
-	var created int64
-	var retired sql.NullInt64
-	if err := scan(&k.Kid, &k.Purpose, &jwk, &k.sealed, &created, &retired); err != nil {
-		return nil, err
+	var created, from int64
+	var ended sql.NullInt64
+	if err := scan(&k.Kid, &k.Purpose, &jwk, &k.sealed, &created, &st.Status, &from, &ended); err != nil {
+		return st, err
+	}
+	st.SignsFrom = time.UnixMicro(from)
+	if ended.Valid {
+		st.Ended = time.UnixMicro(ended.Int64)
+	}
+	r.mu.RLock()
+	st.Key = r.keys[k.Kid]
+	r.mu.RUnlock()
+	if st.Key != nil {
+		return st, nil
 	}
 	var err error
 	if k.Public, err = jose.ParseJWK([]byte(jwk)); err != nil {
-		return nil, err
+		return st, err
 	}
-	seed, err := r.sealer.Open(k.sealed, "server_key/"+k.Kid.String())
+	seed, err := r.sealer.Open(k.sealed, keyPlace(k.Kid))
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "sealing_key", "the sealing key is not the one that this database was made with").
-			Try("start with the sealing key that was kept when the database was made")
+		return st, wrongSealingKey(err)
 	}
 	if k.signer, err = jose.NewSigner(ed25519.NewKeyFromSeed(seed)); err != nil {
-		return nil, err
+		return st, err
+	}
+	if k.Public.Thumbprint() != k.Kid || k.signer.Public().Thumbprint() != k.Kid {
+		return st, fault.New(fault.Internal, "sealed", "the key stored as %s is another one", k.Kid.Short())
 	}
 	k.Created = time.UnixMicro(created)
-	if retired.Valid {
-		k.Retired = time.UnixMicro(retired.Int64)
-	}
-	return &k, nil
+	st.Key = &k
+	return st, nil
 }
+
+func wrongSealingKey(cause error) error {
+	return fault.Wrap(cause, fault.Unavailable, "sealing_key", "the sealing key is not the one that this database is sealed under").
+		Try("start with the sealing key that was kept; after a change of it, with the new one, and the old one as the previous")
+}
+
+func noRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }

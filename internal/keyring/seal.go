@@ -6,14 +6,17 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"sync/atomic"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/jose"
 )
 
 // Sealer encrypts what is kept at rest and derives keys, all from the one sealing key, which is kept apart from the data.
 type Sealer struct {
-	root []byte
-	aead cipher.AEAD
+	root   []byte
+	aead   cipher.AEAD
+	before atomic.Pointer[Sealer] // opens what the sealing key before this one sealed, until that was sealed again
 }
 
 // NewSealer takes a sealing key of 32 bytes.
@@ -26,6 +29,12 @@ func NewSealer(key []byte) (*Sealer, error) {
 	s.aead = newAEAD(s.Derive("seal/1"))
 	return s, nil
 }
+
+// After makes s open also what old sealed, until Ring.Reseal has sealed it again. s itself seals with its own key alone.
+func (s *Sealer) After(old *Sealer) { s.before.Store(old) }
+
+// mark tells sealing keys apart: a value that derives from the key, and from which nothing follows about it.
+func (s *Sealer) mark() string { return jose.EncodeBase64(s.Derive("mark/1")) }
 
 // Derive gives 32 bytes for one purpose (HKDF-SHA-256, RFC 5869).
 func (s *Sealer) Derive(purpose string) []byte {
@@ -41,7 +50,11 @@ func (s *Sealer) Seal(plain []byte, bound string) []byte { return seal(s.aead, p
 
 // Open is the inverse of Seal. Any other sealing key, bytes or bound is the fault sealed.
 func (s *Sealer) Open(sealed []byte, bound string) ([]byte, error) {
-	return open(s.aead, sealed, bound)
+	plain, err := open(s.aead, sealed, bound)
+	if old := s.before.Load(); err != nil && old != nil {
+		return open(old.aead, sealed, bound)
+	}
+	return plain, err
 }
 
 // SubjectKey is a person's or agent's own data key: with it gone, what it sealed is gone.
@@ -52,6 +65,15 @@ func (s *Sealer) NewSubjectKey(subject string) (SubjectKey, []byte) {
 	raw := make([]byte, 32)
 	rand.Read(raw)
 	return SubjectKey{newAEAD(raw)}, s.Seal(raw, "subject/"+subject)
+}
+
+// RewrapSubjectKey wraps a stored key again, under the sealing key of now.
+func (s *Sealer) RewrapSubjectKey(subject string, wrapped []byte) ([]byte, error) {
+	raw, err := s.Open(wrapped, "subject/"+subject)
+	if err != nil {
+		return nil, err
+	}
+	return s.Seal(raw, "subject/"+subject), nil
 }
 
 // UnwrapSubjectKey opens a stored key.

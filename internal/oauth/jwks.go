@@ -24,10 +24,14 @@ func (s *jwkSet) add(k jose.PublicKey) {
 	s.Keys = append(s.Keys, raw)
 }
 
-// jwks is GET /oauth/jwks: the keys that the issuer's tokens are signed with.
-func (f *face) jwks(*exchange) (any, error) {
+// jwks is GET /oauth/jwks: the keys that the issuer's tokens are, were and will next be signed with.
+func (f *face) jwks(x *exchange) (any, error) {
 	set := jwkSet{Keys: []jsontext.Value{}}
-	for _, k := range f.Guard.PublishedKeys() {
+	keys, err := f.Guard.PublishedKeys(x.ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
 		set.add(k)
 	}
 	return set, nil

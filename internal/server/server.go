@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/evidence"
-	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/admin"
 	"github.com/attorn/attorn/internal/agents"
@@ -27,7 +26,6 @@ import (
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/internal/tickets"
-	"github.com/attorn/attorn/jose"
 )
 
 // Server is the whole product in one process.
@@ -88,7 +86,7 @@ func (s *Server) wire(ctx context.Context, reader *db.Reader, sealer *keyring.Se
 		Issuer: cfg.URL, Log: s.log, Ring: s.ring, People: people.New(reader), Agents: agents.New(reader), Lending: lending.New(reader),
 		Rules: rules.New(reader), Approvals: approvals.New(reader), Catalog: cat, Clients: clients.New(reader), Tickets: tickets.New(reader), Now: cfg.Now,
 	})
-	if err := s.issuerKey(ctx); err != nil {
+	if err := s.guard.FirstKey(ctx); err != nil {
 		return err
 	}
 	if err := s.guard.PublishShipped(ctx, id.Default); err != nil {
@@ -116,7 +114,7 @@ func (s *Server) mount(sealer *keyring.Sealer, cat *catalog.Room) (err error) {
 	oauth.Mount(s.mux, oauth.Config{Issuer: s.cfg.URL, Guard: s.guard, Log: s.cfg.Logger})
 	g := s.guard
 	explainer := explain.New(explain.Config{
-		Issuer: s.cfg.URL, Log: s.log, People: g.People, Agents: g.Agents, Lending: g.Lending, Rules: g.Rules, Catalog: cat, Signer: s.signer, Now: s.cfg.Now,
+		Issuer: s.cfg.URL, Log: s.log, People: g.People, Agents: g.Agents, Lending: g.Lending, Rules: g.Rules, Catalog: cat, Signer: g.Signer, Now: s.cfg.Now,
 	})
 	err = admin.Mount(s.mux, admin.Config{Issuer: s.cfg.URL, Guard: g, Upstream: s.gateway, Explain: explainer, Log: s.cfg.Logger})
 	if err != nil {
@@ -124,36 +122,6 @@ func (s *Server) mount(sealer *keyring.Sealer, cat *catalog.Room) (err error) {
 	}
 	console.Mount(s.mux, console.Config{Issuer: s.cfg.URL, Guard: g, Explain: explainer, Now: s.cfg.Now, Log: s.cfg.Logger})
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
-	return nil
-}
-
-// signer is the issuer's key.
-func (s *Server) signer() (jose.Signer, error) {
-	k, err := s.ring.Current(keyring.ForTokens)
-	if err != nil {
-		return nil, err
-	}
-	return k.Signer(), nil
-}
-
-// issuerKey makes and publishes the issuer's key at the first start: a key that is not in the log signs nothing.
-func (s *Server) issuerKey(ctx context.Context) error {
-	if _, err := s.ring.Current(keyring.ForTokens); err == nil {
-		return nil
-	}
-	k, err := s.ring.Make(keyring.ForTokens, s.cfg.Now())
-	if err != nil {
-		return err
-	}
-	d := s.ownAct(id.Server, evidence.KeyPublished, k.Kid.String())
-	d.What = &evidence.What{Key: &k.Public, Use: keyring.ForTokens}
-	_, err = s.log.Record(ctx, d, func(tx *audit.Tx) error { return s.ring.Store(tx, k) })
-	if fault.Code(err) == "key_exists" { // another process starts for the first time, too
-		return s.ring.Load(ctx)
-	} else if err != nil {
-		return err
-	}
-	s.ring.Add(k)
 	return nil
 }
 
