@@ -24,13 +24,14 @@ var (
 	owner = id.New[id.User](time.Unix(1795424400, 0))
 )
 
+func newEd25519() ed25519.PublicKey {
+	pub, _, _ := ed25519.GenerateKey(rand.Reader)
+	return pub
+}
+
 func newKey(t testing.TB) jose.PublicKey {
 	t.Helper()
-	pub, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := jose.Ed25519Key(pub)
+	k, err := jose.Ed25519Key(newEd25519())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,5 +6,5 @@
 // changes go only along the legal transitions, each in one conditional statement; a revoked agent or instance stays revoked; an agent's
 // name is never given to another one.
 //
-// Tables: agent, instance, agent_tag, trust_rule, presented.
+// Tables: agent, instance, instance_place, agent_tag, trust_rule, presented.
 package agents

@@ -11,7 +11,7 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-// MaxInstances is how many instances that are not revoked an agent may have.
+// MaxInstances is how many instances that have not ended an agent may have; an old key in its grace is none beside the new one.
 const MaxInstances = 100
 
 // Trust says how an instance came to be trusted.
@@ -27,15 +27,15 @@ const (
 
 // NewInstance is what Enrol needs.
 type NewInstance struct {
-	Workspace   id.Workspace
-	Agent       id.Agent
-	JWK         jose.PublicKey
-	Trust       Trust
-	Parent      id.Key    // the instance that spawned it
-	Predecessor id.Key    // the instance whose key it replaces
-	ExpiresAt   time.Time // zero: as long as its agent
-	Rule        string    // the trust rule that it matched
-	Held        bool      // the key is, or was, a person's
+	Workspace id.Workspace
+	Agent     id.Agent
+	JWK       jose.PublicKey
+	Trust     Trust
+	ExpiresAt time.Time // zero: as long as its agent
+	Rule      string    // the trust rule that it matched
+	Held      bool      // the key is, or was, a person's
+
+	parent *Instance // Spawn knows
 }
 
 // Instance is one running copy of an agent. It is its key.
@@ -45,27 +45,33 @@ type Instance struct {
 	Agent     id.Agent
 	JWK       jose.PublicKey
 	Trust     Trust
-	Status    Status // Active, Suspended or Revoked
+	Status    Status // Active, Suspended, Rotated or Revoked
 	CreatedAt time.Time
-	EndedAt   time.Time // zero until it is revoked
+	EndedAt   time.Time // zero until it is revoked; of a rotated key when its grace ends
 
+	Line        id.Key    // the first key of this running copy: its own, until it is rotated
 	Parent      id.Key    // the instance that spawned it
 	Predecessor id.Key    // the instance whose key it replaced
+	Depth       int       // how many instances are above it
 	ExpiresAt   time.Time // zero: as long as its agent
 	Rule        string    // the trust rule that it matched
+	LastUsedAt  time.Time // to the minute; zero: never. It is told, and nothing rests on it
 
 	TokensFrom int64 // seconds: tokens with an iat up to it have ended, whatever the instance's status
 }
 
-// Live is nil while the instance itself may act at now, whatever its agent; else a fault with code instance_suspended, instance_expired or
-// instance_revoked.
+// Live is nil while the instance itself may act at now, whatever its agent and what it rests on; else a fault with code instance_suspended,
+// instance_expired, instance_rotated or instance_revoked.
 func (i Instance) Live(now time.Time) error {
 	switch {
-	case i.Status == Active && !i.ExpiresAt.IsZero() && !now.Before(i.ExpiresAt):
+	case i.Status != Revoked && i.expired(now):
 		return fault.New(fault.Unauthenticated, "instance_expired", "the instance %s expired at %s", i.Key, i.ExpiresAt.UTC().Format(time.RFC3339)).
 			Try("enrol a new key")
-	case i.Status == Active:
+	case i.Status == Active, i.Status == Rotated && now.Before(i.EndedAt):
 		return nil
+	case i.Status == Rotated:
+		return fault.New(fault.Unauthenticated, "instance_rotated", "the key %s was replaced by a newer one, and ended at %s", i.Key, i.EndedAt.UTC().Format(time.RFC3339)).
+			Try("sign with the new key")
 	case i.Status == Suspended:
 		return fault.New(fault.Unauthenticated, "instance_suspended", "the instance %s is suspended", i.Key).
 			Try("ask its owner or an administrator to resume it")
@@ -78,9 +84,16 @@ func (i Instance) Live(now time.Time) error {
 // Codes: not_found for the agent, agent_pending, agent_suspended, agent_revoked, agent_expired, agent_invalid, alg_unsupported, key_in_use,
 // too_many_instances.
 func (room *Room) Enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
+	if n.Trust == Spawned {
+		return Instance{}, invalid("an instance is spawned by an instance")
+	}
+	return enrol(tx, n)
+}
+
+func enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 	now := tx.Now()
 	if n.JWK.Type() != "Ed25519" {
-		return Instance{}, fault.New(fault.Invalid, "alg_unsupported", "an instance's key is an Ed25519 key").Try("make an Ed25519 key pair")
+		return Instance{}, notEd25519()
 	}
 	if !slices.Contains([]Trust{Enrolled, Device, Workload, Spawned}, n.Trust) {
 		return Instance{}, invalid("no instance comes to be trusted as %q", n.Trust)
@@ -99,12 +112,15 @@ func (room *Room) Enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 		return Instance{}, keyInUse()
 	}
 	if live >= MaxInstances {
-		return Instance{}, fault.New(fault.Conflict, "too_many_instances", "agent %s has %d instances that are not revoked, which is the limit", n.Agent, MaxInstances).
+		return Instance{}, fault.New(fault.Conflict, "too_many_instances", "agent %s has %d instances that have not ended, which is the limit", n.Agent, MaxInstances).
 			Try("revoke instances that no longer run")
 	}
 	i := Instance{
 		Key: n.JWK.Thumbprint(), Workspace: n.Workspace, Agent: n.Agent, JWK: n.JWK, Trust: n.Trust, Status: Active, CreatedAt: stored(now),
-		Parent: n.Parent, Predecessor: n.Predecessor, ExpiresAt: stored(n.ExpiresAt), Rule: n.Rule,
+		Line: n.JWK.Thumbprint(), ExpiresAt: stored(n.ExpiresAt), Rule: n.Rule,
+	}
+	if n.parent != nil {
+		i.Parent, i.Depth = n.parent.Key, n.parent.Depth+1
 	}
 	if ok, err := insertInstance(tx, i); err != nil {
 		return Instance{}, err
@@ -114,6 +130,10 @@ func (room *Room) Enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 	return i, nil
 }
 
+func notEd25519() error {
+	return fault.New(fault.Invalid, "alg_unsupported", "an instance's key is an Ed25519 key").Try("make an Ed25519 key pair")
+}
+
 func keyInUse() error {
 	return fault.New(fault.Conflict, "key_in_use", "this key names somebody already, or did: a key is enrolled once").Try("make a new key pair")
 }
@@ -121,44 +141,10 @@ func keyInUse() error {
 // Known reports whether the key is or was an instance of any agent, in any workspace, so that nobody else is given its name.
 func (room *Room) Known(tx *audit.Tx, key id.Key) (bool, error) { return known(tx, key) }
 
-// SuspendInstance stops one instance until ResumeInstance. Codes: not_found, wrong_state.
-func (room *Room) SuspendInstance(tx *audit.Tx, ws id.Workspace, key id.Key) (Instance, error) {
-	return moveInstance(tx, ws, key, Active, Suspended)
-}
-
-// ResumeInstance ends a suspension. Codes: not_found, wrong_state.
-func (room *Room) ResumeInstance(tx *audit.Tx, ws id.Workspace, key id.Key) (Instance, error) {
-	return moveInstance(tx, ws, key, Suspended, Active)
-}
-
-// RevokeInstance ends one instance for ever. Codes: not_found, wrong_state.
-func (room *Room) RevokeInstance(tx *audit.Tx, ws id.Workspace, key id.Key) (Instance, error) {
-	return revokeInstance(tx, ws, key)
-}
-
 // Instance reads the instance that is key. A thumbprint is the name itself, the same in every workspace, and the caller proved or saw the
 // key; whoever reads on behalf of a workspace compares Instance.Workspace. Code: instance_unknown.
 func (room *Room) Instance(ctx context.Context, key id.Key) (Instance, error) {
 	return room.instance(ctx, key)
-}
-
-// Live reads the instance that is key and its agent, if both may act at now. Codes: instance_unknown, instance_suspended, instance_expired,
-// instance_revoked, agent_pending, agent_suspended, agent_revoked, agent_expired.
-func (room *Room) Live(ctx context.Context, key id.Key, now time.Time) (Agent, Instance, error) {
-	a, i, err := room.both(ctx, key)
-	if err != nil {
-		return Agent{}, Instance{}, err
-	}
-	if a.Status == Revoked { // which is why the instance is revoked, too
-		return Agent{}, Instance{}, a.Live(now)
-	}
-	if err := i.Live(now); err != nil {
-		return Agent{}, Instance{}, err
-	}
-	if err := a.Live(now); err != nil {
-		return Agent{}, Instance{}, err
-	}
-	return a, i, nil
 }
 
 // Instances reads the instances of an agent of the workspace, revoked ones too, in a fixed order: paging as List.
@@ -178,7 +164,7 @@ func (room *Room) LiveKeys(ctx context.Context, agent id.Agent, now time.Time) (
 	if err != nil || a.Live(now) != nil {
 		return nil, err
 	}
-	instances, err := room.active(ctx, a)
+	instances, err := room.active(ctx, a, now)
 	keys := make([]jose.PublicKey, len(instances))
 	for i, in := range instances {
 		keys[i] = in.JWK

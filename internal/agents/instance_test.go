@@ -24,6 +24,7 @@ func TestEnrolledInstanceIsReadBack(t *testing.T) {
 		a, key := r.agent(t, id.Default, "bot"), newKey(t)
 		want := agents.Instance{
 			Key: key.Thumbprint(), Workspace: id.Default, Agent: a.ID, JWK: key, Trust: agents.Enrolled, Status: agents.Active, CreatedAt: r.Now(),
+			Line: key.Thumbprint(),
 		}
 		if i, err := r.enrol(id.Default, a.ID, key); err != nil || i != want {
 			t.Errorf("enrolled %+v, %v", i, err)

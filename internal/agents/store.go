@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/attorn/attorn/fault"
@@ -32,8 +30,8 @@ func page(limit int) int {
 
 const (
 	agentColumns    = `agent.id, agent.workspace, name, owner, description, agent.status, agent.expires_at, agent.created_at, agent.tokens_from`
-	instanceColumns = `key, instance.workspace, instance.agent, jwk, trust, instance.status, instance.created_at, ended_at,
-		parent, predecessor, instance.expires_at, rule, instance.tokens_from`
+	instanceColumns = `instance.key, instance.workspace, instance.agent, jwk, trust, instance.status, instance.created_at, ended_at,
+		line, parent, predecessor, depth, instance.expires_at, rule, last_used_at, instance.tokens_from`
 )
 
 func (a *Agent) into() []any {
@@ -47,9 +45,10 @@ func (i *Instance) into() []any {
 		&i.Trust, &i.Status,
 		micros{&i.CreatedAt},
 		micros{&i.EndedAt},
-		&i.Parent, &i.Predecessor,
+		&i.Line, &i.Parent, &i.Predecessor, &i.Depth,
 		micros{&i.ExpiresAt},
 		maybe{&i.Rule},
+		micros{&i.LastUsedAt},
 		&i.TokensFrom,
 	}
 }
@@ -196,7 +195,7 @@ func wrongState(what string, is, to Status) error {
 	return fault.New(fault.Conflict, "wrong_state", "%s is %s: it cannot become %s", what, is, to)
 }
 
-// lockAgent reads an agent and how many of its instances are not revoked. On PostgreSQL it holds the agent's row until the commit, so that
+// lockAgent reads an agent and how many of its instances have not ended. On PostgreSQL it holds the agent's row until the commit, so that
 // enrolments of one agent come one after the other and none slips past a revocation.
 func lockAgent(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, int, error) {
 	a, err := scanAgent(tx.Row(`SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND id = $2`+tx.ForUpdate(), ws, agent))
@@ -204,15 +203,19 @@ func lockAgent(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, int, error
 		return Agent{}, 0, err
 	}
 	var live int
-	err = tx.Row(`SELECT count(*) FROM instance WHERE workspace = $1 AND agent = $2 AND status <> $3`, ws, agent, Revoked).Scan(&live)
+	err = tx.Row(`SELECT (SELECT count(*) FROM instance WHERE workspace = $1 AND agent = $2 AND status IN ('active', 'suspended') AND expires_at IS NULL)
+		+ (SELECT count(*) FROM instance WHERE workspace = $1 AND agent = $2 AND status IN ('active', 'suspended') AND expires_at > $3)`,
+		ws, agent, tx.Now().UnixMicro()).Scan(&live)
 	return a, live, err
 }
 
 // insertInstance reports false where the key was an instance before: rows of instances are never deleted.
 func insertInstance(tx *audit.Tx, i Instance) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO instance (key, workspace, agent, jwk, trust, status, created_at, parent, predecessor, expires_at, rule)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
-		i.Key, i.Workspace, i.Agent, string(i.JWK.JWK()), i.Trust, i.Status, i.CreatedAt.UnixMicro(), i.Parent, i.Predecessor, null(i.ExpiresAt), text(i.Rule))
+	n, err := tx.Exec(`INSERT INTO instance (key, workspace, agent, jwk, trust, status, created_at, line, parent, predecessor, depth, expires_at, rule,
+			tokens_from)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (key) DO NOTHING`,
+		i.Key, i.Workspace, i.Agent, string(i.JWK.JWK()), i.Trust, i.Status, i.CreatedAt.UnixMicro(), i.Line, i.Parent, i.Predecessor, i.Depth,
+		null(i.ExpiresAt), text(i.Rule), i.TokensFrom)
 	return n == 1, err
 }
 
@@ -220,18 +223,6 @@ func known(tx *audit.Tx, key id.Key) (bool, error) {
 	var n int
 	err := tx.Row(`SELECT count(*) FROM instance WHERE key = $1`, key).Scan(&n)
 	return n > 0, err
-}
-
-func moveInstance(tx *audit.Tx, ws id.Workspace, key id.Key, from, to Status) (Instance, error) {
-	i, err := scanInstance(tx.Row(`UPDATE instance SET status = $3 WHERE workspace = $1 AND key = $2 AND status = $4 RETURNING `+instanceColumns,
-		ws, key, to, from), notFound("instance"))
-	return i, instanceState(tx, ws, key, to, err)
-}
-
-func revokeInstance(tx *audit.Tx, ws id.Workspace, key id.Key) (Instance, error) {
-	i, err := scanInstance(tx.Row(`UPDATE instance SET status = $3, ended_at = $4 WHERE workspace = $1 AND key = $2 AND status <> $3
-		RETURNING `+instanceColumns, ws, key, Revoked, tx.Now().UnixMicro()), notFound("instance"))
-	return i, instanceState(tx, ws, key, Revoked, err)
 }
 
 // instanceState says why an UPDATE of an instance found no row.
@@ -246,15 +237,6 @@ func instanceState(tx *audit.Tx, ws id.Workspace, key id.Key, to Status, err err
 		return e
 	}
 	return err
-}
-
-// revokeInstances ends what is left of an agent's instances.
-func revokeInstances(tx *audit.Tx, ws id.Workspace, agent id.Agent) ([]id.Key, error) {
-	rows, err := tx.Rows(`UPDATE instance SET status = $3, ended_at = $4 WHERE workspace = $1 AND agent = $2 AND status <> $3 RETURNING key`,
-		ws, agent, Revoked, tx.Now().UnixMicro())
-	ended, err := all(rows, err, func(k *id.Key) []any { return []any{k} })
-	slices.SortFunc(ended, func(a, b id.Key) int { return strings.Compare(a.String(), b.String()) })
-	return ended, err
 }
 
 func (room *Room) instance(ctx context.Context, key id.Key) (Instance, error) {
@@ -279,9 +261,9 @@ func (room *Room) anywhere(ctx context.Context, agent id.Agent) (Agent, error) {
 	return scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE id = $1`, agent))
 }
 
-// active reads an agent's active instances.
-func (room *Room) active(ctx context.Context, a Agent) ([]Instance, error) {
-	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND status = $3 ORDER BY key LIMIT $4`,
-		a.Workspace, a.ID, Active, MaxInstances)
+// active reads an agent's instances that may act at now as far as they themselves go.
+func (room *Room) active(ctx context.Context, a Agent, now time.Time) ([]Instance, error) {
+	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND `+liveAt("$3")+` ORDER BY key LIMIT $4`,
+		a.Workspace, a.ID, now.UnixMicro(), 2*MaxInstances)
 	return all(rows, err, (*Instance).into)
 }
