@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -63,17 +64,8 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 			return "", err
 		}
 	}
-	instances := []id.Key{e.Who.Instance}
-	for _, h := range e.Who.Chain {
-		instances = append(instances, h.Instance)
-	}
-	for _, k := range instances {
-		if k.IsZero() {
-			continue
-		}
-		if _, _, err := g.Agents.Live(g.ctx, k, at); err != nil {
-			return "", err
-		}
+	if err := g.instancesLive(e, at); err != nil {
+		return "", err
 	}
 	if person, ok := facts.Person(); ok {
 		if err := g.personLive(ws, person.ID); err != nil {
@@ -97,6 +89,24 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 		return "", fault.New(fault.Denied, d.Code, "%s", d.Message)
 	}
 	return evidence.Outcome(d.Outcome), nil
+}
+
+// instancesLive is nil while the acting key may act, and what the others on the chain signed with theirs still counts.
+func (g *gathering) instancesLive(e audit.Entry, at time.Time) error {
+	if k := e.Who.Instance; !k.IsZero() {
+		if _, err := g.Agents.Acting(g.ctx, k, at); err != nil {
+			return err
+		}
+	}
+	for _, h := range e.Who.Chain {
+		if h.Instance.IsZero() || h.Instance == e.Who.Instance {
+			continue
+		}
+		if _, err := g.Agents.Signed(g.ctx, h.Instance, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restore puts back what evidence.FactsContent left out.

@@ -145,7 +145,10 @@ func (g *Guard) EndAgent(ctx context.Context, c *Caller, agent id.Agent, verb, w
 	var after agents.Agent
 	var ended []id.Delegation
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
-		var err error
+		family, err := g.Agents.Family(tx, c.ws, agent, id.Key{})
+		if err != nil {
+			return err
+		}
 		var keys []id.Key
 		switch verb {
 		case "suspend":
@@ -161,73 +164,21 @@ func (g *Guard) EndAgent(ctx context.Context, c *Caller, agent id.Agent, verb, w
 		if err := g.Agents.EndTokens(tx, c.ws, agent); err != nil {
 			return err
 		}
-		what := *tx.Event().What
-		for _, k := range keys {
-			what.Ended = append(what.Ended, k.String())
-		}
-		tx.Event().What = &what
 		if _, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Actor: agent.String()}); err != nil {
 			return err
 		}
-		ended, err = g.endOf(tx, c, agent, id.Key{}, verb, why)
-		return err
+		if ended, err = g.endFamily(tx, c, foreign(family, agent), verb, why); err != nil { // what depends on one of its own depends on the agent, too
+			return err
+		}
+		g.alsoEnded(tx, keys)
+		own, err := g.endOf(tx, c, agent, id.Key{}, verb, why)
+		if err != nil {
+			return err
+		}
+		ended = append(ended, own...)
+		return g.stopped(tx, c.ws, ended, verb)
 	})
 	return after, ended, got, err
-}
-
-// endOf ends the approvals that rest on what an agent, or one instance of it, lent or was lent; and that itself, unless they are only suspended.
-func (g *Guard) endOf(tx *audit.Tx, c *Caller, agent id.Agent, instance id.Key, verb, why string) ([]id.Delegation, error) {
-	if verb == "suspend" {
-		under, err := g.Lending.Under(tx, c.ws, agent.String(), instance)
-		if err == nil {
-			_, err = g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Delegations: under})
-		}
-		return nil, err
-	}
-	ended, err := g.Lending.RevokeOf(tx, c.ws, agent.String(), instance, c.Sub(), why)
-	if err != nil {
-		return nil, err
-	}
-	return ended, g.endWith(tx, c.ws, ended)
-}
-
-// EndInstance suspends, resumes or revokes one instance.
-func (g *Guard) EndInstance(ctx context.Context, c *Caller, key id.Key, verb, why string) (agents.Instance, []id.Delegation, evidence.Receipt, error) {
-	kind := map[string]evidence.Kind{"suspend": evidence.InstanceSuspended, "resume": evidence.InstanceResumed, "revoke": evidence.InstanceRevoked}[verb]
-	a := act{action: "attorn:instance:" + verb, noun: "instance:" + key.String(), kind: kind, target: key.String(), what: &evidence.What{Instance: key}}
-	i, err := g.Agents.Instance(ctx, key)
-	if err == nil && i.Workspace != c.ws {
-		err = fault.New(fault.NotFound, "not_found", "there is no such instance in this workspace")
-	}
-	var owner agents.Agent
-	if err == nil {
-		owner, err = g.Agents.Agent(ctx, c.ws, i.Agent)
-	}
-	if err != nil {
-		return i, nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
-	}
-	a.attrs, a.personal = owned(owner.Owner), g.reason(c, why)
-	var ended []id.Delegation
-	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
-		var err error
-		switch verb {
-		case "suspend":
-			i, err = g.Agents.SuspendInstance(tx, c.ws, key)
-		case "resume":
-			i, err = g.Agents.ResumeInstance(tx, c.ws, key)
-		default:
-			i, err = g.Agents.RevokeInstance(tx, c.ws, key)
-		}
-		if err != nil || verb == "resume" {
-			return err
-		}
-		if err := g.Agents.EndInstanceTokens(tx, c.ws, key); err != nil {
-			return err
-		}
-		ended, err = g.endOf(tx, c, i.Agent, key, verb, why)
-		return err
-	})
-	return i, ended, got, err
 }
 
 // ListAgents lists agents for who may read them.

@@ -19,10 +19,11 @@ type Client struct {
 	id      string  // client_id
 	owner   id.User // the agent's
 	service id.Service
-	aud     string // a service's resource
-	proven  id.Key // that signed
-	asOf    int64  // the log's position before the client was last read
-	marks   int64  // up to where tokens of the client, or of its workspace's agents, were ended
+	aud     string   // a service's resource
+	proven  id.Key   // that signed
+	asOf    int64    // the log's position before the client was last read
+	rests   []string // what the agent's instance rested on then
+	marks   int64    // up to where tokens of the client, or of its workspace's agents, were ended
 }
 
 // ID is the client_id.
@@ -82,8 +83,8 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 	if err := ends.Live(); err != nil {
 		return err
 	}
-	a, i, err := g.Agents.Live(ctx, c.instance, g.Now())
-	c.marks = max(ends.TokensFrom, a.TokensFrom, i.TokensFrom)
+	is, err := g.Agents.Acting(ctx, c.instance, g.Now())
+	c.rests, c.marks = is.Rests, max(ends.TokensFrom, is.Agent.TokensFrom, is.Instance.TokensFrom)
 	return err
 }
 

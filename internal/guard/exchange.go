@@ -253,11 +253,12 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 			s.marks = p.TokensFrom
 			continue
 		}
-		a, in, err := g.Agents.Live(ctx, st.Delegator.Instance, g.Now())
+		by, err := g.Agents.Signed(ctx, st.Delegator.Instance, g.Now())
 		if err != nil {
 			return err
 		}
-		s.marks = max(s.marks, a.TokensFrom, in.TokensFrom)
+		s.marks = max(s.marks, by.Agent.TokensFrom, by.Instance.TokensFrom)
+		s.rests = append(s.rests, by.Rests...)
 	}
 	return nil
 }

@@ -155,7 +155,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		Delegation: claims.Delegation, Task: claims.Task,
 	}
 	d.Task, d.Why = claims.Task, &evidence.Why{AsOf: c.asOf}
-	d.Depends = append(d.Depends, evidence.Workspace, c.Sub(), c.instance.String(), c.key.String(), evidence.IssuerKey)
+	d.Depends = append(append(d.Depends, evidence.Workspace, c.Sub(), c.instance.String(), c.key.String(), evidence.IssuerKey), c.rests...)
 	if sub != nil {
 		d.Who.Chain = sub.hops(c)
 		d.Depends = append(d.Depends, sub.depends()...)

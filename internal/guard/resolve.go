@@ -57,10 +57,11 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 	if err := s.ends.Live(); err != nil {
 		return s, err
 	}
-	a, i, err := g.Agents.Live(ctx, c.instance, s.now)
+	is, err := g.Agents.Acting(ctx, c.instance, s.now)
 	if err != nil {
 		return s, err
 	}
+	a, i := is.Agent, is.Instance
 	if a.ID != c.agent || a.Workspace != c.ws {
 		return s, fault.New(fault.Unauthenticated, "key_mismatch", "the token's key is not an instance of the agent that it names")
 	}
@@ -69,7 +70,7 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 	}
 	s.actor.Origin = string(i.Trust)
 	s.who.Owner = a.Owner
-	s.addAgent(a, i.Key)
+	s.addAgent(is)
 	if !c.claims.Delegation.IsZero() {
 		if err := g.resolveChain(ctx, c, s); err != nil {
 			return s, err
@@ -168,17 +169,18 @@ func (g *Guard) resolveChain(ctx context.Context, c *Caller, s *standing) error 
 			s.depends = append(s.depends, p.ID.String())
 			break
 		}
-		a, in, err := g.Agents.Live(ctx, st.Delegator.Instance, s.now)
+		by, err := g.Agents.Signed(ctx, st.Delegator.Instance, s.now)
 		if err != nil {
 			return err
 		}
+		a, in := by.Agent, by.Instance
 		if a.ID != st.Delegator.Agent || a.Workspace != c.ws {
 			return fault.New(fault.Denied, "chain_broken", "a delegation is signed by a key that is not its delegator's")
 		}
 		if err := c.issuedAfter(a.TokensFrom, in.TokensFrom); err != nil {
 			return err
 		}
-		s.addAgent(a, in.Key)
+		s.addAgent(by)
 	}
 	return nil
 }
@@ -209,9 +211,10 @@ func (s *standing) addLinks(c *Caller) error {
 	return nil
 }
 
-func (s *standing) addAgent(a agents.Agent, instance id.Key) {
+func (s *standing) addAgent(is agents.Standing) {
+	a := is.Agent
 	s.principals = append(s.principals, policy.UID{Type: policy.TypeAgent, ID: a.ID.String()})
-	s.depends = append(s.depends, a.ID.String(), instance.String())
+	s.depends = append(append(s.depends, a.ID.String(), is.Instance.Key.String()), is.Rests...)
 	s.owners[a.ID] = a.Owner
 }
 
