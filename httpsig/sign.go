@@ -1,0 +1,168 @@
+package httpsig
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/attorn/attorn/jose"
+)
+
+const (
+	label = "attorn"
+	tag   = "attorn-action"
+
+	defaultLifetime = 60 * time.Second
+	maxLifetime     = 300 * time.Second
+	minNonce        = 22 // characters: 128 bits in base64url
+	maxNonce        = 64
+	maxSeconds      = 999_999_999_999 // what an RFC 9651 integer of a time may be, and far enough
+)
+
+// Params is what a signature is made with.
+type Params struct {
+	Audience string        // the URI of the resource that is asked, or its origin
+	Created  time.Time     // now, cut to seconds
+	Lifetime time.Duration // 0: 60 s; at most 300 s
+	Nonce    string        // unique for the key: 16 random bytes in base64url
+	Cover    []string      // further components: plain fields in lower case that the request has, @authority, @path, @query
+}
+
+// Headers are the fields to send with a signed request. Audience and Digest replace what the request has under their names; Input and Signature
+// are added as lines, since others may sign it too.
+type Headers struct {
+	Audience  string // Attorn-Audience
+	Digest    string // Content-Digest
+	Input     string // Signature-Input
+	Signature string // Signature
+}
+
+// Sign signs a request as it will be sent: its Authorization and Attorn-Call-Digest must be there already. Code: signature_malformed, or
+// signature_coverage for a component in Cover that this profile does not take or the request does not have.
+func Sign(s jose.Signer, r Request, p Params) (Headers, error) {
+	t, ok := r.target()
+	switch {
+	case !ok:
+		return Headers{}, malformed("the request has no method, or its target URI is not an absolute http or https URL without fragment and user information")
+	case s.Public().Type() != "Ed25519":
+		return Headers{}, malformed("requests are signed with Ed25519 keys only")
+	case p.Audience == "" || strings.Trim(p.Audience, " \t") != p.Audience:
+		return Headers{}, malformed("the audience is the URI of the resource that is asked, or its origin")
+	}
+	life := p.Lifetime
+	if life == 0 {
+		life = defaultLifetime
+	}
+	created := p.Created.Unix()
+	in := params{created: created, expires: created + int64(life/time.Second), nonce: p.Nonce, keyid: s.Public().Thumbprint().String(), tag: tag}
+	if err := in.check(); err != nil {
+		return Headers{}, err
+	}
+	h := Headers{Audience: p.Audience, Digest: ContentDigest(r.Body)}
+	r.Header = h.over(r.Header)
+	covered, err := r.toCover(p.Cover)
+	if err != nil {
+		return Headers{}, err
+	}
+	text := in.text(covered)
+	base, err := r.base(t, covered, text)
+	if err != nil {
+		return Headers{}, err
+	}
+	sig, err := s.Sign(base)
+	if err != nil {
+		return Headers{}, err
+	}
+	h.Input = label + "=" + text
+	h.Signature = label + "=:" + base64.StdEncoding.EncodeToString(sig) + ":"
+	return h, nil
+}
+
+// over is the request's header with Attorn-Audience and Content-Digest as they will be sent.
+func (h Headers) over(next func(string) []string) func(string) []string {
+	return func(name string) []string {
+		switch {
+		case name == "attorn-audience":
+			return []string{h.Audience}
+		case name == "content-digest":
+			return []string{h.Digest}
+		case next == nil:
+			return nil
+		}
+		return next(name)
+	}
+}
+
+// toCover lists what a signature of the request covers, in the order in which it is sent.
+func (r Request) toCover(more []string) ([]string, error) {
+	covered := slices.Clone(always[:])
+	for _, name := range ifPresent {
+		_, ok, err := r.single(name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			covered = append(covered, name)
+		}
+	}
+	for _, name := range more {
+		if err := acceptable(name); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(covered, name) {
+			covered = append(covered, name)
+		}
+	}
+	if len(covered) > maxCovers {
+		return nil, malformed("a signature covers at most %d components", maxCovers)
+	}
+	return covered, nil
+}
+
+// params are the signature's parameters (RFC 9421 §2.3).
+type params struct {
+	created, expires  int64
+	nonce, keyid, tag string
+}
+
+// text is the one form in which they are made.
+func (p params) text(covered []string) string {
+	b := make([]byte, 0, 512)
+	b = append(b, '(')
+	for i, name := range covered {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, '"')
+		b = append(b, name...)
+		b = append(b, '"')
+	}
+	b = append(b, ");created="...)
+	b = strconv.AppendInt(b, p.created, 10)
+	b = append(b, ";expires="...)
+	b = strconv.AppendInt(b, p.expires, 10)
+	b = append(b, `;nonce="`...)
+	b = append(b, p.nonce...)
+	b = append(b, `";keyid="`...)
+	b = append(b, p.keyid...)
+	b = append(b, `";tag="`...)
+	b = append(b, p.tag...)
+	return string(append(b, '"'))
+}
+
+// check holds the parameters to the rules that need no clock.
+func (p params) check() error {
+	switch {
+	case p.created <= 0 || p.expires <= p.created || p.expires > maxSeconds:
+		return malformed("created and expires are whole seconds, the second after the first")
+	case p.expires-p.created > int64(maxLifetime/time.Second):
+		return malformed("the signature lives for %d s; at most %d are accepted", p.expires-p.created, int64(maxLifetime/time.Second))
+	case len(p.nonce) < minNonce || len(p.nonce) > maxNonce:
+		return malformed("nonce has %d characters, not %d to %d", len(p.nonce), minNonce, maxNonce)
+	case strings.ContainsFunc(p.nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' }):
+		return malformed("nonce has a character that is not plain ASCII, a quotation mark or a backslash")
+	}
+	return nil
+}
