@@ -108,7 +108,7 @@ func runJCS(t *testing.T, raw jsontext.Value) (any, error) {
 }
 
 func TestVectors(t *testing.T) {
-	for kind, run := range map[string]func(*testing.T, jsontext.Value) (any, error){"jose": runJose, "jcs": runJCS} {
+	for kind, run := range map[string]func(*testing.T, jsontext.Value) (any, error){"jose": runJose, "jcs": runJCS, "object": runObject} {
 		cases, err := vectors.Load(kind)
 		if err != nil {
 			t.Fatal(err)
