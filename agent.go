@@ -30,6 +30,7 @@ type AgentConfig struct {
 type Agent struct {
 	door *door
 	id   id.Agent
+	name string
 
 	mu    sync.Mutex
 	links map[id.Delegation]string // compact links that were looked up
@@ -50,7 +51,7 @@ func Open(_ context.Context, cfg AgentConfig) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{door: d, id: cfg.ID, links: map[id.Delegation]string{}}
+	a := &Agent{door: d, id: cfg.ID, name: cfg.Name, links: map[id.Delegation]string{}}
 	d.own = func(ctx context.Context, resource string) (Token, error) {
 		return a.grant(ctx, url.Values{"grant_type": {"client_credentials"}, "resource": {resource}}, nil)
 	}
@@ -94,24 +95,7 @@ type EnrolConfig struct {
 // Enrol makes a key in this process, keeps it in its file and spends the token: the key is then an instance of the agent that the token is for. A
 // key that an earlier try made and could not enrol is used again.
 func Enrol(ctx context.Context, cfg EnrolConfig) (*Agent, error) {
-	path := cfg.KeyFile
-	if path == "" {
-		var err error
-		if path, err = KeyPath(cfg.Server, cfg.Workspace, cfg.Name); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := MakeKeyFile(path); err != nil && fault.Code(err) != "key_exists" {
-		return nil, err
-	}
-	k, err := readKeyFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if k.Attorn != nil {
-		return nil, fault.New(fault.Conflict, "key_exists", "the key in %s is enrolled already, as %s (%s)", path, k.Attorn.Name, k.Attorn.Agent).Try("open it, or name another file")
-	}
-	signer, err := k.signer()
+	k, path, signer, err := freshKey(cfg.KeyFile, cfg.Server, cfg.Workspace, cfg.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +119,9 @@ func Enrol(ctx context.Context, cfg EnrolConfig) (*Agent, error) {
 
 // ID is the agent.
 func (a *Agent) ID() id.Agent { return a.id }
+
+// Name is what the agent is called, where its key file or its opener knew; it identifies nothing.
+func (a *Agent) Name() string { return a.name }
 
 // Instance is this instance: its key's thumbprint.
 func (a *Agent) Instance() id.Key { return a.door.signer.Public().Thumbprint() }

@@ -42,7 +42,7 @@ func oauthProblem(status int, answer []byte) error {
 	if code == "" {
 		code = p.Error
 	}
-	if status == 400 && (p.Error == "invalid_grant" || p.Error == "invalid_scope" || p.Error == "unauthorized_client") {
+	if status == 400 && (p.Error == "invalid_grant" || p.Error == "invalid_scope" || p.Error == "unauthorized_client" || p.Error == "access_denied") {
 		status = 403
 	}
 	return refusal(status, code, p.Description, p.Remedy)

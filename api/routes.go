@@ -37,6 +37,10 @@ var routes = []Route{
 	{Name: "RevokeInstance", Method: "POST", Path: "/v1/instances/{key}/revoke", Permission: "attorn:instance:revoke", Status: 200, Doc: "End one instance for ever."},
 	{Name: "Enrol", Method: "POST", Path: "/v1/enrol", Status: 201, Open: true, Doc: "Spend an enrolment token and make the key that signed the request's DPoP proof an instance."},
 
+	{Name: "Device", Method: "GET", Path: "/v1/device/{code}", Status: 200, Doc: "Read what the holder of a key asks a person for, under the code that it shows."},
+	{Name: "ConfirmDevice", Method: "POST", Path: "/v1/device/{code}/confirm", Permission: "attorn:agent:enrol", Status: 200, Doc: "Make the waiting key an instance of an agent, or the caller's own key; a person does it, and a new agent takes attorn:agent:create."},
+	{Name: "DenyDevice", Method: "POST", Path: "/v1/device/{code}/deny", Status: 200, Doc: "Refuse what waits under the code."},
+
 	{Name: "Lend", Method: "POST", Path: "/v1/delegations", Permission: "attorn:delegation:lend", Status: 201, Doc: "Hand in a signed delegation; the answer is its countersigned link."},
 	{Name: "Delegations", Method: "GET", Path: "/v1/delegations", Query: []string{"delegator", "delegate", "task", "before", "limit"}, Permission: "attorn:delegation:read", Status: 200, Doc: "List delegations, newest first; me is the caller, who needs no permission for their own."},
 	{Name: "Delegation", Method: "GET", Path: "/v1/delegations/{id}", Permission: "attorn:delegation:read", Status: 200, Doc: "Read a delegation."},

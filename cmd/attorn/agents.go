@@ -120,12 +120,16 @@ func (c *cli) instancesCommand() *cobra.Command {
 
 func (c *cli) joinCommand() *cobra.Command {
 	var server, tokenFile, as string
+	var by deviceFlags
 	cmd := &cobra.Command{
 		Use: "join", Short: "Become an instance: makes a key here and proves that it is held", Args: exactly(0),
 		Example: "  attorn agent enrol deployer | ssh there attorn agent join --server https://attorn.example.com --token - --as deployer",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if by.on {
+				return c.joinByDevice(cmd.Context(), server, tokenFile, as, by)
+			}
 			if server == "" || tokenFile == "" || as == "" {
-				return usageError{fmt.Errorf("attorn agent join takes --server URL, --token FILE (or - for standard input) and --as NAME")}
+				return usageError{fmt.Errorf("attorn agent join takes --server URL, --token FILE (or - for standard input) and --as NAME; or --server URL and --device")}
 			}
 			if err := c.free(as); err != nil {
 				return err
@@ -153,6 +157,9 @@ func (c *cli) joinCommand() *cobra.Command {
 	cmd.Flags().StringVar(&server, "server", "", "the server's URL")
 	cmd.Flags().StringVar(&tokenFile, "token", "", "file with the enrolment token, or - for standard input")
 	cmd.Flags().StringVar(&as, "as", "", "name of the new context")
+	cmd.Flags().BoolVar(&by.on, "device", false, "instead of a token: a person confirms a code in the browser")
+	cmd.Flags().StringVar(&by.name, "name", "", "with --device: what to propose as the agent's name")
+	cmd.Flags().StringVar(&by.workspace, "workspace", "", "with --device: the workspace to join (default: default)")
 	return cmd
 }
 

@@ -17,10 +17,17 @@ import (
 )
 
 func (c *cli) loginCommand() *cobra.Command {
-	var name, as string
+	var name, as, device, workspace string
 	cmd := &cobra.Command{
-		Use: "login LINK", Short: "Sign in with a one-time link; the key is made here and stays here", Args: exactly(1),
+		Use: "login LINK", Short: "Sign in with a one-time link, or by a code that you confirm in the browser; the key is made here and stays here", Args: between(0, 1),
+		Example: "  attorn login --device https://attorn.example.com",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if (device != "") == (len(args) == 1) {
+				return usageError{fmt.Errorf("attorn login takes a one-time LINK, or --device SERVER")}
+			}
+			if device != "" {
+				return c.loginByDevice(cmd.Context(), device, workspace, as)
+			}
 			server, secret, err := splitLink(args[0])
 			if err != nil {
 				return err
@@ -35,18 +42,13 @@ func (c *cli) loginCommand() *cobra.Command {
 			} else if err != nil {
 				return err
 			}
-			if err := c.remember(as, account{Server: server, Workspace: got.Workspace, User: got.User, Name: got.Name, KeyFile: keyFile}); err != nil {
-				return err
-			}
-			return c.show(got, got.User.String(), func(w io.Writer) {
-				row(w, "signed in as", got.Name+" ("+got.User.String()+")")
-				row(w, "key", got.Key.String())
-				row(w, "key in", filepath.Join(c.home, keyFile))
-			})
+			return c.signedIn(server, as, keyFile, got)
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "your name, where the link makes the first administrator")
 	cmd.Flags().StringVar(&as, "as", "me", "name of the new context")
+	cmd.Flags().StringVar(&device, "device", "", "instead of a link: the server's URL, where you confirm a code in the browser")
+	cmd.Flags().StringVar(&workspace, "workspace", "", "with --device: the workspace to act in (default: default)")
 	return cmd
 }
 

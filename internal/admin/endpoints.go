@@ -11,6 +11,8 @@ func endpoints() map[string]endpoint {
 		"Instances": on(instances), "SuspendInstance": on(endInstance("suspend")), "ResumeInstance": on(endInstance("resume")),
 		"RevokeInstance": on(endInstance("revoke")), "Enrol": on(enrol),
 
+		"Device": on(device), "ConfirmDevice": on(confirmDevice), "DenyDevice": on(denyDevice),
+
 		"Lend": on(lend), "Delegations": on(delegations), "Delegation": on(oneDelegation), "Chain": on(chain), "RevokeDelegation": on(revokeDelegation),
 
 		"AddServer": on(addServer), "Servers": on(servers), "Server": on(oneServer), "RemoveServer": on(removeServer), "Tools": on(tools),

@@ -83,7 +83,7 @@ func (f *face) page(signedIn bool, make pager) handler {
 				if x.secret(x.r) != "" {
 					x.setCookie(x.w, "")
 				}
-				return x.redirect("/signin" + after(x.r.URL.Path))
+				return x.redirect("/signin" + after(x.back()))
 			} else if err != nil {
 				return err
 			}
@@ -97,6 +97,14 @@ func (f *face) page(signedIn bool, make pager) handler {
 		}
 		return x.render(v)
 	}
+}
+
+// back is the page that was asked for; a device's code is in its query.
+func (x *request) back() string {
+	if full := x.r.URL.Path + "?" + x.r.URL.RawQuery; x.r.Method == http.MethodGet && next(full) == full {
+		return full
+	}
+	return x.r.URL.Path
 }
 
 func after(path string) string {

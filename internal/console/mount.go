@@ -61,6 +61,8 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		"POST /approvals/{id}/challenge": f.action(true, voteChallenge),
 		"POST /approvals/{id}/vote":      f.action(true, vote),
 		"GET /events/{id}":               f.page(true, eventPage),
+		"GET /device":                    f.page(true, devicePage),
+		"POST /device":                   f.page(true, decideDevice),
 		"GET /passkey":                   f.page(true, passkeyPage),
 		"POST /passkey/begin":            f.action(true, beginPasskey),
 		"POST /passkey/finish":           f.action(true, finishPasskey),
@@ -79,10 +81,10 @@ func Mount(mux *http.ServeMux, cfg Config) {
 
 // parse reads the templates: each page with the layout and the parts.
 func (f *face) parse() map[string]*template.Template {
-	shared := template.Must(template.New("").Funcs(template.FuncMap{"asset": f.assetPath, "show": show}).
+	shared := template.Must(template.New("").Funcs(template.FuncMap{"asset": f.assetPath, "show": show, "pill": func(kind, word string) pill { return pill{kind, word} }}).
 		ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "approval", "event", "passkey", "signin", "link", "error"} {
+	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "error"} {
 		pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, path.Join("templates", name+".html")))
 	}
 	return pages

@@ -89,7 +89,7 @@ func (x *request) network() string {
 	return "from " + x.address()
 }
 
-var ownPath = regexp.MustCompile(`^/(approvals/apr_[0-9a-v]{26}|events/evt_[0-9a-v]{26}|passkey)$`)
+var ownPath = regexp.MustCompile(`^/(approvals/apr_[0-9a-v]{26}|events/evt_[0-9a-v]{26}|passkey|device(\?user_code=[B-Z]{4}-[B-Z]{4})?)$`)
 
 // next is where to go after signing in: a page of ours, whatever was asked for.
 func next(s string) string {

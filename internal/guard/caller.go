@@ -2,6 +2,7 @@ package guard
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
@@ -43,6 +44,9 @@ func (c *Caller) Agent() id.Agent { return c.agent }
 
 // Instance is the key of the instance that acts; zero for a person.
 func (c *Caller) Instance() id.Key { return c.instance }
+
+// SignedIn is when the person signed in; the zero time's second where that is not known.
+func (c *Caller) SignedIn() time.Time { return time.Unix(c.authTime, 0) }
 
 // Person is the person who acts, or for whom the agent acts; zero for nobody.
 func (c *Caller) Person() id.User { return c.person }

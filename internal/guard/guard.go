@@ -37,7 +37,8 @@ type Config struct {
 // Guard is the one door. Safe for concurrent use.
 type Guard struct {
 	Config
-	nonces dpop.Nonces
+	nonces  dpop.Nonces
+	guesses guesses
 }
 
 // New makes a Guard.

@@ -62,13 +62,13 @@ func (g *Guard) BeginPasskey(ctx context.Context, c *Caller) (people.CreationOpt
 // fresh demands a person who signed in themselves, a short time ago.
 func (g *Guard) fresh(ctx context.Context, c *Caller) error {
 	if c.person.IsZero() || !c.agent.IsZero() {
-		return fault.New(fault.Denied, "not_a_person", "only a person has passkeys")
+		return fault.New(fault.Denied, "not_a_person", "only a person has passkeys and keys of their own")
 	}
 	if _, err := g.resolve(ctx, c); err != nil {
 		return err
 	}
 	if g.Now().Sub(time.Unix(c.authTime, 0)) > freshSignIn {
-		return fault.New(fault.Denied, "sign_in_old", "you signed in more than %d minutes ago; a passkey is made right after signing in", freshSignIn/time.Minute).
+		return fault.New(fault.Denied, "sign_in_old", "you signed in more than %d minutes ago; a passkey or key is added right after signing in", freshSignIn/time.Minute).
 			Try("sign out, and sign in again")
 	}
 	return nil

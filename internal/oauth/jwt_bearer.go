@@ -1,9 +1,5 @@
 package oauth
 
-import (
-	"github.com/attorn/attorn/id"
-)
-
 // jwtBearer gives a token to a person who acts themselves, proved by their own registered key (RFC 7523 §2.1): the assertion is the grant, and
 // the DPoP proof is by the same key. The parameter workspace names where they act.
 func (x *exchange) jwtBearer() (any, error) {
@@ -17,11 +13,9 @@ func (x *exchange) jwtBearer() (any, error) {
 	if err := x.oneMethod(true); err != nil {
 		return nil, err
 	}
-	ws := id.Default
-	if name := x.form["workspace"]; name != "" {
-		if ws, err = id.ParseWorkspace(name); err != nil {
-			return nil, malformed("workspace is not the name of one")
-		}
+	ws, err := x.workspace()
+	if err != nil {
+		return nil, err
 	}
 	want, err := x.asked()
 	if err != nil {

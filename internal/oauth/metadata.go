@@ -6,6 +6,7 @@ import "slices"
 type serverMetadata struct {
 	Issuer            string   `json:"issuer"`
 	Token             string   `json:"token_endpoint"`
+	Device            string   `json:"device_authorization_endpoint"` // RFC 8628 §4
 	JWKS              string   `json:"jwks_uri"`
 	Grants            []string `json:"grant_types_supported"`
 	AuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
@@ -23,8 +24,8 @@ type serverMetadata struct {
 func (f *face) metadata(*exchange) (any, error) {
 	methods, algs := []string{"private_key_jwt"}, []string{"EdDSA", "Ed25519", "ES256"}
 	return serverMetadata{
-		Issuer: f.Issuer, Token: f.Issuer + "/oauth/token", JWKS: f.Issuer + "/oauth/jwks",
-		Grants: []string{grantClientCredentials, grantExchange, grantJWTBearer}, AuthMethods: methods, AuthAlgs: algs,
+		Issuer: f.Issuer, Token: f.Issuer + "/oauth/token", Device: f.Issuer + "/oauth/device", JWKS: f.Issuer + "/oauth/jwks",
+		Grants: []string{grantClientCredentials, grantExchange, grantJWTBearer, grantDeviceCode}, AuthMethods: methods, AuthAlgs: algs,
 		Introspection: f.Issuer + "/oauth/introspect", IntrospectMethods: methods, IntrospectAlgs: algs,
 		Revocation: f.Issuer + "/oauth/revoke", RevokeMethods: methods, RevokeAlgs: algs,
 		DPoPAlgs: slices.Clone(algs), Details: []string{detailType},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/internal/tickets"
 )
 
 // Config says what the face serves.
@@ -22,13 +23,18 @@ type face struct {
 	failures *limiter // client authentications that failed, by client and network
 	noted    *limiter // those of them that are in the log, by client
 	requests *limiter // token requests, by proven key
+	devices  *limiter // requests for a device code, by network
+	polls    *limiter // of device codes, by proven key
 }
 
 // The limits of oauth.md §12, and of how much they remember.
 const (
 	maxFailures  = 10 // a minute
 	maxRequests  = 50 // a second
+	maxDevices   = 60 // a minute
 	maxRemembers = 10_000
+
+	pollGap = tickets.DeviceInterval - time.Second // what is on its way longer than the one before comes sooner after it
 )
 
 // Mount adds the authorization server's routes.
@@ -38,8 +44,11 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		failures: newLimiter(maxFailures, time.Minute, maxRemembers),
 		noted:    newLimiter(maxFailures, time.Minute, maxRemembers),
 		requests: newLimiter(maxRequests, time.Second, maxRemembers),
+		devices:  newLimiter(maxDevices, time.Minute, maxRemembers),
+		polls:    newLimiter(1, pollGap, maxRemembers),
 	}
 	f.post(mux, "/oauth/token", f.token)
+	f.post(mux, "/oauth/device", f.device)
 	f.post(mux, "/oauth/introspect", f.introspect)
 	f.post(mux, "/oauth/revoke", f.revoke)
 	f.get(mux, "/oauth/jwks", f.jwks)

@@ -117,6 +117,14 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", "binding")
 	case "token_issuer", "token_signature", "key_unknown":
 		return bad("invalid_grant", "untrusted_issuer")
+	case "authorization_pending", "slow_down", "access_denied", "expired_token": // RFC 8628 §3.5
+		return bad(f.Code, "")
+	case "device_key":
+		return bad("invalid_grant", "binding")
+	case "ticket_spent":
+		return bad("invalid_grant", "spent")
+	case "ticket_expired":
+		return bad("expired_token", "")
 	case "malformed", "duplicate_parameter", "query_not_allowed", "ambiguous_delegation":
 		return bad("invalid_request", f.Code)
 	case "token_malformed":

@@ -8,11 +8,12 @@ import (
 	"github.com/attorn/attorn/token"
 )
 
-// The grants (RFC 6749 §4.4, RFC 8693 §2.1, RFC 7523 §2.1).
+// The grants (RFC 6749 §4.4, RFC 8693 §2.1, RFC 7523 §2.1, RFC 8628 §3.4).
 const (
 	grantClientCredentials = "client_credentials"
 	grantExchange          = "urn:ietf:params:oauth:grant-type:token-exchange"
 	grantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	grantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
 // tokenAnswer is RFC 6749 §5.1 with the members of RFC 8693 §2.2.1 and RFC 9396 §7.
@@ -38,6 +39,8 @@ func (f *face) token(x *exchange) (any, error) {
 		return x.tokenExchange()
 	case grantJWTBearer:
 		return x.jwtBearer()
+	case grantDeviceCode:
+		return x.deviceCode()
 	}
 	return nil, fault.New(fault.Invalid, "unsupported_grant_type", "there is no grant of that type here").
 		Try("the server's metadata lists grant_types_supported")

@@ -86,7 +86,7 @@ const (
 	sweep = 1000 // rows of each table at a time, so that no transaction is held up long
 )
 
-// Expire deletes up to 1,000 tickets and as many ended tokens that are long past, and returns how many: at 0 nothing is left to do.
+// Expire deletes up to 1,000 tickets, and as many ended tokens and device codes, that are long past, and returns how many: at 0 nothing is left to do.
 func (room *Room) Expire(tx *audit.Tx, now time.Time) (int64, error) {
 	t, err := tx.Exec(`DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`,
 		now.Add(-remember).UnixMicro(), sweep)
@@ -95,5 +95,9 @@ func (room *Room) Expire(tx *audit.Tx, now time.Time) (int64, error) {
 	}
 	e, err := tx.Exec(`DELETE FROM ended_token WHERE (workspace, jti) IN (SELECT workspace, jti FROM ended_token WHERE expires_at < $1
 		ORDER BY expires_at LIMIT $2)`, now.Add(-slack).UnixMicro(), sweep)
-	return t + e, err
+	if err != nil {
+		return 0, err
+	}
+	d, err := expireDevices(tx, now)
+	return t + e + d, err
 }

@@ -1,3 +1,10 @@
+-- tickets: device codes (RFC 8628), which wait for a person to confirm them
+CREATE TABLE device_code (
+  hash TEXT PRIMARY KEY, user_hash TEXT NOT NULL UNIQUE, workspace TEXT NOT NULL, purpose TEXT NOT NULL, jwk TEXT NOT NULL, name TEXT NOT NULL, ip TEXT NOT NULL,
+  asked TEXT NOT NULL, status TEXT NOT NULL, person TEXT, agent TEXT, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX device_code_expires ON device_code (expires_at);
+
 -- agents: rules by which workloads of other platforms become instances, and the keys that an assertion was presented with
 CREATE TABLE trust_rule (
   id TEXT PRIMARY KEY, workspace TEXT NOT NULL, agent TEXT NOT NULL, issuer TEXT NOT NULL, rule TEXT NOT NULL, created_at INTEGER NOT NULL
