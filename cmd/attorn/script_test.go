@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	fails CODE REASON WHO ARG…   the same, but it must exit with CODE for the reason whose code is REASON (- for none), and say what to try
 //	begin NAME WHO ARG…          starts it and goes on
 //	ends NAME [CODE REASON]      waits for it, and holds it to what `as` and `fails` demand
+//	told NAME VAR REGEXP         waits until it has written what matches, and sets VAR to the first group
 //	first CODE REASON            waits until one of those begun has ended, whichever it is
 //	pending N WHO                waits until exactly N approvals are pending in WHO's eyes; sets $APPROVAL to the newest
 //	keep VAR [REGEXP]            sets VAR to what the last command wrote, or to what the first group matches in it
@@ -44,6 +45,8 @@ func TestMain(m *testing.M) {
 //	decodes TYPE                 it must be strict JSON of the API's TYPE
 //	upstream                     starts a small MCP server, which speaks HTTP, at $UPSTREAM; its tool says is told a word and says it
 //	fetch PATH FILE              gets $URL/PATH
+//	browser LINK                 opens a one-time sign-in link in a browser
+//	submit PATH NAME=VALUE…      sends a form of a page in that browser; the answer is what was written
 //	flip FILE                    flips one bit in the middle
 //
 // UPDATE_SCRIPTS=1 writes what is seen into the files that cmp compares it with.
@@ -58,8 +61,8 @@ func TestScript(t *testing.T) {
 	}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
-		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "first": (*stage).first,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "fetch": (*stage).fetch, "flip": (*stage).flip,
+		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "fetch": (*stage).fetch, "browser": (*stage).browser, "submit": (*stage).submit, "flip": (*stage).flip,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {
@@ -94,6 +97,7 @@ type stage struct {
 	server *process
 	known  bool // there was a server before, and somebody has signed in
 	begun  map[string]*process
+	web    *http.Client // the browser
 }
 
 // clear ends what a script that failed has left.
@@ -186,7 +190,10 @@ func (s *stage) judge(code int, out, talk, want, reason string) {
 	if code == 0 || code == exitUnverified {
 		return
 	}
-	sentence, rest, _ := strings.Cut(strings.TrimPrefix(talk, "waiting for approval …\n"), "\n")
+	if i := strings.LastIndex(talk, " …\n"); i >= 0 && strings.HasPrefix(talk[strings.LastIndex(talk[:i], "\n")+1:], "waiting for ") {
+		talk = talk[i+len(" …\n"):] // what it said while it waited
+	}
+	sentence, rest, _ := strings.Cut(talk, "\n")
 	switch {
 	case reason != "-" && !strings.HasSuffix(sentence, " ("+reason+")"):
 		s.Fatalf("it was not refused for %s", reason)
@@ -213,6 +220,19 @@ func (s *stage) ends(args []string) {
 	io.WriteString(s.Stderr(), p.talk.String())
 	want := append(args[1:], "0", "-")
 	s.judge(p.cmd.ProcessState.ExitCode(), p.out.String(), p.talk.String(), want[0], want[1])
+}
+
+func (s *stage) told(args []string) {
+	s.atLeast(args, 3)
+	p, want := s.begun[args[0]], regexp.MustCompile(args[2])
+	var found []string
+	if !waitFor(func() bool {
+		found = want.FindStringSubmatch(p.out.String() + p.talk.String())
+		return found != nil || p.hasEnded()
+	}) || found == nil {
+		s.Fatalf("nothing matches %s: %s%s", args[2], p.out.String(), p.talk.String())
+	}
+	s.Setenv(args[1], found[1])
 }
 
 func (s *stage) first(args []string) {
@@ -289,7 +309,7 @@ var shapes = map[string]func() any{
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
 	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
 	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
-	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
+	"Device": func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
 	"Head": func() any { return &api.Head{} }, "SignedIn": func() any { return &api.SignedIn{} }, "Enrolment": func() any { return &api.Enrolment{} }, "Accounts": func() any { return &accounts{} },
 }
 

@@ -39,6 +39,9 @@ func (f *face) device(x *exchange) (any, error) {
 	if ask.Workspace, err = x.workspace(); err != nil {
 		return nil, err
 	}
+	if ask.Workspace == id.Server {
+		return nil, malformed("nobody joins the server's own workspace")
+	}
 	if wait := x.devices.take(network(x.r), x.Guard.Now()); wait > 0 {
 		return nil, limited{wait}
 	}
@@ -73,8 +76,8 @@ func (x *exchange) workspace() (id.Workspace, error) {
 		return id.Default, nil
 	}
 	ws, err := id.ParseWorkspace(name)
-	if err != nil || ws == id.Server {
-		return id.Workspace{}, malformed("workspace is not the name of one")
+	if err != nil {
+		return ws, malformed("workspace is not the name of one")
 	}
 	return ws, nil
 }
