@@ -188,8 +188,11 @@ func TestDeviceIsRefused(t *testing.T) {
 	t.Parallel()
 	r, key := open(t, dbtest.SQLite(t)), newKey(t)
 	for i, d := range []tickets.Device{
-		{Purpose: tickets.ForAgent, Key: key}, {Workspace: id.Default, Key: key}, {Workspace: id.Default, Purpose: tickets.ForAgent},
-		{Workspace: id.Default, Purpose: "other", Key: key}, {Workspace: id.Default, Purpose: tickets.ForAgent, Key: key, Name: strings.Repeat("a", 65)},
+		{Purpose: tickets.ForAgent, Key: key},
+		{Workspace: id.Default, Key: key},
+		{Workspace: id.Default, Purpose: tickets.ForAgent},
+		{Workspace: id.Default, Purpose: "other", Key: key},
+		{Workspace: id.Default, Purpose: tickets.ForAgent, Key: key, Name: strings.Repeat("a", 65)},
 	} {
 		err := r.Do(id.Default, func(tx *audit.Tx) error { _, _, err := r.IssueDevice(tx, d); return err })
 		code(t, fmt.Sprint(i), err, "ticket_invalid")
