@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 STEP := tools/step
 FUZZTIME ?= 10s
 
-.PHONY: help build check test demo fmt fuzz
+.PHONY: help build check test demo fmt fuzz bench
 
 help: ## list what can be made
 	@printf 'attorn: power of attorney for AI agents\n\n'
@@ -48,3 +48,9 @@ fmt: ## format the source
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@tools/need go
 	@tools/fuzz $(FUZZTIME)
+
+bench: ## measure what attorn adds to a trivial handler, as ratios, and say whether the goals hold (about two minutes)
+	@tools/need go
+	@$(STEP) "building the measured server" go -C bench build -o ../bin/yard ./yard
+	@$(STEP) "building its load" go -C bench build -o ../bin/bench ./run
+	@bin/bench -yard bin/yard

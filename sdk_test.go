@@ -97,15 +97,28 @@ func (w *world) person(name string) *attorn.Client {
 	return w.signIn(u.Link, "")
 }
 
+// agentWithKey is agent, with its key for tests that sign by themselves.
+func (w *world) agentWithKey(name string) (*attorn.Agent, jose.Signer) {
+	w.t.Helper()
+	a, path := w.enrolled(name)
+	key := must[jose.Signer](w.t)(attorn.OpenKeyFile(path))
+	return a, key
+}
+
 // agent registers and enrols one.
 func (w *world) agent(name string) *attorn.Agent {
+	w.t.Helper()
+	a, _ := w.enrolled(name)
+	return a
+}
+
+func (w *world) enrolled(name string) (*attorn.Agent, string) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	a := must[api.Agent](w.t)(w.priya.CreateAgent(ctx, api.NewAgent{Name: name}))
 	offer := must[api.Enrolment](w.t)(w.priya.OfferEnrolment(ctx, a.ID))
-	return must[*attorn.Agent](w.t)(attorn.Enrol(ctx, attorn.EnrolConfig{
-		Server: w.URL, Token: offer.Token, KeyFile: filepath.Join(w.t.TempDir(), name+".jwk"),
-	}))
+	path := filepath.Join(w.t.TempDir(), name+".jwk")
+	return must[*attorn.Agent](w.t)(attorn.Enrol(ctx, attorn.EnrolConfig{Server: w.URL, Token: offer.Token, KeyFile: path})), path
 }
 
 type writeArgs struct {

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// server is the measured process, and the issuer whose keys it reads.
+type server struct {
+	*maker
+	address string
+	port    int
+	cmd     *exec.Cmd
+	issuer  *http.Server
+	begun   usage
+}
+
+// start starts both on free ports of loopback.
+func start(ctx context.Context, yard, profile string) (*server, error) {
+	issuer, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &server{address: free.Addr().String(), port: free.Addr().(*net.TCPAddr).Port}
+	free.Close()
+	if s.maker, err = newMaker("http://"+issuer.Addr().String(), "http://"+s.address); err != nil {
+		return nil, err
+	}
+	s.issuer = &http.Server{Handler: s.documents()}
+	go s.issuer.Serve(issuer)
+	s.cmd = exec.CommandContext(ctx, yard, "-issuer", s.maker.issuer, "-resource", s.resource, "-listen", s.address, "-cpuprofile", profile)
+	s.cmd.Stderr = os.Stderr
+	said, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if line, err := bufio.NewReader(said).ReadString('\n'); err != nil || line != "ready\n" {
+		s.stop()
+		return nil, fmt.Errorf("the measured server did not start: %q, %w", line, err)
+	}
+	if s.begun, err = usageOf(s.cmd.Process.Pid); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) stop() {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.cmd.Wait()
+	s.issuer.Close()
+}
+
+// check sees to it that what is measured is what was started, and that it is what answers.
+func (s *server) check() (usage, error) {
+	u, err := usageOf(s.cmd.Process.Pid)
+	if err != nil {
+		return u, err
+	}
+	if u.start != s.begun.start {
+		return u, fmt.Errorf("process %d is another one than was started", s.cmd.Process.Pid)
+	}
+	ok, err := listens(s.cmd.Process.Pid, s.port)
+	if err == nil && !ok {
+		err = fmt.Errorf("process %d does not listen on port %d: the load went elsewhere", s.cmd.Process.Pid, s.port)
+	}
+	return u, err
+}
+
+// costs is the CPU per request of every scenario, in clock ticks, for each repeat. The order rotates, so that none is always first.
+func (s *server) costs(ctx context.Context, names []string, p plan) ([]map[string]float64, error) {
+	size := map[string]int{}
+	for _, name := range names { // find out how many requests it takes, which warms up as well
+		size[name] = 2000
+		for {
+			ticks, err := s.run(name, size[name], p.callers)
+			if err != nil {
+				return nil, err
+			}
+			if ticks >= p.ticks {
+				break
+			}
+			size[name] = min(size[name]*4, int(float64(size[name])*float64(p.ticks)*1.3/float64(max(ticks, 1)))+1000)
+		}
+	}
+	var all []map[string]float64
+	for n := range p.repeats {
+		cost := map[string]float64{}
+		for i := range names {
+			name := names[(i+n)%len(names)]
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			for {
+				ticks, err := s.run(name, size[name], p.callers)
+				if err != nil {
+					return nil, err
+				}
+				if ticks < p.ticks {
+					size[name] += size[name] / 4
+					continue
+				}
+				cost[name] = float64(ticks) / float64(size[name])
+				break
+			}
+			fmt.Fprintf(os.Stderr, "\r%d/%d %-14s %6.1f µs of CPU a request (%d requests)   ", n+1, p.repeats, name, cost[name]*10_000, size[name])
+		}
+		all = append(all, cost)
+	}
+	fmt.Fprintln(os.Stderr)
+	return all, nil
+}
+
+// run sends n requests of a scenario, made for this run alone, and says how much CPU they took.
+func (s *server) run(name string, n, callers int) (int64, error) {
+	requests, body, err := s.make(name, n)
+	if err != nil {
+		return 0, err
+	}
+	before, err := s.check()
+	if err != nil {
+		return 0, err
+	}
+	if err := load(s.address, callers, requests, http.StatusOK, body); err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	after, err := s.check()
+	return after.ticks - before.ticks, err
+}

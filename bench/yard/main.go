@@ -1,0 +1,115 @@
+// Command yard is the server that is measured: the yardsticks, and the same trivial handlers behind attorn's Verifier. One process has them all, so
+// that a ratio compares work and nothing else.
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/attorn/attorn"
+	"github.com/attorn/attorn/jose"
+)
+
+func main() {
+	issuer := flag.String("issuer", "", "the issuer's URL")
+	resource := flag.String("resource", "", "the URL that tokens and signatures are made for; its port is listened on")
+	listen := flag.String("listen", "", "address")
+	profile := flag.String("cpuprofile", "", "write a CPU profile here until SIGTERM")
+	flag.Parse()
+	if *profile != "" {
+		defer profiling(*profile)()
+	}
+	l, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	open, err := attorn.NewVerifier(attorn.VerifierConfig{Issuer: *issuer, Resource: *resource, Bearer: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /hello", hello)
+	mux.HandleFunc("POST /json", decode)
+	for path, next := range map[string]http.HandlerFunc{"GET /hello+v": hello, "POST /json+v": decode} {
+		h, err := verifying(next)
+		if err != nil {
+			log.Fatal(err)
+		}
+		mux.HandleFunc(path, h)
+	}
+	mux.Handle("GET /token", open.Middleware(http.HandlerFunc(hello)))
+	mux.Handle("POST /signed", open.Middleware(http.HandlerFunc(decode)))
+	fmt.Println("ready")
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	go func() { <-ctx.Done(); srv.Close() }()
+	if err := srv.Serve(l); err != http.ErrServerClosed {
+		log.Print(err)
+	}
+}
+
+func profiling(path string) (stop func()) {
+	f, err := os.Create(path)
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	return func() { pprof.StopCPUProfile(); f.Close() }
+}
+
+func hello(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
+
+// body is what a trivial handler reads: 1 KB of strict JSON.
+type body struct {
+	Items []struct {
+		Name  string `json:"name"`
+		Value int64  `json:"value"`
+	} `json:"items"`
+}
+
+func decode(w http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	var b body
+	if err == nil {
+		err = jose.Decode(raw, &b, jose.Limits{})
+	}
+	if err != nil {
+		http.Error(w, "malformed", http.StatusBadRequest)
+		return
+	}
+	io.WriteString(w, `{"items":`+strconv.Itoa(len(b.Items))+"}\n")
+}
+
+// verifying is next behind one Ed25519 verification of the standard library: what a proof costs at least. Both in one handler, so that they are
+// measured under the same load.
+func verifying(next http.HandlerFunc) (http.HandlerFunc, error) {
+	pub, priv, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	message := make([]byte, 300) // about as long as a signature base
+	sig := ed25519.Sign(priv, message)
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !ed25519.Verify(pub, message, sig) {
+			http.Error(w, "it does not verify", http.StatusInternalServerError)
+			return
+		}
+		next(w, r)
+	}, nil
+}

@@ -1,0 +1,112 @@
+package attorn
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
+)
+
+// How long an agent's key is believed to be live after the issuer said so, how many are kept, and how often strangers' keys are asked for.
+const (
+	agentFresh   = time.Minute
+	maxAgents    = 16384
+	maxQuestions = 50 // a second
+)
+
+// agentKey is a key that a live instance of an agent signs with; zero where there is none.
+type agentKey struct {
+	key       jose.PublicKey
+	agent     id.Agent
+	workspace id.Workspace
+	read      time.Time
+}
+
+// agentKeys are the keys that were asked for, those that nobody has too.
+type agentKeys struct {
+	url  string // of the issuer's directory
+	http *http.Client
+
+	mu        sync.Mutex
+	known     map[id.Key]agentKey
+	second    int64
+	questions int
+}
+
+// find gives the key with this thumbprint if a live instance signs with it, and no key otherwise. Codes: issuer_unreachable, overloaded.
+func (k *agentKeys) find(ctx context.Context, kid id.Key, now time.Time) (agentKey, error) {
+	k.mu.Lock()
+	found, ok := k.known[kid]
+	if ok && now.Sub(found.read).Abs() < agentFresh {
+		k.mu.Unlock()
+		return found, nil
+	}
+	if k.second != now.Unix() {
+		k.second, k.questions = now.Unix(), 0
+	}
+	k.questions++
+	over := k.questions > maxQuestions
+	k.mu.Unlock()
+	if over {
+		return agentKey{}, fault.New(fault.Unavailable, "overloaded", "this service is asked by more keys that it does not know than it can look up").Try("try again in a few seconds")
+	}
+	found, err := k.ask(ctx, kid)
+	if err != nil {
+		return agentKey{}, err
+	}
+	found.read = now
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.known) >= maxAgents {
+		clear(k.known)
+	}
+	k.known[kid] = found
+	return found, nil
+}
+
+// ask reads the issuer's key directory for one key.
+func (k *agentKeys) ask(ctx context.Context, kid id.Key) (agentKey, error) {
+	var set struct {
+		Keys []jsontext.Value `json:"keys"`
+	}
+	err := fetchDocument(ctx, k.http, k.url+"?keyid="+url.QueryEscape(kid.String()), &set)
+	if fault.Code(err) == "not_found" {
+		return agentKey{}, nil
+	} else if err != nil {
+		return agentKey{}, unreachableIssuer(k.url)
+	}
+	for _, raw := range set.Keys {
+		key, err := jose.ParseJWK(raw)
+		if err != nil || key.Thumbprint() != kid {
+			continue
+		}
+		var of struct {
+			Agent     id.Agent     `json:"agent"`
+			Workspace id.Workspace `json:"ws"`
+		}
+		if err := jose.DecodeForeign(raw, &of, jose.Limits{}); err != nil || of.Agent.IsZero() {
+			continue // a key of the issuer's own signs no requests
+		}
+		return agentKey{key: key, agent: of.Agent, workspace: of.Workspace}, nil
+	}
+	return agentKey{}, nil
+}
+
+// forget drops what was known of a key, or of all.
+func (k *agentKeys) forget(kids ...id.Key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, kid := range kids {
+		delete(k.known, kid)
+	}
+	if len(kids) == 0 {
+		clear(k.known)
+	}
+}

@@ -1,0 +1,88 @@
+package attorn
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/httpsig"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
+)
+
+// signed proves a request by its message signature: beside a token by the key that the token is bound to, and without one by the key of a live
+// instance, which then acts for nobody. The handler sees the body only after it was held to the digest that was signed.
+func (v *Verifier) signed(r *http.Request, c *Caller, key jose.PublicKey) (*Caller, error) {
+	now := v.now()
+	var holder agentKey
+	s, err := httpsig.VerifyHead(httpsig.Request{Method: r.Method, TargetURI: v.target(r), Header: r.Header.Values}, httpsig.Want{
+		Audience: v.cfg.Resource, Now: now, Leeway: clockSkew,
+		Key: func(keyid id.Key) (jose.PublicKey, error) {
+			if c != nil {
+				return key, nil // another keyid is not this key's
+			}
+			var err error
+			holder, err = v.agents.find(r.Context(), keyid, now)
+			return holder.key, err
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	body, err := v.body(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.CheckBody(body); err != nil {
+		return nil, err
+	}
+	if err := v.cfg.Replay.Once(r.Context(), s.KeyID, "httpsig "+s.Nonce, s.Expires.Add(clockSkew)); err != nil {
+		if fault.Code(err) == "replayed" {
+			err = httpsig.Replayed()
+		}
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if c == nil {
+		return &Caller{Workspace: holder.workspace, Agent: holder.agent, Instance: s.KeyID, Proofs: []string{"httpsig"}}, nil
+	}
+	both := *c
+	both.Proofs = []string{"dpop", "httpsig"}
+	return &both, nil
+}
+
+// target is the request's URL as it was sent: path and query unnormalised, under the configured base.
+func (v *Verifier) target(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return v.base + r.RequestURI
+	}
+	return v.base + r.URL.RequestURI()
+}
+
+// body reads the whole body, which then is the handler's.
+func (v *Verifier) body(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	size := r.ContentLength
+	if size < 0 || size > v.cfg.MaxBody {
+		size = 0
+	}
+	body := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := body.ReadFrom(http.MaxBytesReader(nil, r.Body, v.cfg.MaxBody))
+	r.Body.Close()
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, fault.New(fault.TooLarge, "too_large", "a signed request's body has at most %d bytes here", v.cfg.MaxBody)
+	case err != nil:
+		return nil, fault.New(fault.Invalid, "malformed", "the body ended early")
+	}
+	return body.Bytes(), nil
+}
+
+// wanted is what Accept-Signature says.
+func (v *Verifier) wanted() string { return httpsig.Challenge(true) }
