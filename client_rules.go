@@ -44,6 +44,16 @@ func (c *Client) AddService(ctx context.Context, in api.NewService) (api.Service
 	return ask[api.Service](ctx, c.door, "AddService", nil, nil, in)
 }
 
+// Services lists the resource servers.
+func (c *Client) Services(ctx context.Context, p Page) (api.List[api.Service], error) {
+	return ask[api.List[api.Service]](ctx, c.door, "Services", nil, p.query("after"), nil)
+}
+
+// RemoveService ends a resource server, by id or name.
+func (c *Client) RemoveService(ctx context.Context, service string) (api.Done, error) {
+	return ask[api.Done](ctx, c.door, "RemoveService", []string{service}, nil, nil)
+}
+
 // Publish makes files the live policies, beside the built-in ones.
 func (c *Client) Publish(ctx context.Context, in api.Publish) (api.Bundle, error) {
 	return ask[api.Bundle](ctx, c.door, "Publish", nil, nil, in)

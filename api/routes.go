@@ -54,6 +54,8 @@ var routes = []Route{
 	{Name: "Tools", Method: "GET", Path: "/v1/servers/{name}/tools", Permission: "attorn:server:read", Status: 200, Doc: "List a server's tools, prompts and instructions with their pins."},
 	{Name: "PinTool", Method: "POST", Path: "/v1/servers/{name}/tools/{segment...}/pin", Permission: "attorn:tool:pin", Status: 200, Doc: "Accept a tool's definition by the pin that was shown."},
 	{Name: "AddService", Method: "POST", Path: "/v1/services", Permission: "attorn:client:register", Status: 201, Doc: "Register a resource server."},
+	{Name: "Services", Method: "GET", Path: "/v1/services", Query: page, Permission: "attorn:client:read", Status: 200, Doc: "List the resource servers."},
+	{Name: "RemoveService", Method: "DELETE", Path: "/v1/services/{id}", Permission: "attorn:client:remove", Status: 200, Doc: "End a resource server, by id or name."},
 
 	{Name: "Publish", Method: "PUT", Path: "/v1/policy", Permission: "attorn:policy:publish", Status: 200, Doc: "Make files the live policies, beside the built-in ones."},
 	{Name: "Policy", Method: "GET", Path: "/v1/policy", Permission: "attorn:policy:read", Status: 200, Doc: "Read the live policies."},

@@ -26,7 +26,7 @@ func (c *cli) root() *cobra.Command {
 		c.userCommand(), c.roleCommand(), c.agentCommand(), c.deviceCommand(),
 		c.lendCommand(), c.delegationCommand(), c.tokenCommand(),
 		c.approvalCommand(), c.approveCommand(), c.denyCommand(),
-		c.policyCommand(), c.mcpCommand(), c.toolCommand(),
+		c.policyCommand(), c.mcpCommand(), c.toolCommand(), c.serviceCommand(),
 		c.whyCommand(), c.auditCommand(), c.verifyCommand(),
 	)
 	root.Long = "attorn lends AI agents limited authority, decides every call, and proves who did what under which authority.\n\n" +

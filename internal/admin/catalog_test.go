@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
@@ -145,6 +146,40 @@ var catalogChecks = map[string]check{
 			w.refusal("our own URL", "resource_invalid", w.priya.User(), add(w.priya, w.URL+"/api", key))
 			w.ok(add(w.priya, "https://repo.example/api", key)())
 			w.refusal("a name again", "name_taken", w.priya.User(), add(w.priya, "https://other.example/api", key))
+		},
+	},
+	"Services": {
+		func(t *testing.T, w *world) {
+			s, err := w.priya.AddService(w.ctx, api.NewService{Name: "repo", Resource: "https://repo.example/api", Prefix: "repo:acme", JWK: newSigner(t).Public()})
+			w.ok(err)
+			l, err := w.priya.Services(w.ctx, attorn.Page{})
+			w.ok(err)
+			if len(l.Items) != 1 || l.Items[0] != s {
+				t.Errorf("services %+v", l)
+			}
+		},
+		func(w *world) {
+			w.refusal("by a stranger", "no_permit", w.noor.User(), func() error { return only(w.noor.Services(w.ctx, attorn.Page{})) })
+		},
+	},
+	"RemoveService": {
+		func(t *testing.T, w *world) {
+			for _, by := range []func(api.Service) string{func(s api.Service) string { return s.ID.String() }, func(s api.Service) string { return s.Name }} {
+				s, err := w.priya.AddService(w.ctx, api.NewService{Name: "repo", Resource: "https://repo.example/api", Prefix: "repo:acme", JWK: newSigner(t).Public()})
+				w.ok(err)
+				w.ok(only(w.priya.RemoveService(w.ctx, by(s))))
+				if l, err := w.priya.Services(w.ctx, attorn.Page{}); err != nil || len(l.Items) != 0 {
+					t.Errorf("afterwards %+v, %v", l, err)
+				}
+			}
+		},
+		func(w *world) {
+			s, err := w.priya.AddService(w.ctx, api.NewService{Name: "repo", Resource: "https://repo.example/api", Prefix: "repo:acme", JWK: newSigner(w.t).Public()})
+			w.ok(err)
+			w.refusal("by a stranger", "no_permit", w.noor.User(), func() error { return only(w.noor.RemoveService(w.ctx, s.ID.String())) })
+			for _, text := range []string{"none", "svc_0", "\u202e"} {
+				w.refusal("service "+text, "not_found", w.priya.User(), func() error { return only(w.priya.RemoveService(w.ctx, text)) })
+			}
 		},
 	},
 }

@@ -16,7 +16,7 @@ func endpoints() map[string]endpoint {
 		"Lend": on(lend), "Delegations": on(delegations), "Delegation": on(oneDelegation), "Chain": on(chain), "RevokeDelegation": on(revokeDelegation),
 
 		"AddServer": on(addServer), "Servers": on(servers), "Server": on(oneServer), "RemoveServer": on(removeServer), "Tools": on(tools),
-		"PinTool": on(pinTool), "AddService": on(addService),
+		"PinTool": on(pinTool), "AddService": on(addService), "Services": on(listServices), "RemoveService": on(removeService),
 
 		"Publish": on(publish), "Policy": on(livePolicy), "Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings),
 

@@ -6,7 +6,6 @@ import (
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/internal/catalog"
-	"github.com/attorn/attorn/internal/clients"
 )
 
 // addServer contacts, or runs, a server only after the guard permitted that, and the guard decides again when it is stored.
@@ -115,15 +114,4 @@ func pinTool(x *request, in api.Pin) (api.Done, error) {
 	}
 	got, err := x.Guard.Pin(x.ctx, x.caller, name, x.path("segment"), in.Pin, in.Class)
 	return api.Done{Event: got.ID, Rev: got.Rev}, err
-}
-
-func addService(x *request, in api.NewService) (api.Service, error) {
-	if in.JWK.IsZero() {
-		return api.Service{}, fault.New(fault.Invalid, "malformed", "a service has a public key, as a JWK")
-	}
-	s, err := x.Guard.RegisterService(x.ctx, x.caller, clients.NewService{Name: in.Name, Resource: in.Resource, Prefix: in.Prefix, Key: in.JWK})
-	if err != nil {
-		return api.Service{}, err
-	}
-	return api.Service{ID: s.ID, Name: s.Name, Resource: s.Resource, Prefix: s.Prefix, Key: s.Key.Thumbprint()}, nil
 }

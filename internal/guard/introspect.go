@@ -9,7 +9,6 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
-	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/token"
 )
 
@@ -113,23 +112,4 @@ func clientReceipt(got evidence.Receipt, err error) error {
 		return replayed(got.Seen)
 	}
 	return err
-}
-
-// RegisterService adds a resource server.
-func (g *Guard) RegisterService(ctx context.Context, c *Caller, n clients.NewService) (clients.Service, error) {
-	n.ID, n.Workspace = id.New[id.Service](g.Now()), c.ws
-	a := act{
-		action: "attorn:client:register", noun: "client:" + n.ID.String(), kind: evidence.ClientRegistered, target: n.ID.String(),
-		what: &evidence.What{Audience: n.Resource, Key: &n.Key},
-	}
-	if under(n.Resource, g.Issuer) {
-		return clients.Service{}, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Invalid, "resource_invalid", "a URL of this server is nobody else's resource"))
-	}
-	var made clients.Service
-	_, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) { made, err = g.Clients.Register(tx, n); return err })
-	return made, err
-}
-
-func under(url, base string) bool {
-	return url == base || len(url) > len(base) && url[:len(base)] == base && (url[len(base)] == '/' || url[len(base)] == '?')
 }
