@@ -37,6 +37,8 @@ type Verifier struct {
 	agents *agentKeys
 	tokens *seenTokens
 	now    func() time.Time
+
+	forgets bool // Replay is this process's memory
 }
 
 // NewVerifier makes a Verifier; nothing is sent yet. Close ends it. Code: verifier_invalid.
@@ -50,7 +52,8 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	cfg.HTTP = &own
-	if cfg.Replay == nil {
+	forgets := cfg.Replay == nil
+	if forgets {
 		cfg.Replay = newMemory()
 	}
 	if cfg.Now == nil {
@@ -61,7 +64,8 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	}
 	v := &Verifier{
 		cfg: cfg, base: cfg.Base, tokens: newSeenTokens(), now: cfg.Now, keys: &issuerKeys{url: cfg.Issuer + "/oauth/jwks", http: &own},
-		agents: &agentKeys{url: cfg.Issuer + "/.well-known/http-message-signatures-directory", http: &own, known: map[id.Key]agentKey{}},
+		agents:  &agentKeys{url: cfg.Issuer + "/.well-known/http-message-signatures-directory", http: &own, known: map[id.Key]agentKey{}},
+		forgets: forgets,
 	}
 	if v.base == "" {
 		u, err := url.Parse(cfg.Resource)
