@@ -20,9 +20,15 @@ type Agent struct {
 	Name        string
 	Owner       id.User // the person accountable for it
 	Description string
-	Status      Status
+	Framework   string // information
+	Model       string // information
+	Tags        Tags
+	Status      Status    // as stored; StatusAt says how it stands
 	ExpiresAt   time.Time // zero: never
 	CreatedAt   time.Time
+
+	Offered        id.User   // who becomes the owner if they accept; zero: it is offered to nobody
+	OwnerlessSince time.Time // since when the owner cannot act; zero: they can
 
 	TokensFrom int64 // seconds: tokens with an iat up to it have ended, whatever the agent's status
 }
@@ -34,10 +40,17 @@ type NewAgent struct {
 	Name        string // [a-z0-9][a-z0-9._-]{0,63}, not in the form of an identifier; unique in the workspace for ever
 	Owner       id.User
 	Description string    // at most 500 bytes, no control characters
+	Framework   string    // at most 100 bytes, and so is Model
+	Model       string
+	Tags        Tags
 	ExpiresAt   time.Time // zero: never
+	Pending     bool      // it waits for approval
 }
 
-const maxDescription = 500
+const (
+	maxDescription = 500
+	maxKind        = 100 // of framework and model
+)
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
@@ -59,7 +72,7 @@ func (a Agent) Live(now time.Time) error {
 
 func (a Agent) expired(now time.Time) bool { return !a.ExpiresAt.IsZero() && !now.Before(a.ExpiresAt) }
 
-// Register stores a new agent, active at once. Whether the owner may have it is the caller's to check. Codes: agent_invalid, name_taken.
+// Register stores a new agent, active at once unless it is to wait for approval. Whether the owner may have it is the caller's to check. Codes: agent_invalid, name_taken.
 func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
 	now := tx.Now()
 	switch {
@@ -68,16 +81,18 @@ func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
 	case !nameForm.MatchString(n.Name), len(n.Name) == len("agt_")+26 && n.Name[3] == '_':
 		return Agent{}, invalid("an agent's name begins with a letter or digit and has letters a-z, digits, dots, underscores and hyphens, 64 at most; " +
 			"it does not look like an identifier")
-	case len(n.Description) > maxDescription:
-		return Agent{}, invalid("an agent's description has at most %d bytes, not %d", maxDescription, len(n.Description))
-	case !utf8.ValidString(n.Description) || strings.ContainsFunc(n.Description, unicode.IsControl):
-		return Agent{}, invalid("an agent's description is one line of text without control characters")
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now):
 		return Agent{}, invalid("the agent's end lies in the past")
 	}
 	a := Agent{
-		ID: n.ID, Workspace: n.Workspace, Name: n.Name, Owner: n.Owner, Description: n.Description, Status: Active,
-		ExpiresAt: stored(n.ExpiresAt), CreatedAt: stored(now),
+		ID: n.ID, Workspace: n.Workspace, Name: n.Name, Owner: n.Owner, Description: n.Description, Framework: n.Framework, Model: n.Model, Tags: n.Tags,
+		Status: Active, ExpiresAt: stored(n.ExpiresAt), CreatedAt: stored(now),
+	}
+	if n.Pending {
+		a.Status = Pending
+	}
+	if err := a.checkTexts(); err != nil {
+		return Agent{}, err
 	}
 	if a.ID.IsZero() {
 		a.ID = id.New[id.Agent](now)
@@ -89,6 +104,27 @@ func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
 			Try("choose another name: names are never given again")
 	}
 	return a, nil
+}
+
+// checkTexts holds what people write about an agent to its form.
+func (a Agent) checkTexts() error {
+	for _, t := range []struct {
+		what, text string
+		most       int
+	}{{"description", a.Description, maxDescription}, {"framework", a.Framework, maxKind}, {"model", a.Model, maxKind}} {
+		switch {
+		case len(t.text) > t.most:
+			return invalid("an agent's %s has at most %d bytes, not %d", t.what, t.most, len(t.text))
+		case !utf8.ValidString(t.text) || strings.ContainsFunc(t.text, unicode.IsControl):
+			return invalid("an agent's %s is one line of text without control characters", t.what)
+		}
+	}
+	return nil
+}
+
+// Approve lets an agent that waited for it act. Codes: not_found, wrong_state.
+func (room *Room) Approve(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, error) {
+	return moveAgent(tx, ws, agent, Pending, Active)
 }
 
 // Suspend stops the agent and all its instances until Resume. Codes: not_found, wrong_state.
@@ -114,12 +150,6 @@ func (room *Room) Revoke(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, 
 // Agent reads an agent of the workspace. Code: not_found.
 func (room *Room) Agent(ctx context.Context, ws id.Workspace, agent id.Agent) (Agent, error) {
 	return room.agentByID(ctx, ws, agent)
-}
-
-// List reads the workspace's agents in the order of their ids, which is that of their registration: those after the given one (zero: from the
-// first), at most limit and never more than 200; a limit outside 1 to 200 means 200.
-func (room *Room) List(ctx context.Context, ws id.Workspace, after id.Agent, limit int) ([]Agent, error) {
-	return room.listAgents(ctx, ws, after, page(limit))
 }
 
 // Find reads the agent whose id or name text is. Code: not_found.

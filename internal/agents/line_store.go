@@ -64,6 +64,9 @@ func moveInstance(tx *audit.Tx, ws id.Workspace, key id.Key, from, to Status) (I
 	i, err := scanInstance(tx.Row(`UPDATE instance SET status = $3 WHERE workspace = $1 AND status = $4
 		AND line = (SELECT of.line FROM instance of WHERE of.workspace = $1 AND of.key = $2) RETURNING `+instanceColumns,
 		ws, key, to, from), notFound("instance"))
+	if err == nil {
+		err = pause(tx, ws, i.Agent, i.Line, to)
+	}
 	return i, instanceState(tx, ws, key, to, err)
 }
 

@@ -28,15 +28,8 @@ func page(limit int) int {
 	return limit
 }
 
-const (
-	agentColumns    = `agent.id, agent.workspace, name, owner, description, agent.status, agent.expires_at, agent.created_at, agent.tokens_from`
-	instanceColumns = `instance.key, instance.workspace, instance.agent, jwk, trust, instance.status, instance.created_at, ended_at,
-		line, parent, predecessor, depth, instance.expires_at, rule, last_used_at, instance.tokens_from`
-)
-
-func (a *Agent) into() []any {
-	return []any{&a.ID, &a.Workspace, &a.Name, &a.Owner, &a.Description, &a.Status, micros{&a.ExpiresAt}, micros{&a.CreatedAt}, &a.TokensFrom}
-}
+const instanceColumns = `instance.key, instance.workspace, instance.agent, jwk, trust, instance.status, instance.created_at, ended_at,
+	line, parent, predecessor, depth, instance.expires_at, rule, last_used_at, instance.tokens_from`
 
 func (i *Instance) into() []any {
 	return []any{
@@ -134,61 +127,9 @@ func one(row *sql.Row, none error, into ...any) error {
 	return err
 }
 
-func scanAgent(row *sql.Row) (a Agent, err error) {
-	err = one(row, notFound("agent"), a.into()...)
-	return a, err
-}
-
 func scanInstance(row *sql.Row, none error) (i Instance, err error) {
 	err = one(row, none, i.into()...)
 	return i, err
-}
-
-func (room *Room) agentByID(ctx context.Context, ws id.Workspace, agent id.Agent) (Agent, error) {
-	return scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND id = $2`, ws, agent))
-}
-
-func (room *Room) agentByName(ctx context.Context, ws id.Workspace, name string) (Agent, error) {
-	return scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND name = $2`, ws, name))
-}
-
-func (room *Room) listAgents(ctx context.Context, ws id.Workspace, after id.Agent, limit int) ([]Agent, error) {
-	rows, err := room.r.Rows(ctx, `SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND id > $2 ORDER BY id LIMIT $3`,
-		ws, after.String(), limit)
-	return all(rows, err, (*Agent).into)
-}
-
-func insertAgent(tx *audit.Tx, a Agent) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO agent (id, workspace, name, owner, description, status, expires_at, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-		a.ID, a.Workspace, a.Name, a.Owner, a.Description, a.Status, null(a.ExpiresAt), a.CreatedAt.UnixMicro())
-	return n == 1, err
-}
-
-func moveAgent(tx *audit.Tx, ws id.Workspace, agent id.Agent, from, to Status) (Agent, error) {
-	a, err := scanAgent(tx.Row(`UPDATE agent SET status = $3 WHERE workspace = $1 AND id = $2 AND status = $4 RETURNING `+agentColumns,
-		ws, agent, to, from))
-	return a, agentState(tx, ws, agent, to, err)
-}
-
-func revokeAgent(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, error) {
-	a, err := scanAgent(tx.Row(`UPDATE agent SET status = $3 WHERE workspace = $1 AND id = $2 AND status <> $3 RETURNING `+agentColumns,
-		ws, agent, Revoked))
-	return a, agentState(tx, ws, agent, Revoked, err)
-}
-
-// agentState says why an UPDATE of an agent found no row.
-func agentState(tx *audit.Tx, ws id.Workspace, agent id.Agent, to Status, err error) error {
-	if fault.Code(err) != "not_found" {
-		return err
-	}
-	var is Status
-	if e := tx.Row(`SELECT status FROM agent WHERE workspace = $1 AND id = $2`, ws, agent).Scan(&is); e == nil {
-		return wrongState("agent "+agent.String(), is, to)
-	} else if !errors.Is(e, sql.ErrNoRows) {
-		return e
-	}
-	return err
 }
 
 func wrongState(what string, is, to Status) error {
@@ -255,10 +196,6 @@ func (room *Room) listInstances(ctx context.Context, ws id.Workspace, agent id.A
 	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND key > $3
 		ORDER BY key LIMIT $4`, ws, agent, after.String(), limit)
 	return all(rows, err, (*Instance).into)
-}
-
-func (room *Room) anywhere(ctx context.Context, agent id.Agent) (Agent, error) {
-	return scanAgent(room.r.Row(ctx, `SELECT `+agentColumns+` FROM agent WHERE id = $1`, agent))
 }
 
 // active reads an agent's instances that may act at now as far as they themselves go.
