@@ -123,16 +123,6 @@ func (c *Client) end(ctx context.Context, name, what, reason string) (api.Ended,
 	return ask[api.Ended](ctx, c.door, name, []string{what}, nil, api.Reason{Reason: reason})
 }
 
-// CreateAgent registers an agent.
-func (c *Client) CreateAgent(ctx context.Context, in api.NewAgent) (api.Agent, error) {
-	return ask[api.Agent](ctx, c.door, "CreateAgent", nil, nil, in)
-}
-
-// Agents lists the workspace's agents.
-func (c *Client) Agents(ctx context.Context, p Page) (api.List[api.Agent], error) {
-	return ask[api.List[api.Agent]](ctx, c.door, "Agents", nil, p.query("after"), nil)
-}
-
 // Agent reads an agent by id or name.
 func (c *Client) Agent(ctx context.Context, idOrName string) (api.Agent, error) {
 	return ask[api.Agent](ctx, c.door, "Agent", []string{idOrName}, nil, nil)

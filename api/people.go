@@ -79,3 +79,12 @@ type List[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"`
 }
+
+// Each yields the items.
+func (l List[T]) Each(yield func(any) bool) {
+	for _, v := range l.Items {
+		if !yield(v) {
+			return
+		}
+	}
+}

@@ -27,7 +27,9 @@ func (e Event) Touches() []string {
 		}
 	}
 	add(w.Agent.String())
-	add(w.User.String())
+	if w.Agent.IsZero() { // else it is the agent's owner, who stands as before
+		add(w.User.String())
+	}
 	add(w.Instance.String())
 	add(w.Delegation.String())
 	switch {

@@ -16,44 +16,6 @@ import (
 )
 
 func (c *cli) agentCommand() *cobra.Command {
-	var description, owner string
-	create := &cobra.Command{Use: "create NAME", Short: "Register an agent that you own", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		n := api.NewAgent{Name: args[0], Description: description}
-		if owner != "" {
-			u, err := c.findUser(cmd.Context(), cl, owner)
-			if err != nil {
-				return err
-			}
-			n.Owner = u.ID
-		}
-		a, err := cl.CreateAgent(cmd.Context(), n)
-		if err != nil {
-			return err
-		}
-		return c.show(a, a.ID.String(), func(w io.Writer) { say(w, "registered %s (%s), owned by %s", a.Name, a.ID, a.Owner) })
-	}}
-	create.Flags().StringVar(&description, "description", "", "what it is for")
-	create.Flags().StringVar(&owner, "owner", "", "who is accountable for it (default: you)")
-	ls := &cobra.Command{Use: "ls", Short: "List agents", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		all, err := everything(func(p attorn.Page) (api.List[api.Agent], error) { return cl.Agents(cmd.Context(), p) })
-		if err != nil {
-			return err
-		}
-		return c.show(all, each(all.Items, func(a api.Agent) string { return a.ID.String() }), func(w io.Writer) {
-			row(w, "AGENT", "NAME", "OWNER", "STATUS")
-			for _, a := range all.Items {
-				row(w, a.ID.String(), a.Name, a.Owner.String(), a.Status)
-			}
-		})
-	}}
 	enrol := &cobra.Command{Use: "enrol AGENT", Short: "Make a one-time token that lets one running copy join", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
 		cl, me, err := c.client(cmd.Context())
 		if err != nil {
@@ -70,29 +32,10 @@ func (c *cli) agentCommand() *cobra.Command {
 		fmt.Fprintf(c.talk, "Where %s runs, once within %d minutes: attorn agent join --server %s --token FILE\n", line(a.Name), e.ExpiresIn/60, me.Server)
 		return c.show(e, e.Token, func(w io.Writer) { row(w, e.Token) })
 	}}
-	return noun("agent", "Agents and their running copies", create, ls, c.showAgent(), enrol, c.joinCommand(), c.instancesCommand(),
+	return noun("agent", "Agents and their running copies", c.createAgent(), c.listAgents(), c.showAgent(), c.setAgent(), c.tagAgent(), c.untagAgent(),
+		c.ownAgent(), c.approveAgent(), c.bulkCommand(), c.importCommand(), enrol, c.joinCommand(), c.instancesCommand(),
 		c.endAgent("suspend", "Stop an agent, or one instance, until it is resumed"), c.endAgent("resume", "End a suspension"),
 		c.endAgent("revoke", "End an agent, or one instance, for ever"))
-}
-
-func (c *cli) showAgent() *cobra.Command {
-	return &cobra.Command{Use: "show AGENT", Short: "Show an agent", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		a, err := cl.Agent(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		return c.show(a, a.ID.String(), func(w io.Writer) {
-			row(w, "agent", a.Name+" ("+a.ID.String()+")")
-			row(w, "for", a.Description)
-			row(w, "owner", a.Owner.String())
-			row(w, "status", a.Status)
-			row(w, "since", moment(a.Created))
-		})
-	}}
 }
 
 func (c *cli) instancesCommand() *cobra.Command {

@@ -34,14 +34,14 @@ func (c *cli) root() *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions = cobra.CompletionOptions{HiddenDefaultCmd: true}
 	root.PersistentFlags().StringVar(&c.context, "context", "", "account to act as (attorn ctx ls); also ATTORN_CONTEXT")
-	root.PersistentFlags().StringVarP(&c.format, "output", "o", "table", "table, json or id")
+	root.PersistentFlags().StringVarP(&c.format, "output", "o", "table", "table, json, jsonl or id")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch c.format {
-		case "table", "json", "id":
+		case "table", "json", "jsonl", "id":
 			return nil
 		}
-		return usageError{fmt.Errorf("-o is table, json or id, not %q", c.format)} // before anything is done
+		return usageError{fmt.Errorf("-o is table, json, jsonl or id, not %q", c.format)} // before anything is done
 	}
 	return root
 }

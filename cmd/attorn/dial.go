@@ -57,15 +57,24 @@ func (c *cli) agent(ctx context.Context) (*attorn.Agent, account, error) {
 
 // everything reads a list page by page.
 func everything[T any](read func(attorn.Page) (api.List[T], error)) (api.List[T], error) {
+	return atMost(0, read)
+}
+
+// atMost reads a list page by page until it has so many; 0 is all.
+func atMost[T any](most int, read func(attorn.Page) (api.List[T], error)) (api.List[T], error) {
 	all := api.List[T]{Items: []T{}}
-	p := attorn.Page{Limit: 200}
+	p := attorn.Page{}
 	for {
+		p.Limit = 200
+		if most > 0 {
+			p.Limit = min(p.Limit, most-len(all.Items))
+		}
 		l, err := read(p)
 		if err != nil {
 			return all, err
 		}
 		all.Items = append(all.Items, l.Items...)
-		if p.After = l.Next; p.After == "" {
+		if p.After = l.Next; p.After == "" || len(all.Items) == most {
 			return all, nil
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// show prints a thing: as JSON, by its identifiers, one a line, or by table.
+// show prints a thing: as JSON, as a line of JSON for each item of a list, by its identifiers, one a line, or by table.
 func (c *cli) show(v any, ids string, table func(io.Writer)) error {
 	switch c.format {
 	case "json":
@@ -22,6 +22,19 @@ func (c *cli) show(v any, ids string, table func(io.Writer)) error {
 			return err
 		}
 		fmt.Fprintln(c.out, escaped(string(raw)))
+		return nil
+	case "jsonl":
+		items := func(yield func(any) bool) { yield(v) }
+		if l, ok := v.(interface{ Each(func(any) bool) }); ok {
+			items = l.Each
+		}
+		for item := range items {
+			raw, err := json.Marshal(item, json.Deterministic(true), json.FormatNilSliceAsNull(false))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.out, escaped(string(raw)))
+		}
 		return nil
 	case "id":
 		if ids != "" {

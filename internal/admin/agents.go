@@ -2,45 +2,12 @@ package admin
 
 import (
 	"github.com/attorn/attorn/api"
-	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 )
 
-func createAgent(x *request, in api.NewAgent) (api.Agent, error) {
-	expires, err := read(readTime, "expires", in.Expires)
-	if err != nil {
-		return api.Agent{}, err
-	}
-	made, _, err := x.Guard.RegisterAgent(x.ctx, x.caller, agents.NewAgent{Name: in.Name, Owner: in.Owner, Description: in.Description, ExpiresAt: expires})
-	return agentOf(made), err
-}
-
-func agentOf(a agents.Agent) api.Agent {
-	return api.Agent{
-		ID: a.ID, Name: a.Name, Owner: a.Owner, Description: a.Description, Status: string(a.Status), Expires: when(a.ExpiresAt), Created: when(a.CreatedAt),
-	}
-}
-
-func listAgents(x *request, _ none) (api.List[api.Agent], error) {
-	var none api.List[api.Agent]
-	after, err := read(id.Parse[id.Agent], "after", x.query.Get("after"))
-	if err != nil {
-		return none, err
-	}
-	limit, err := x.limit()
-	if err != nil {
-		return none, err
-	}
-	found, err := x.Guard.ListAgents(x.ctx, x.caller, after, limit)
-	if err != nil {
-		return none, err
-	}
-	return page(found, limit, agentOf, func(a agents.Agent) string { return a.ID.String() }), nil
-}
-
 func findAgent(x *request, _ none) (api.Agent, error) {
 	a, err := x.Guard.FindAgent(x.ctx, x.caller, x.path("id"))
-	return agentOf(a), err
+	return x.agentOf(a), err
 }
 
 func offerEnrolment(x *request, _ none) (api.Enrolment, error) {

@@ -7,6 +7,7 @@ func endpoints() map[string]endpoint {
 		"Invite": on(invite), "Users": on(users), "NewLink": on(newLink), "SuspendUser": on(endUser("suspend")), "ResumeUser": on(endUser("resume")),
 
 		"CreateAgent": on(createAgent), "Agents": on(listAgents), "Agent": on(findAgent), "OfferEnrolment": on(offerEnrolment),
+		"ChangeAgent": on(changeAgent), "HandOver": on(handOver), "ApproveAgent": on(approveAgent), "BulkAgents": on(bulkAgents), "ImportAgents": on(importAgents),
 		"SuspendAgent": on(endAgent("suspend")), "ResumeAgent": on(endAgent("resume")), "RevokeAgent": on(endAgent("revoke")),
 		"Instances": on(instances), "SuspendInstance": on(endInstance("suspend")), "ResumeInstance": on(endInstance("resume")),
 		"RevokeInstance": on(endInstance("revoke")), "Enrol": on(enrol),

@@ -284,7 +284,7 @@ func (w *world) state() string {
 		all = append(all, v)
 	}
 	add(w.priya.Users(w.ctx, attorn.Page{}))
-	agents, err := w.priya.Agents(w.ctx, attorn.Page{})
+	agents, err := w.priya.Agents(w.ctx, attorn.AgentQuery{})
 	add(agents, err)
 	for _, a := range agents.Items {
 		add(w.priya.Instances(w.ctx, a.ID))

@@ -25,7 +25,7 @@ type check struct {
 // Every route: it does what it is for, and refuses whoever may not, with an event where authority was attempted and nothing changed.
 func TestEveryRoute(t *testing.T) {
 	checks := map[string]check{}
-	for _, more := range []map[string]check{peopleChecks, agentChecks, deviceChecks, lendingChecks, catalogChecks, rulesChecks, approvalChecks, logChecks} {
+	for _, more := range []map[string]check{peopleChecks, agentChecks, deviceChecks, lendingChecks, catalogChecks, rulesChecks, approvalChecks, logChecks, manyChecks} {
 		for name, c := range more {
 			checks[name] = c
 		}
@@ -221,17 +221,17 @@ var agentChecks = map[string]check{
 		func(t *testing.T, w *world) {
 			w.agent("a")
 			w.agent("b")
-			first, err := w.priya.Agents(w.ctx, attorn.Page{Limit: 1})
+			first, err := w.priya.Agents(w.ctx, attorn.AgentQuery{Page: attorn.Page{Limit: 1}})
 			w.ok(err)
-			rest, err := w.priya.Agents(w.ctx, attorn.Page{After: first.Next})
+			rest, err := w.priya.Agents(w.ctx, attorn.AgentQuery{Page: attorn.Page{After: first.Next}})
 			w.ok(err)
 			if len(first.Items) != 1 || len(rest.Items) != 1 || first.Items[0].Name != "a" || rest.Items[0].Name != "b" {
 				t.Errorf("pages %+v and %+v", first, rest)
 			}
 		},
 		func(w *world) {
-			w.refusal("a list of agents", "no_permit", w.noor.User(), func() error { return only(w.noor.Agents(w.ctx, attorn.Page{})) })
-			w.refusal("after nothing", "malformed", id.User{}, func() error { return only(w.priya.Agents(w.ctx, attorn.Page{After: "agt_x"})) })
+			w.refusal("a list of agents", "no_permit", w.noor.User(), func() error { return only(w.noor.Agents(w.ctx, attorn.AgentQuery{})) })
+			w.refusal("after nothing", "malformed", id.User{}, func() error { return only(w.priya.Agents(w.ctx, attorn.AgentQuery{Page: attorn.Page{After: "agt_x"}})) })
 		},
 	},
 	"Agent": {
@@ -241,7 +241,7 @@ var agentChecks = map[string]check{
 			w.ok(err)
 			byID, err := w.noor.Agent(w.ctx, a.ID().String())
 			w.ok(err)
-			if byName != byID || byID.ID != a.ID() {
+			if !reflect.DeepEqual(byName, byID) || byID.ID != a.ID() {
 				t.Errorf("found %+v and %+v", byName, byID)
 			}
 		},

@@ -39,8 +39,8 @@ type NewAgent struct {
 	Workspace   id.Workspace
 	Name        string // [a-z0-9][a-z0-9._-]{0,63}, not in the form of an identifier; unique in the workspace for ever
 	Owner       id.User
-	Description string    // at most 500 bytes, no control characters
-	Framework   string    // at most 100 bytes, and so is Model
+	Description string // at most 500 bytes, no control characters
+	Framework   string // at most 100 bytes, and so is Model
 	Model       string
 	Tags        Tags
 	ExpiresAt   time.Time // zero: never
@@ -53,6 +53,11 @@ const (
 )
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// GoodName reports whether an agent can have the name: nobody takes it for an identifier.
+func GoodName(s string) bool {
+	return nameForm.MatchString(s) && (len(s) != len("agt_")+26 || s[3] != '_')
+}
 
 // Live is nil while the agent may act at now; else a fault with code agent_pending, agent_suspended, agent_revoked or agent_expired.
 func (a Agent) Live(now time.Time) error {
@@ -78,7 +83,7 @@ func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
 	switch {
 	case n.Workspace.IsZero() || n.Owner.IsZero():
 		return Agent{}, invalid("an agent belongs to a workspace and has an owner")
-	case !nameForm.MatchString(n.Name), len(n.Name) == len("agt_")+26 && n.Name[3] == '_':
+	case !GoodName(n.Name):
 		return Agent{}, invalid("an agent's name begins with a letter or digit and has letters a-z, digits, dots, underscores and hyphens, 64 at most; " +
 			"it does not look like an identifier")
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now):

@@ -126,9 +126,9 @@ func TestMay(t *testing.T) {
 	legal := map[[2]agents.Status]bool{
 		{agents.Pending, agents.Active}: true, {agents.Pending, agents.Revoked}: true,
 		{agents.Active, agents.Suspended}: true, {agents.Active, agents.Revoked}: true,
-		{agents.Suspended, agents.Active}: true, {agents.Suspended, agents.Revoked}: true,
+		{agents.Suspended, agents.Active}: true, {agents.Suspended, agents.Revoked}: true, {agents.Expired, agents.Revoked}: true,
 	}
-	all := []agents.Status{agents.Pending, agents.Active, agents.Suspended, agents.Revoked, "", "ACTIVE", "expired"}
+	all := []agents.Status{agents.Pending, agents.Active, agents.Suspended, agents.Revoked, agents.Expired, "", "ACTIVE"}
 	for _, from := range all {
 		for _, to := range all {
 			if from.May(to) != legal[[2]agents.Status{from, to}] {
@@ -299,7 +299,7 @@ func TestWorkspacesDoNotMeet(t *testing.T) {
 		_, theirs = r.Find(t.Context(), other, "bot")
 		_, none = r.Find(t.Context(), other, "tob")
 		same("Find", theirs, none)
-		if list, err := r.List(t.Context(), other, id.Agent{}, 10); err != nil || len(list) != 0 {
+		if list, err := r.List(t.Context(), other, agents.Query{Limit: 10}, r.Now()); err != nil || len(list) != 0 {
 			t.Errorf("List: %v, %v", list, err)
 		}
 		if list, err := r.Instances(t.Context(), other, a.ID, id.Key{}, 10); err != nil || len(list) != 0 {
@@ -331,7 +331,7 @@ func TestPages(t *testing.T) {
 		}
 		var names []string
 		for after, more := (id.Agent{}), true; more; {
-			list, err := r.List(t.Context(), id.Default, after, 3)
+			list, err := r.List(t.Context(), id.Default, agents.Query{After: after, Limit: 3}, r.Now())
 			if err != nil || len(list) > 3 {
 				t.Fatal(list, err)
 			}
@@ -360,7 +360,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("listed %d instances, missed %v", n, keys)
 		}
 		for _, limit := range []int{-1, 0, 201} {
-			if list, err := r.List(t.Context(), id.Default, id.Agent{}, limit); err != nil || len(list) != 7 {
+			if list, err := r.List(t.Context(), id.Default, agents.Query{Limit: limit}, r.Now()); err != nil || len(list) != 7 {
 				t.Errorf("limit %d: %d, %v", limit, len(list), err)
 			}
 		}

@@ -43,11 +43,21 @@ func (q Query) sql(ws id.Workspace, now time.Time) (text string, args []any) {
 		args = append(args, v)
 		return "$" + strconv.Itoa(len(args))
 	}
-	from, in, order := `agent`, add(ws), `agent.id`
-	where := []string{`agent.workspace = ` + in}
-	if q.Tag != "" {
-		from, order = `agent_tag JOIN agent ON agent.id = agent_tag.agent`, `agent_tag.agent`
+	in, order := add(ws), `agent.id`
+	text, where := `SELECT `+agentColumns+` FROM agent WHERE `, []string{`agent.workspace = ` + in}
+	if q.Ownerless {
+		where = append(where, `agent.status <> `+add(Revoked), `(agent.expires_at IS NULL OR agent.expires_at > `+add(now.UnixMicro())+`)`) // what has ended needs no owner
+	}
+	switch {
+	case q.Tag != "":
+		text, order = `SELECT `+agentColumns+` FROM agent_tag JOIN agent ON agent.id = agent_tag.agent WHERE `, `agent_tag.agent`
 		where = append(where, `agent_tag.workspace = `+in, `agent_tag.name = `+add(q.Tag), `agent_tag.value = `+add(q.Value))
+		if q.Ownerless {
+			where = append(where, `agent.owner IN (SELECT gone.owner FROM owner_gone gone WHERE gone.workspace IN ('', `+in+`))`)
+		}
+	case q.Ownerless: // few people are gone: from them to their agents
+		text = `SELECT ` + agentColumns + ` FROM (SELECT DISTINCT owner FROM owner_gone WHERE workspace IN ('', ` + in + `)) absent CROSS JOIN agent WHERE `
+		where = append(where, `agent.owner = absent.owner`)
 	}
 	if q.Prefix != "" {
 		order = `agent.name`
@@ -72,17 +82,13 @@ func (q Query) sql(ws id.Workspace, now time.Time) (text string, args []any) {
 	default:
 		where = append(where, `agent.status = `+add(q.Status), `(agent.expires_at IS NULL OR agent.expires_at > `+add(now.UnixMicro())+`)`)
 	}
-	if q.Ownerless {
-		where = append(where, `agent.owner IN (SELECT gone.owner FROM owner_gone gone WHERE gone.workspace IN ('', `+in+`))`, `agent.status <> `+add(Revoked),
-			`(agent.expires_at IS NULL OR agent.expires_at > `+add(now.UnixMicro())+`)`) // what has ended needs no owner
-	}
 	if q.In != nil {
 		where = append(where, `agent.id IN (`+marks(q.In, add)+`)`)
 	}
 	if q.Names != nil {
 		where = append(where, `agent.name IN (`+marks(q.Names, add)+`)`)
 	}
-	return `SELECT ` + agentColumns + ` FROM ` + from + ` WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY ` + order + ` LIMIT ` + add(page(q.Limit)), args
+	return text + strings.Join(where, ` AND `) + ` ORDER BY ` + order + ` LIMIT ` + add(page(q.Limit)), args
 }
 
 func marks[T any](values []T, add func(any) string) string {
@@ -91,4 +97,31 @@ func marks[T any](values []T, add func(any) string) string {
 		all[i] = add(v)
 	}
 	return strings.Join(all, ", ")
+}
+
+// With is an agent with some of its instances.
+type With struct {
+	Agent
+	Instances []Instance
+	More      int // instances that are not among them
+}
+
+// WithInstances is List with the first instances of each agent, in the order of Instances: two queries, however many agents there are.
+func (room *Room) WithInstances(ctx context.Context, ws id.Workspace, q Query, instances int, now time.Time) ([]With, error) {
+	found, err := room.List(ctx, ws, q, now)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	seen, at := make([]With, len(found)), make(map[id.Agent]int, len(found))
+	ids := make([]id.Agent, len(found))
+	for i, a := range found {
+		seen[i].Agent, ids[i], at[a.ID] = a, a.ID, i
+	}
+	first, err := room.firstInstances(ctx, ws, ids, instances)
+	for _, f := range first {
+		s := &seen[at[f.Agent]]
+		s.Instances = append(s.Instances, f.Instance)
+		s.More = f.of - len(s.Instances)
+	}
+	return seen, err
 }

@@ -14,7 +14,6 @@ const (
 	Active    Status = "active"
 	Suspended Status = "suspended"
 	Revoked   Status = "revoked" // for ever
-	Expired   Status = "expired" // for ever; never stored: it follows from ExpiresAt
 )
 
 // steps are the legal transitions: pending → active ⇄ suspended → revoked, and revoked from anywhere.

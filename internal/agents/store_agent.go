@@ -3,6 +3,7 @@ package agents
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"time"
 
 	"github.com/attorn/attorn/fault"
@@ -17,7 +18,10 @@ const agentColumns = `agent.id, agent.workspace, agent.name, agent.owner, agent.
 func (a *Agent) into() []any {
 	return []any{
 		&a.ID, &a.Workspace, &a.Name, &a.Owner, &a.Description, &a.Framework, &a.Model, &a.Tags, &a.Status,
-		micros{&a.ExpiresAt}, micros{&a.CreatedAt}, &a.Offered, &a.TokensFrom, micros{&a.OwnerlessSince},
+		micros{&a.ExpiresAt},
+		micros{&a.CreatedAt},
+		&a.Offered, &a.TokensFrom,
+		micros{&a.OwnerlessSince},
 	}
 }
 
@@ -144,7 +148,7 @@ func (room *Room) suspensions(ctx context.Context, ws id.Workspace, agent id.Age
 	return all(rows, err, func(s *suspension) []any { return []any{maybeKey{&s.key}, micros{&s.since}, micros{&s.until}} })
 }
 
-// maybeKey receives a key, or '' as none.
+// maybeKey receives a key, or ” as none.
 type maybeKey struct{ to *id.Key }
 
 // Scan implements sql.Scanner.
@@ -154,4 +158,23 @@ func (m maybeKey) Scan(src any) error {
 		return nil
 	}
 	return m.to.Scan(src)
+}
+
+// ranked is an instance, and how many its agent has.
+type ranked struct {
+	Instance
+	of int
+}
+
+// firstInstances reads, of each agent, as many instances as are wanted.
+func (room *Room) firstInstances(ctx context.Context, ws id.Workspace, of []id.Agent, limit int) ([]ranked, error) {
+	args := []any{ws, limit}
+	in := marks(of, func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	})
+	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+`, total FROM (SELECT *, row_number() OVER own AS place,
+			count(*) OVER (PARTITION BY agent) AS total FROM instance WHERE workspace = $1 AND agent IN (`+in+`) WINDOW own AS (PARTITION BY agent ORDER BY key)) AS instance
+		WHERE place <= $2 ORDER BY agent, key`, args...)
+	return all(rows, err, func(r *ranked) []any { return append(r.into(), &r.of) })
 }

@@ -107,18 +107,15 @@ func overview(x *request) (view, error) {
 }
 
 func (v *overviewView) readAgents(x *request, p *guard.Page) error {
-	found, all, err := p.Agents(x.ctx, showAgents)
+	found, all, err := p.Agents(x.ctx, showAgents, showInstances)
 	v.AllAgents = all
 	if err != nil {
 		return err
 	}
 	for _, a := range found {
-		row := agentRow{principal: x.principal(a.ID.String()), Owner: x.principal(a.Owner.String()), Status: agentPill(a.Agent, x)}
+		x.names[a.ID.String()] = a.Name
+		row := agentRow{principal: x.principal(a.ID.String()), Owner: x.principal(a.Owner.String()), Status: agentPill(a.Agent, x), More: a.More}
 		for _, i := range a.Instances {
-			if len(row.Instances) == showInstances {
-				row.More = len(a.Instances) - showInstances
-				break
-			}
 			row.Instances = append(row.Instances, instanceOf(i, x))
 		}
 		v.Agents = append(v.Agents, row)

@@ -150,14 +150,12 @@ func (g *gathering) workspaceLog(ws id.Workspace, e audit.Entry, needs evidence.
 	last := func(target string, match func(audit.Entry) bool, kinds ...evidence.Kind) error {
 		var best audit.Entry
 		for _, k := range kinds {
-			found, err := g.Log.Search(g.ctx, ws, audit.Filter{Target: target, Kind: k, Before: before, Limit: 200})
+			found, err := g.newest(ws, audit.Filter{Target: target, Kind: k, Before: before, Limit: 200}, match)
 			if err != nil {
 				return err
 			}
-			for _, f := range found {
-				if f.What != nil && f.Outcome == evidence.OK && match(f) && f.Rev > best.Rev {
-					best = f
-				}
+			if found.Rev > best.Rev {
+				best = found
 			}
 		}
 		if best.Body == nil {
@@ -197,6 +195,25 @@ func (g *gathering) workspaceLog(ws id.Workspace, e audit.Entry, needs evidence.
 	}
 	before = e.Why.AsOf
 	return last("policy", func(audit.Entry) bool { return true }, evidence.PolicyPublished)
+}
+
+// newest is the newest entry of those of f that match accepts; the zero value where there is none.
+func (g *gathering) newest(ws id.Workspace, f audit.Filter, match func(audit.Entry) bool) (audit.Entry, error) {
+	for {
+		found, err := g.Log.Search(g.ctx, ws, f)
+		if err != nil {
+			return audit.Entry{}, err
+		}
+		for _, e := range found { // the newest first
+			if e.What != nil && e.Outcome == evidence.OK && match(e) {
+				return e, nil
+			}
+		}
+		if len(found) < f.Limit {
+			return audit.Entry{}, nil
+		}
+		f.Before = found[len(found)-1].Rev
+	}
 }
 
 // found adds an entry, or leaves it out where there is none: the verifier says what is not shown.

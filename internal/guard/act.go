@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/attorn/attorn/evidence"
@@ -23,6 +24,7 @@ type act struct {
 	also     []id.Workspace
 	gives    func() ([]string, error)    // roles: what their holders may do, somebody may do by it; nil: none. Read after the snapshot
 	depends  []string                    // what else it rests on
+	needs    []string                    // what it takes beside action, on the same resource
 	personal func(*evidence.Draft) error // puts sealed values into the draft
 }
 
@@ -57,7 +59,13 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 			return evidence.Receipt{}, err
 		}
 	}
+	if c.dry {
+		change = undone(change)
+	}
 	got, err := g.Log.Record(ctx, d, change)
+	if errors.Is(err, errRehearsed) {
+		return evidence.Receipt{Outcome: evidence.OK}, nil
+	}
 	if fault.Of(err) != nil { // permitted, but the state does not allow it
 		return got, g.refuseAct(ctx, c, s, a, nil, err)
 	}
@@ -69,6 +77,18 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 		return got, fault.New(fault.Denied, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
 	}
 	return got, nil
+}
+
+// errRehearsed undoes what was only tried.
+var errRehearsed = errors.New("rehearsed: nothing was changed")
+
+func undone(change func(*audit.Tx) error) func(*audit.Tx) error {
+	return func(tx *audit.Tx) error {
+		if err := change(tx); err != nil {
+			return err
+		}
+		return errRehearsed
+	}
 }
 
 // judge resolves the caller and decides; a refusal is recorded and comes back as a fault.
@@ -87,6 +107,13 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 	if ans.Outcome != policy.Permit {
 		return nil, nil, g.refuseAct(ctx, c, s, a, ans, ans.refusal())
 	}
+	for _, need := range a.needs {
+		more := a
+		more.action, more.needs, more.gives = need, nil, nil
+		if _, _, err := g.judge(ctx, c, more); err != nil {
+			return nil, nil, err
+		}
+	}
 	if a.gives == nil {
 		return s, ans, nil
 	}
@@ -104,7 +131,7 @@ func (g *Guard) mayGive(ctx context.Context, c *Caller, s *standing, a act) erro
 		return nil
 	}
 	more := a
-	more.action, more.gives = "attorn:role:escalate", nil
+	more.action, more.needs, more.gives = "attorn:role:escalate", nil, nil
 	_, _, err = g.judge(ctx, c, more)
 	if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
 		err = fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", given[i]).Try("have somebody do it who holds it")
@@ -127,7 +154,7 @@ func (g *Guard) refuseAct(ctx context.Context, c *Caller, s *standing, a act, an
 		}
 	}
 	f := fault.Of(cause)
-	if s == nil || f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+	if s == nil || f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable || c.dry {
 		return cause
 	}
 	d := s.draft(c, evidence.DecisionMade)

@@ -15,28 +15,6 @@ import (
 	"github.com/attorn/attorn/policy"
 )
 
-// RegisterAgent makes an agent. A person who is no administrator may register agents of their own, if policy lets them.
-func (g *Guard) RegisterAgent(ctx context.Context, c *Caller, n agents.NewAgent) (agents.Agent, evidence.Receipt, error) {
-	if n.Owner.IsZero() {
-		n.Owner = c.person
-	}
-	if n.ID.IsZero() {
-		n.ID = id.New[id.Agent](g.Now())
-	}
-	n.Workspace = c.ws
-	a := act{
-		action: "attorn:agent:create", noun: "agent:" + n.ID.String(), attrs: owned(n.Owner), kind: evidence.AgentRegistered, target: n.ID.String(),
-		what:     &evidence.What{Agent: n.ID, User: n.Owner},
-		personal: func(d *evidence.Draft) error { return seal(d, &d.What.Name, n.ID.String(), "name", n.Name) },
-	}
-	if _, err := g.People.Person(ctx, c.ws, n.Owner); err != nil {
-		return agents.Agent{}, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
-	}
-	var made agents.Agent
-	got, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) { made, err = g.Agents.Register(tx, n); return err })
-	return made, got, err
-}
-
 func owned(owner id.User) map[string]any {
 	if owner.IsZero() {
 		return nil
@@ -46,7 +24,10 @@ func owned(owner id.User) map[string]any {
 
 // agentAct is an act on an agent of the workspace; whose it is stands in its attributes.
 func (g *Guard) agentAct(ctx context.Context, c *Caller, agent id.Agent, verb string, kind evidence.Kind) (act, error) {
-	a := act{action: "attorn:agent:" + verb, noun: "agent:" + agent.String(), kind: kind, target: agent.String(), what: &evidence.What{Agent: agent}}
+	a := act{
+		action: "attorn:agent:" + verb, noun: "agent:" + agent.String(), kind: kind, target: agent.String(), what: &evidence.What{Agent: agent},
+		depends: []string{agent.String()}, // whose it is
+	}
 	found, err := g.Agents.Agent(ctx, c.ws, agent)
 	if err != nil {
 		return a, g.refuseAct(ctx, c, nil, a, nil, err)
@@ -179,14 +160,6 @@ func (g *Guard) EndAgent(ctx context.Context, c *Caller, agent id.Agent, verb, w
 		return g.stopped(tx, c.ws, ended, verb)
 	})
 	return after, ended, got, err
-}
-
-// ListAgents lists agents for who may read them.
-func (g *Guard) ListAgents(ctx context.Context, c *Caller, after id.Agent, limit int) ([]agents.Agent, error) {
-	if err := g.May(ctx, c, "attorn:agent:read", "workspace"); err != nil {
-		return nil, err
-	}
-	return g.Agents.List(ctx, c.ws, after, limit)
 }
 
 // FindAgent reads an agent by id or name: any member may, to know whom to lend to, and any agent itself or whom it lends to.

@@ -26,6 +26,15 @@ type Caller struct {
 	spent    atomic.Bool
 	ip       string
 	face     string
+	dry      bool // it rehearses
+}
+
+// rehearsing is c, whose proofs are spent, for finding out what would become of its acts: they are decided, tried and undone, and nothing is recorded.
+func (c *Caller) rehearsing() *Caller {
+	return &Caller{
+		ws: c.ws, agent: c.agent, instance: c.instance, person: c.person, key: c.key, acr: c.acr, authTime: c.authTime, claims: c.claims, raw: c.raw,
+		proof: c.proof, proofRaw: c.proofRaw, ip: c.ip, face: c.face, dry: true,
+	}
 }
 
 // Workspace is where the caller acts.

@@ -85,6 +85,9 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 	}
 	is, err := g.Agents.Acting(ctx, c.instance, g.Now())
 	c.rests, c.marks = is.Rests, max(ends.TokensFrom, is.Agent.TokensFrom, is.Instance.TokensFrom)
+	if err == nil {
+		err = is.Agent.Accountable(g.Now())
+	}
 	return err
 }
 

@@ -49,39 +49,24 @@ func (p *Page) may(ctx context.Context, action, noun string, attrs map[string]an
 	return err == nil && ans.Outcome == policy.Permit, err
 }
 
-// AgentWith is an agent with its instances.
-type AgentWith struct {
-	agents.Agent
-	Instances []agents.Instance
-}
-
-// Agents reads the workspace's first agents, or, where not all, those of them that are the reader's own.
-func (p *Page) Agents(ctx context.Context, limit int) (seen []AgentWith, all bool, err error) {
+// Agents reads the workspace's first agents, each with a few of its instances, or, where not all, those of them that are the reader's own.
+func (p *Page) Agents(ctx context.Context, limit, instances int) (seen []agents.With, all bool, err error) {
 	all, err = p.may(ctx, "attorn:agent:read", "workspace", nil)
 	if err != nil {
 		return nil, all, err
 	}
-	found, err := p.g.Agents.List(ctx, p.c.ws, id.Agent{}, limit)
-	if err != nil {
-		return nil, all, err
-	}
-	for _, a := range found {
-		if !all {
-			own, err := p.may(ctx, "attorn:agent:read", "agent:"+a.ID.String(), owned(a.Owner))
-			if err != nil {
-				return nil, all, err
-			}
-			if !own {
-				continue
-			}
+	q := agents.Query{Limit: limit}
+	if !all {
+		if q.Owner = p.c.person; !p.c.agent.IsZero() {
+			return nil, all, nil
 		}
-		is, err := p.g.Agents.Instances(ctx, p.c.ws, a.ID, id.Key{}, 200)
-		if err != nil {
+		own, err := p.may(ctx, "attorn:agent:read", "workspace", owned(q.Owner))
+		if err != nil || !own {
 			return nil, all, err
 		}
-		seen = append(seen, AgentWith{a, is})
 	}
-	return seen, all, nil
+	seen, err = p.g.Agents.WithInstances(ctx, p.c.ws, q, instances, p.s.now)
+	return seen, all, err
 }
 
 // Delegations reads the newest delegations, or, where not all, those that the reader lent, each as its chain, the root first.

@@ -245,7 +245,10 @@ func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, wh
 	var ended []id.Delegation
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
 		if verb == "resume" {
-			return g.People.Resume(tx, c.ws, user)
+			if err := g.People.Resume(tx, c.ws, user); err != nil {
+				return err
+			}
+			return g.Agents.OwnerBack(tx, id.Workspace{}, user)
 		}
 		if err := g.notLastOwner(ctx, c.ws, user); err != nil {
 			return err
@@ -254,6 +257,9 @@ func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, wh
 			return err
 		}
 		if err := g.People.EndTokens(tx, user); err != nil {
+			return err
+		}
+		if err := g.Agents.OwnerGone(tx, id.Workspace{}, user); err != nil {
 			return err
 		}
 		_, err = g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Subject: user})

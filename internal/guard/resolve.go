@@ -28,8 +28,8 @@ type standing struct {
 	under      *evidence.Under
 	actor      policy.Actor
 	content    []evidence.Content
-	owners     map[id.Agent]id.User
-	ends       people.Ends // of the workspace
+	agents     map[id.Agent]agents.Agent // on the chain
+	ends       people.Ends               // of the workspace
 }
 
 // resolve walks the chain of c from the state (authority.md §5, step 1). Its faults say who or what on the chain has ended.
@@ -38,7 +38,7 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &standing{asOf: asOf, now: g.Now(), depends: []string{evidence.Policy, evidence.Workspace}, owners: map[id.Agent]id.User{}}
+	s := &standing{asOf: asOf, now: g.Now(), depends: []string{evidence.Policy, evidence.Workspace}, agents: map[id.Agent]agents.Agent{}}
 	s.who = evidence.Who{Sub: c.Sub(), Instance: c.instance}
 	if c.proof.Type != "" {
 		p := c.proof
@@ -215,10 +215,10 @@ func (s *standing) addAgent(is agents.Standing) {
 	a := is.Agent
 	s.principals = append(s.principals, policy.UID{Type: policy.TypeAgent, ID: a.ID.String()})
 	s.depends = append(append(s.depends, a.ID.String(), is.Instance.Key.String()), is.Rests...)
-	s.owners[a.ID] = a.Owner
+	s.agents[a.ID] = a
 }
 
-// entities reads groups and roles of everybody on the chain, and of the agents' owners.
+// entities reads groups and roles of everybody on the chain; an agent has its owner and its tags beside.
 func (g *Guard) entities(ctx context.Context, ws id.Workspace, s *standing) error {
 	subs := make([]string, len(s.principals))
 	for i, p := range s.principals {
@@ -231,10 +231,11 @@ func (g *Guard) entities(ctx context.Context, ws id.Workspace, s *standing) erro
 	s.depends = append(s.depends, groups...)
 	for i := range found {
 		agent, err := id.Parse[id.Agent](found[i].UID.ID)
-		if err != nil || s.owners[agent].IsZero() {
+		if err != nil {
 			continue
 		}
-		found[i].Attrs = map[string]any{"owner": policy.UID{Type: policy.TypeUser, ID: s.owners[agent].String()}}
+		a := s.agents[agent]
+		found[i].Attrs, found[i].Tags = owned(a.Owner), a.Tags.Map()
 	}
 	s.entities = found
 	return nil

@@ -13,8 +13,8 @@ CREATE INDEX agent_owner ON agent (workspace, owner, id);
 CREATE INDEX agent_status ON agent (workspace, status, id);
 CREATE INDEX agent_expires ON agent (workspace, id) WHERE expires_at IS NOT NULL;
 -- workspace is '' for who cannot act anywhere
-CREATE TABLE owner_gone (owner TEXT NOT NULL, workspace TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (owner, workspace)) STRICT;
-INSERT INTO owner_gone (owner, workspace, since) SELECT id, '', (SELECT COALESCE(max(at), 0) FROM event) FROM person WHERE status = 'suspended';
+CREATE TABLE owner_gone (workspace TEXT NOT NULL, owner TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (workspace, owner)) STRICT;
+INSERT INTO owner_gone (workspace, owner, since) SELECT '', id, (SELECT COALESCE(max(at), 0) FROM event) FROM person WHERE status = 'suspended';
 -- when an agent (key is '') or one instance of it was suspended, for whoever checks an old signature
 CREATE TABLE agent_pause (
   workspace TEXT NOT NULL, agent TEXT NOT NULL, key TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER, PRIMARY KEY (workspace, agent, key, since)
