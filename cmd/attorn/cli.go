@@ -27,7 +27,7 @@ func (c *cli) root() *cobra.Command {
 		c.lendCommand(), c.delegationCommand(), c.tokenCommand(),
 		c.approvalCommand(), c.approveCommand(), c.denyCommand(),
 		c.policyCommand(), c.mcpCommand(), c.toolCommand(), c.serviceCommand(),
-		c.whyCommand(), c.auditCommand(), c.verifyCommand(),
+		c.whyCommand(), c.auditCommand(), c.verifyCommand(), c.keysCommand(),
 	)
 	root.Long = "attorn lends AI agents limited authority, decides every call, and proves who did what under which authority.\n\n" +
 		"Start a server with `attorn dev`; `attorn COMMAND --help` tells more."

@@ -24,5 +24,7 @@ func endpoints() map[string]endpoint {
 		"Approvals": on(listApprovals), "Approval": on(oneApproval), "ProposeVote": on(proposeVote), "Vote": on(vote), "CancelApproval": on(cancelApproval),
 
 		"Events": on(events), "Event": on(oneEvent), "Why": on(why), "Pack": on(pack), "Head": on(head), "Trust": on(trust),
+
+		"Keys": on(serverKeys), "RotateKey": on(rotateKey),
 	}
 }
