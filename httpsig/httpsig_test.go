@@ -153,6 +153,38 @@ func TestKeysOfTheCaller(t *testing.T) {
 	}
 }
 
+// A record has one form: whatever is added to it, left out or put in another order is refused, though the signature would hold for the rest.
+func TestRecordsHaveOneForm(t *testing.T) {
+	s := signer(t, seed)
+	q := signed(t, s, httpsig.Request{Method: "GET", TargetURI: audience}, http.Header{"X-A": {"b"}}, httpsig.Params{Audience: audience, Created: at, Nonce: nonce, Cover: []string{"x-a"}})
+	want := httpsig.Want{Audience: audience, Now: at, Key: known(s.Public())}
+	got, err := httpsig.Verify(q, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, sig := string(got.Base), "."+jose.EncodeBase64(got.Bytes)
+	if _, err := httpsig.VerifyRecord(jose.EncodeBase64([]byte(base))+sig, want); err != nil {
+		t.Fatal(err)
+	}
+	for name, changed := range map[string]string{
+		"a line more": "\"x-b\": c\n" + base, "a line twice": "\"x-a\": b\n" + base, "a line less": strings.Replace(base, "\"x-a\": b\n", "", 1),
+		"another order": strings.Replace("\"x-a\": b\n"+base, "\n\"x-a\": b\n", "\n", 1), "a line behind": base + "\n", "space": strings.Replace(base, "x-a\": b", "x-a\":  b", 1),
+		"parameters behind": base + ";x=1", "white space in the parameters": strings.Replace(base, ");created", "); created", 1), "another method": strings.Replace(base, "GET", "PUT", 1),
+	} {
+		if changed == base {
+			t.Fatal(name)
+		}
+		if _, err := httpsig.VerifyRecord(jose.EncodeBase64([]byte(changed))+sig, want); err == nil {
+			t.Errorf("accepted with %s", name)
+		}
+	}
+	for _, text := range []string{"", ".", jose.EncodeBase64(got.Base), jose.EncodeBase64(got.Base) + ".AAAA", got.Record() + ".AAAA", got.Record() + "="} {
+		if _, err := httpsig.VerifyRecord(text, want); fault.Code(err) != "signature_malformed" {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+}
+
 // The whole way over real HTTP, through a proxy that changes nothing but the address, and through one that meddles.
 func TestOverHTTP(t *testing.T) {
 	s := signer(t, seed)

@@ -68,7 +68,7 @@ func unfold(base []byte) (r Request, params string, ok bool) {
 		line, more, found := strings.Cut(rest, "\n")
 		quoted, value, has := strings.Cut(line, ": ")
 		name := strings.Trim(quoted, `"`)
-		if _, twice := fields[name]; !has || twice || quoted != `"`+name+`"` {
+		if !has || quoted != `"`+name+`"` {
 			return Request{}, "", false
 		}
 		if name == "@signature-params" {

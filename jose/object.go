@@ -193,7 +193,7 @@ func (c objectClaims) fits(want ObjectWant) error {
 		return fault.New(fault.Unauthenticated, "object_time", "%s", reason).Try("check the clock")
 	}
 	switch {
-	case want.Audience == "" || c.Aud != want.Audience:
+	case c.Aud != want.Audience: // which is somebody: iss and aud are never empty
 		return fault.New(fault.Unauthenticated, "object_audience", "the signed object is for another audience")
 	case iat.After(want.Now.Add(objectLeeway)):
 		return late("the signed object was issued later than now")

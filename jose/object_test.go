@@ -174,6 +174,12 @@ func TestObjectKeysOfTheCaller(t *testing.T) {
 	if !errors.Is(err, down) || asked != objectClaims().Issuer {
 		t.Errorf("%v, asked for %q", err, asked)
 	}
+	_, err = jose.OpenObject(compact, jose.ObjectWant{Audience: objectClaims().Audience, Now: objectAt, Key: func(string, id.Key) (jose.PublicKey, error) {
+		return edSigner(t).Public(), nil
+	}})
+	if fault.Code(err) != "object_key_unknown" {
+		t.Errorf("another key than the one asked for: %v", err)
+	}
 	if _, err = jose.SignObject([]byte(`{"a":"`+strings.Repeat("a", 64<<10)+`"}`), objectClaims(), s); fault.Code(err) != "too_large" {
 		t.Errorf("over 64 KiB: %v", err)
 	}
