@@ -138,8 +138,27 @@ func (f *face) answer(w http.ResponseWriter, r *http.Request, m methods) (action
 	if err != nil {
 		return action{}, nil, err
 	}
+	if a.Open {
+		out, err := x.open(a, body)
+		return a, out, err
+	}
 	out, err := a.run(x, body)
 	return a, out, err
+}
+
+// open runs an endpoint that anybody may ask, which for most is to send a secret. Failures are counted by network; a challenge for a nonce, and
+// what failed here, are none.
+func (x *request) open(a action, body []byte) (any, error) {
+	leave, err := x.failures.Enter(x.ctx, guard.Network(x.creds.IP), x.Guard.Now())
+	if err != nil {
+		return nil, err
+	}
+	failed := true // also where the endpoint panics
+	defer func() { leave(failed) }()
+	out, err := a.run(x, body)
+	f := fault.Of(err)
+	failed = f != nil && f.Kind != fault.Internal && f.Kind != fault.Unavailable && f.Code != "dpop_nonce_required"
+	return out, err
 }
 
 // workspaceOf reads the workspace from the path. The default one has one form only, and the server's own has no API.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/id"
@@ -39,7 +40,7 @@ type Config struct {
 
 // Mount adds the API's routes. It fails when they are not exactly those of package api.
 func Mount(mux *http.ServeMux, cfg Config) error {
-	f := &face{cfg}
+	f := &face{cfg, guard.NewLimiter(maxFailures, time.Minute)}
 	own := endpoints()
 	paths := map[string]methods{}
 	for _, r := range api.Routes() {
@@ -68,7 +69,13 @@ func Mount(mux *http.ServeMux, cfg Config) error {
 	return nil
 }
 
-type face struct{ Config }
+type face struct {
+	Config
+	failures *guard.Limiter // on routes that take no access token, by network
+}
+
+// maxFailures is how many one-time secrets that are none a network may send in a minute (oauth.md §12).
+const maxFailures = 10
 
 // action is a route with what answers it.
 type action struct {

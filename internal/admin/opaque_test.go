@@ -37,7 +37,7 @@ func newFace(t *testing.T, log *bytes.Buffer) *face {
 		t.Fatal(err)
 	}
 	g := guard.New(guard.Config{Issuer: "http://localhost", Ring: ring, Now: time.Now})
-	return &face{Config{Issuer: "http://localhost", Guard: g, Log: slog.New(slog.NewTextHandler(log, nil))}}
+	return &face{Config{Issuer: "http://localhost", Guard: g, Log: slog.New(slog.NewTextHandler(log, nil))}, guard.NewLimiter(maxFailures, time.Minute)}
 }
 
 // What is not a refusal of ours leaves without a word of its cause, which the log has under the request's id. No panic reaches a client.

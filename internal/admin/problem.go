@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -9,10 +11,11 @@ import (
 
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/internal/guard"
 )
 
-// retryAfter is how long a client waits after 429 and 503, in seconds.
-const retryAfter = "5"
+// retryAfter is how long a client waits after 429 and 503 where the refusal does not say it, in seconds.
+const retryAfter = 5
 
 var statusByKind = map[fault.Kind]int{
 	fault.Invalid: 400, fault.Unauthenticated: 401, fault.Denied: 403, fault.NotFound: 404, fault.Conflict: 409, fault.TooLarge: 413,
@@ -20,13 +23,13 @@ var statusByKind = map[fault.Kind]int{
 }
 
 // refuse answers with a problem (RFC 9457 §3). What is no fault, or one of ours to mend, is logged and leaves opaque.
-func (f *face) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
 	p := api.Problem{Status: http.StatusInternalServerError, Code: "internal", RequestID: requestID()}
 	p.Detail = "something went wrong here; the server's log has it under the request id"
-	if known := fault.Of(err); known != nil && known.Kind != fault.Internal {
+	if known := fault.Of(cause); known != nil && known.Kind != fault.Internal {
 		p.Status, p.Code, p.Detail, p.Remedy = statusOf(known), known.Code, known.Reason, known.Remedy
 	} else if r.Context().Err() == nil {
-		f.Log.Error("admin", "request", p.RequestID, "error", err)
+		f.Log.Error("admin", "request", p.RequestID, "error", cause)
 	}
 	p.Type = f.Issuer + "/docs/errors/" + p.Code
 	p.Title = strings.ToUpper(p.Code[:1]) + strings.ReplaceAll(p.Code[1:], "_", " ")
@@ -38,7 +41,7 @@ func (f *face) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", challenge(p.Code))
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfter)
+		w.Header().Set("Retry-After", strconv.Itoa(cmp.Or(guard.RetryAfter(cause), retryAfter)))
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)

@@ -201,6 +201,7 @@ type request struct {
 	token              string // "": none
 	proofURL           string // "": the request's
 	proof              string // as it is, unless ""
+	nonce              string // of the proof
 	header             http.Header
 }
 
@@ -253,7 +254,7 @@ func (w *world) proof(s jose.Signer, q request) string {
 	if target == "" {
 		target, _, _ = strings.Cut(w.URL+q.path, "?")
 	}
-	p, err := dpop.Sign(s, dpop.Claims{Method: q.method, URL: target, JTI: rand.Text(), AccessToken: q.token, IssuedAt: w.now()})
+	p, err := dpop.Sign(s, dpop.Claims{Method: q.method, URL: target, JTI: rand.Text(), Nonce: q.nonce, AccessToken: q.token, IssuedAt: w.now()})
 	w.ok(err)
 	return p
 }

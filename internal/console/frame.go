@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -239,7 +241,7 @@ func (x *request) problem(err error) api.Problem {
 	p.Type = x.Issuer + "/docs/errors/" + p.Code
 	p.Title = strings.ToUpper(p.Code[:1]) + strings.ReplaceAll(p.Code[1:], "_", " ")
 	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
-		x.w.Header().Set("Retry-After", "5")
+		x.w.Header().Set("Retry-After", strconv.Itoa(cmp.Or(guard.RetryAfter(err), 5)))
 	}
 	return p
 }

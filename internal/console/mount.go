@@ -36,17 +36,20 @@ var files embed.FS
 
 type face struct {
 	Config
-	cookie  string // its name
-	host    string // the only one that passkeys work at
-	pages   map[string]*template.Template
-	assets  map[string]asset
-	sameOne *http.CrossOriginProtection
-	limits  *limiter
+	cookie     string // its name
+	host       string // the only one that passkeys work at
+	pages      map[string]*template.Template
+	assets     map[string]asset
+	sameOne    *http.CrossOriginProtection
+	signIns    *guard.Limiter // by network
+	challenges *guard.Limiter // by person
 }
 
 // Mount adds the console's routes. Everything that no other face answers is a page that was not found.
 func Mount(mux *http.ServeMux, cfg Config) {
-	f := &face{Config: cfg, cookie: devCookie, assets: readAssets(), sameOne: http.NewCrossOriginProtection(), limits: &limiter{}}
+	f := &face{
+		Config: cfg, cookie: devCookie, assets: readAssets(), sameOne: http.NewCrossOriginProtection(), signIns: guard.NewLimiter(signInsPerAddress, time.Minute), challenges: guard.NewLimiter(challengesPerPerson, time.Minute),
+	}
 	if u, err := url.Parse(cfg.Issuer); err == nil { // package server checked it
 		f.host = u.Host
 		if u.Scheme == "https" {

@@ -28,7 +28,7 @@ func passkeyPage(x *request) (view, error) {
 }
 
 func beginPasskey(x *request, _ []byte) (any, error) {
-	if err := x.limits.take(x.person.ID.String(), challengesPerPerson, x.now); err != nil {
+	if err := x.limit(x.challenges, x.person.ID.String()); err != nil {
 		return nil, err
 	}
 	return x.Guard.BeginPasskey(x.ctx, x.caller)

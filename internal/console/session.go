@@ -10,6 +10,7 @@ import (
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -80,14 +81,7 @@ func (x *request) address() string {
 }
 
 // network is what attempts are counted by: an address, or the 64 bits of an IPv6 one that are a site's own choice.
-func (x *request) network() string {
-	if a, err := netip.ParseAddr(x.address()); err == nil && a.Is6() {
-		if site, err := a.Prefix(64); err == nil {
-			return "from " + site.String()
-		}
-	}
-	return "from " + x.address()
-}
+func (x *request) network() string { return guard.Network(x.address()) }
 
 var ownPath = regexp.MustCompile(`^/(approvals/apr_[0-9a-v]{26}|events/evt_[0-9a-v]{26}|passkey|device(\?user_code=[B-Z]{4}-[B-Z]{4})?)$`)
 

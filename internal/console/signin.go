@@ -32,14 +32,14 @@ func (x *request) elsewhere() string {
 }
 
 func beginSignIn(x *request, _ []byte) (any, error) {
-	if err := x.limits.take(x.network(), signInsPerAddress, x.now); err != nil {
+	if err := x.limit(x.signIns, x.network()); err != nil {
 		return nil, err
 	}
 	return x.Guard.BeginSignIn(x.ctx)
 }
 
 func finishSignIn(x *request, body []byte) (any, error) {
-	if err := x.limits.take(x.network(), signInsPerAddress, x.now); err != nil {
+	if err := x.limit(x.signIns, x.network()); err != nil {
 		return nil, err
 	}
 	session, _, err := x.Guard.FinishSignIn(x.ctx, body, x.address())
@@ -75,7 +75,7 @@ func linkPage(*request) (view, error) {
 
 // spendLink spends a link. The first administrator's is refused without a name, and then asked for one; it is not spent by that.
 func spendLink(x *request) (view, error) {
-	if err := x.limits.take(x.network(), signInsPerAddress, x.now); err != nil {
+	if err := x.limit(x.signIns, x.network()); err != nil {
 		return view{}, err
 	}
 	fields, err := x.form("secret", "name")

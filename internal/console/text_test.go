@@ -1,7 +1,6 @@
 package console
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -147,44 +146,3 @@ func TestNextIsAPageOfOurs(t *testing.T) {
 }
 
 // A whole IPv6 network is one attempter; two IPv4 addresses are two.
-func TestNetworks(t *testing.T) {
-	for from, want := range map[string]string{
-		"203.0.113.7:443": "from 203.0.113.7", "[::ffff:203.0.113.7]:443": "from 203.0.113.7", "[2001:db8:1:2:3:4:5:6]:1": "from 2001:db8:1:2::/64",
-		"[2001:db8:1:2::9%eth0]:1": "from 2001:db8:1:2::/64", "@": "from ",
-	} {
-		x := &request{r: &http.Request{RemoteAddr: from}}
-		if got := x.network(); got != want {
-			t.Errorf("%s: %q, want %q", from, got, want)
-		}
-	}
-}
-
-func TestLimiter(t *testing.T) {
-	var l limiter
-	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	for i := range 5 {
-		if err := l.take("a", 3, now); (err != nil) != (i >= 3) {
-			t.Errorf("%d: %v", i, err)
-		}
-	}
-	if err := l.take("b", 3, now); err != nil {
-		t.Error(err)
-	}
-	for _, at := range []time.Time{now.Add(time.Minute), now.Add(-time.Hour)} { // the clock may jump back
-		if err := l.take("a", 3, at); err != nil {
-			t.Error(err)
-		}
-	}
-	for i := range maxCounted + 10 {
-		_ = l.take(string(rune('가'+i)), 3, now.Add(2*time.Minute))
-	}
-	if len(l.count) != maxCounted {
-		t.Errorf("%d are counted", len(l.count))
-	}
-	if err := l.take("newcomer", 3, now.Add(2*time.Minute)); err == nil {
-		t.Error("a newcomer is let in uncounted")
-	}
-	if err := l.take(string(rune('가')), 3, now.Add(2*time.Minute)); err != nil {
-		t.Error(err)
-	}
-}

@@ -51,7 +51,7 @@ func voteChallenge(x *request, body []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := x.limits.take(x.person.ID.String(), challengesPerPerson, x.now); err != nil {
+	if err := x.limit(x.challenges, x.person.ID.String()); err != nil {
 		return nil, err
 	}
 	var in challengeBody

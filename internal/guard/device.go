@@ -107,13 +107,12 @@ func (g *Guard) device(ctx context.Context, c *Caller, typed string) (*Caller, D
 	if c.person.IsZero() || !c.agent.IsZero() {
 		return nil, r, fault.New(fault.Denied, "not_a_person", "a device is confirmed by a person, signed in themselves")
 	}
-	if err := g.guesses.take(c.person, g.Now()); err != nil {
+	leave, err := g.guesses.Enter(ctx, c.person.String(), g.Now())
+	if err != nil {
 		return nil, r, err
 	}
 	in, r, err := g.findDevice(ctx, c, typed)
-	if fault.Code(err) != "user_code_unknown" {
-		g.guesses.right(c.person)
-	}
+	leave(fault.Code(err) == "user_code_unknown")
 	return in, r, err
 }
 

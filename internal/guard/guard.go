@@ -34,11 +34,14 @@ type Config struct {
 	TokenTTL  time.Duration // life of an access token; zero is 5 minutes
 }
 
+// maxGuesses is how many user codes that nothing waits under a person may type in a minute (oauth.md §12).
+const maxGuesses = 5
+
 // Guard is the one door. Safe for concurrent use.
 type Guard struct {
 	Config
 	nonces  dpop.Nonces
-	guesses guesses
+	guesses *Limiter // user codes that nothing waits under, by who typed them
 }
 
 // New makes a Guard.
@@ -46,7 +49,7 @@ func New(cfg Config) *Guard {
 	if cfg.TokenTTL == 0 {
 		cfg.TokenTTL = 5 * time.Minute
 	}
-	return &Guard{Config: cfg, nonces: dpop.Nonces{Key: cfg.Ring.Sealer().Derive("dpop-nonce/1")}}
+	return &Guard{Config: cfg, nonces: dpop.Nonces{Key: cfg.Ring.Sealer().Derive("dpop-nonce/1")}, guesses: NewLimiter(maxGuesses, time.Minute)}
 }
 
 // Challenge is a fresh DPoP nonce, for the answer's DPoP-Nonce header.

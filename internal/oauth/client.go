@@ -38,7 +38,7 @@ func (x *exchange) prove(assertion string, dpop bool) (*guard.Client, error) {
 	from, now := address(x.r), x.Guard.Now()
 	who := claimed(assertion)
 	x.client = cmp.Or(who, short(x.form["client_id"])) + " " + network(x.r)
-	if wait := x.failures.wait(x.client, now); wait > 0 {
+	if wait := x.failures.Wait(x.client, now); wait > 0 {
 		return nil, limited{wait}
 	}
 	proof := guard.ClientProof{
@@ -49,7 +49,7 @@ func (x *exchange) prove(assertion string, dpop bool) (*guard.Client, error) {
 		return nil, x.note(who, proof, err)
 	}
 	if dpop { // a token is asked for
-		if wait := x.requests.take(c.Key().String(), now); wait > 0 {
+		if wait := x.requests.Take(c.Key().String(), now); wait > 0 {
 			return nil, limited{wait}
 		}
 	}
@@ -60,7 +60,7 @@ func (x *exchange) prove(assertion string, dpop bool) (*guard.Client, error) {
 // is not all written down.
 func (x *exchange) note(who string, proof guard.ClientProof, cause error) error {
 	f := fault.Of(cause)
-	if f == nil || f.Kind != fault.Unauthenticated || who == "" || f.Code == "dpop_nonce_required" || x.noted.take(who, x.Guard.Now()) > 0 {
+	if f == nil || f.Kind != fault.Unauthenticated || who == "" || f.Code == "dpop_nonce_required" || x.noted.Take(who, x.Guard.Now()) > 0 {
 		return cause
 	}
 	if err := x.Guard.NoteRefused(x.ctx, who, proof, cause); err != nil {

@@ -42,7 +42,7 @@ func (f *face) device(x *exchange) (any, error) {
 	if ask.Workspace == id.Server {
 		return nil, malformed("nobody joins the server's own workspace")
 	}
-	if wait := x.devices.take(network(x.r), x.Guard.Now()); wait > 0 {
+	if wait := x.devices.Take(network(x.r), x.Guard.Now()); wait > 0 {
 		return nil, limited{wait}
 	}
 	got, err := x.Guard.AskDevice(x.ctx, ask, x.credentials())
@@ -111,7 +111,7 @@ func (x *exchange) deviceCode() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if wait := x.polls.take(key.Thumbprint().String(), x.Guard.Now()); wait > 0 {
+	if wait := x.polls.Take(key.Thumbprint().String(), x.Guard.Now()); wait > 0 {
 		return nil, fault.New(fault.Limited, "slow_down", "asked again before the interval was over").Try("wait 5 seconds longer between requests")
 	}
 	got, made, err := x.Guard.DeviceToken(x.ctx, code, x.credentials())

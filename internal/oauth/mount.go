@@ -20,19 +20,18 @@ type Config struct {
 
 type face struct {
 	Config
-	failures *limiter // client authentications that failed, by client and network
-	noted    *limiter // those of them that are in the log, by client
-	requests *limiter // token requests, by proven key
-	devices  *limiter // requests for a device code, by network
-	polls    *limiter // of device codes, by proven key
+	failures *guard.Limiter // client authentications that failed, by client and network
+	noted    *guard.Limiter // those of them that are in the log, by client
+	requests *guard.Limiter // token requests, by proven key
+	devices  *guard.Limiter // requests for a device code, by network
+	polls    *guard.Limiter // of device codes, by proven key
 }
 
 // The limits of oauth.md §12, and of how much they remember.
 const (
-	maxFailures  = 10 // a minute
-	maxRequests  = 50 // a second
-	maxDevices   = 60 // a minute
-	maxRemembers = 10_000
+	maxFailures = 10 // a minute
+	maxRequests = 50 // a second
+	maxDevices  = 60 // a minute
 
 	pollGap = tickets.DeviceInterval - time.Second // what is on its way longer than the one before comes sooner after it
 )
@@ -41,11 +40,11 @@ const (
 func Mount(mux *http.ServeMux, cfg Config) {
 	f := &face{
 		Config:   cfg,
-		failures: newLimiter(maxFailures, time.Minute, maxRemembers),
-		noted:    newLimiter(maxFailures, time.Minute, maxRemembers),
-		requests: newLimiter(maxRequests, time.Second, maxRemembers),
-		devices:  newLimiter(maxDevices, time.Minute, maxRemembers),
-		polls:    newLimiter(1, pollGap, maxRemembers),
+		failures: guard.NewLimiter(maxFailures, time.Minute),
+		noted:    guard.NewLimiter(maxFailures, time.Minute),
+		requests: guard.NewLimiter(maxRequests, time.Second),
+		devices:  guard.NewLimiter(maxDevices, time.Minute),
+		polls:    guard.NewLimiter(1, pollGap),
 	}
 	f.post(mux, "/oauth/token", f.token)
 	f.post(mux, "/oauth/device", f.device)
