@@ -141,25 +141,25 @@ func (l *Limiter) forget(now time.Time) {
 	}
 }
 
-// tooMany is a fault that says how long to wait.
-type tooMany struct {
+// overLimit is a fault that says how long to wait.
+type overLimit struct {
 	refusal *fault.Error
 	wait    time.Duration
 }
 
-func (e *tooMany) Error() string { return e.refusal.Reason }
+func (e *overLimit) Error() string { return e.refusal.Reason }
 
-func (e *tooMany) Unwrap() error { return e.refusal }
+func (e *overLimit) Unwrap() error { return e.refusal }
 
 // TooMany is the refusal of one attempt too many, after which wait must pass.
 func TooMany(wait time.Duration) error {
 	seconds := (wait + time.Second - 1) / time.Second
-	return &tooMany{fault.New(fault.Limited, "too_many", "too many attempts that failed").Try("try again in %d seconds", int(seconds)), wait}
+	return &overLimit{fault.New(fault.Limited, "too_many", "too many attempts that failed").Try("try again in %d seconds", int(seconds)), wait}
 }
 
 // RetryAfter is how long to wait before what err refused is tried again, in whole seconds; 0 where it does not say.
 func RetryAfter(err error) int {
-	var e *tooMany
+	var e *overLimit
 	if !errors.As(err, &e) {
 		return 0
 	}
