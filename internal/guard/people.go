@@ -41,11 +41,28 @@ const signInLife = 15 * time.Minute
 
 // Invite adds a person to the workspace and makes their one-time sign-in link.
 func (g *Guard) Invite(ctx context.Context, c *Caller, name string) (people.Person, string, error) {
+	return g.InviteEmail(ctx, c, name, "")
+}
+
+// InviteEmail is Invite for somebody who may also come through another sign-in provider of the workspace: whoever proves the email address there, first
+// and within 14 days, is this person. Codes: email_invalid, already_invited.
+func (g *Guard) InviteEmail(ctx context.Context, c *Caller, name, email string) (people.Person, string, error) {
 	n := people.NewPerson{ID: id.New[id.User](g.Now()), Name: name}
 	a := act{
 		action: "attorn:user:invite", noun: "user:" + n.ID.String(), kind: evidence.UserAdded, target: n.ID.String(), also: []id.Workspace{id.Server},
-		what:     &evidence.What{User: n.ID},
-		personal: func(d *evidence.Draft) error { return seal(d, &d.What.Name, n.ID.String(), "name", name) },
+		what: &evidence.What{User: n.ID},
+		personal: func(d *evidence.Draft) error {
+			if email != "" {
+				if err := seal(d, &d.What.Email, n.ID.String(), "email", email); err != nil {
+					return err
+				}
+			}
+			return seal(d, &d.What.Name, n.ID.String(), "name", name)
+		},
+	}
+	digest, ok := g.emailDigest(email)
+	if !ok && email != "" {
+		return people.Person{}, "", fault.New(fault.Invalid, "email_invalid", "this is no email address: it has one @ and ASCII characters alone")
 	}
 	var made people.Person
 	var secret string
@@ -55,6 +72,11 @@ func (g *Guard) Invite(ctx context.Context, c *Caller, name string) (people.Pers
 		}
 		if err := g.People.Join(tx, c.ws, n.ID); err != nil {
 			return err
+		}
+		if ok {
+			if err := g.People.AwaitEmail(tx, c.ws, digest, n.ID); err != nil {
+				return err
+			}
 		}
 		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, n.ID.String(), tx.Event().ID.String(), signInLife)
 		return err
@@ -169,6 +191,9 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 			}
 		} else {
 			p.ID = user
+			if err := g.People.Arrived(tx, user); err != nil {
+				return err
+			}
 		}
 		return then(tx)
 	})

@@ -272,9 +272,9 @@ func (s *standing) lent() policy.Lent {
 	return policy.Lent{ID: last.ID.String(), Depth: int64(last.Depth), Task: last.Link.Statement.Task, Purpose: last.Link.Statement.Purpose}
 }
 
-// auth is how the person signed in, where that is known.
+// auth is how the person signed in, where that is known. Who signed in elsewhere, where it was not said when, did so in 1970.
 func (s *standing) auth(c *Caller) *policy.Auth {
-	if c.person.IsZero() || c.authTime == 0 {
+	if c.person.IsZero() || c.authTime == 0 && c.acr == 0 {
 		return nil
 	}
 	return &policy.Auth{ACR: c.acr, Age: max(0, s.now.Unix()-c.authTime)}

@@ -34,10 +34,19 @@ func (s Session) Due(now time.Time) bool { return !now.Before(s.SeenAt.Add(touch
 // OpenSession begins a session of an active person and returns its secret: 32 random bytes as 43 characters of base64url. A change that runs
 // twice gets another secret the second time; the last one counts. Codes: not_found, person_suspended.
 func (room *Room) OpenSession(tx *audit.Tx, person id.User, acr int) (string, Session, error) {
+	return room.OpenSessionAt(tx, person, acr, tx.Now())
+}
+
+// OpenSessionAt is OpenSession for somebody who proved who they are elsewhere, at authTime; the zero time says that it is not known when, and
+// counts as long ago.
+func (room *Room) OpenSessionAt(tx *audit.Tx, person id.User, acr int, authTime time.Time) (string, Session, error) {
 	var raw [32]byte
 	rand.Read(raw[:]) // never fails (crypto/rand)
 	secret, now := jose.EncodeBase64(raw[:]), stored(tx.Now())
-	s := Session{id.Sum([]byte(secret)), person, acr, now, now, now.Add(sessionLife)}
+	if authTime.IsZero() {
+		authTime = time.Unix(0, 0)
+	}
+	s := Session{id.Sum([]byte(secret)), person, acr, stored(authTime), now, now.Add(sessionLife)}
 	ok, err := insertSession(tx, s)
 	if err != nil {
 		return "", Session{}, err

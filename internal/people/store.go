@@ -263,8 +263,8 @@ func (room *Room) keys(ctx context.Context, person id.User) ([]Key, error) {
 
 func insertSession(tx *audit.Tx, s Session) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO console_session (hash, person, acr, auth_time, created_at, seen_at, expires_at)
-		SELECT $1, p.id, $3, $4, $4, $4, $5 FROM person p WHERE p.id = $2 AND p.status = $6`,
-		s.ID, s.Person, s.ACR, s.AuthTime.UnixMicro(), s.ExpiresAt.UnixMicro(), Active)
+		SELECT $1, p.id, $3, $4, $5, $5, $6 FROM person p WHERE p.id = $2 AND p.status = $7`,
+		s.ID, s.Person, s.ACR, s.AuthTime.UnixMicro(), s.SeenAt.UnixMicro(), s.ExpiresAt.UnixMicro(), Active)
 	return n == 1, err
 }
 
