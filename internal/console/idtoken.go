@@ -78,7 +78,7 @@ func (p *provider) redeem(ctx context.Context, m *metadata, t guard.Trip, code s
 		if strings.Contains(err.Error(), "fetching keys") {
 			return none, p.down(err)
 		}
-		return none, fault.Wrap(err, fault.Unauthenticated, "provider_answer", "%s did not sign you in: the signature of its ID token does not hold", p.Name).
+		return none, fault.Wrap(err, fault.Unauthenticated, "provider_answer", "%s did not sign you in: its ID token is malformed, or its signature does not hold", p.Name).
 			Try("tell an administrator")
 	}
 	var text raw

@@ -166,10 +166,8 @@ func (p *provider) discover(ctx context.Context) (*metadata, error) {
 	if err := jose.DecodeForeign(text, m, jose.Limits{Bytes: maxAnswer}); err != nil {
 		return nil, p.down(err)
 	}
-	for _, at := range []string{m.AuthURL, m.TokenURL, m.JWKS, m.UserInfo} {
-		if !p.sound(at) && !(at == "" && at == m.UserInfo) {
-			return nil, p.down(errors.New("an endpoint of the provider is not at https"))
-		}
+	if !p.sound(m.AuthURL) || !p.sound(m.TokenURL) || !p.sound(m.JWKS) || m.UserInfo != "" && !p.sound(m.UserInfo) {
+		return nil, p.down(errors.New("an endpoint of the provider is missing, or not at https"))
 	}
 	return m, nil
 }

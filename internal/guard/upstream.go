@@ -272,9 +272,6 @@ func (g *Guard) link(tx *audit.Tx, i Identity, person id.User) error {
 
 // create adds a person who has no rights but those of the groups that the provider claims.
 func (g *Guard) create(ctx context.Context, i Identity, ip string) (id.Event, error) {
-	if _, err := g.People.Ends(ctx, i.Workspace); err != nil { // there is no such workspace
-		return id.Event{}, err
-	}
 	n := people.NewPerson{ID: id.New[id.User](g.Now()), Name: people.FitName(i.Name)}
 	if n.Name == "" {
 		n.Name = "Somebody of " + i.Provider
