@@ -26,7 +26,7 @@ func me(x *request, _ none) (api.Me, error) {
 }
 
 func invite(x *request, in api.NewUser) (api.User, error) {
-	p, secret, err := x.Guard.Invite(x.ctx, x.caller, in.Name)
+	p, secret, err := x.Guard.InviteEmail(x.ctx, x.caller, in.Name, in.Email)
 	u := userOf(p)
 	u.Link = x.Guard.Link(secret)
 	return u, err
