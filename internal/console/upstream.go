@@ -57,7 +57,7 @@ type goView struct {
 
 // departPage begins a trip to a provider: to sign in, to do so anew (fresh), or to add an account there to one's own (link).
 func departPage(x *request) (view, error) {
-	if err := x.limits.take(x.network(), signInsPerAddress, x.now); err != nil {
+	if err := x.limit(x.signIns, x.network()); err != nil {
 		return view{}, err
 	}
 	p, err := x.provider()
@@ -92,7 +92,7 @@ func departPage(x *request) (view, error) {
 // callbackPage is where a provider sends the browser back to. The state is spent first, whatever else comes: nothing of the answer is used for
 // a browser that did not leave, or for one that has been back.
 func callbackPage(x *request) (view, error) {
-	if err := x.limits.take(x.network(), signInsPerAddress, x.now); err != nil {
+	if err := x.limit(x.signIns, x.network()); err != nil {
 		return view{}, err
 	}
 	p, err := x.provider()
