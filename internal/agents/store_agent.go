@@ -3,6 +3,7 @@ package agents
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 	"time"
 
@@ -136,16 +137,29 @@ func updateAgent(tx *audit.Tx, a Agent, tags bool) error {
 	return insertTags(tx, a)
 }
 
-// suspension is a time in which an agent, or one key of it, was suspended.
+// suspension is a time in which an agent, or one line of it, was suspended.
 type suspension struct {
-	key   id.Key // zero: the whole agent
-	since time.Time
-	until time.Time // zero: it goes on
+	Span
+	key id.Key // the line; zero: the whole agent
 }
 
+// maxSuspensions bounds how many an answer tells: the latest.
+const maxSuspensions = 1000
+
 func (room *Room) suspensions(ctx context.Context, ws id.Workspace, agent id.Agent) ([]suspension, error) {
-	rows, err := room.r.Rows(ctx, `SELECT key, since, until FROM agent_pause WHERE workspace = $1 AND agent = $2 ORDER BY since, key`, ws, agent)
-	return all(rows, err, func(s *suspension) []any { return []any{maybeKey{&s.key}, micros{&s.since}, micros{&s.until}} })
+	rows, err := room.r.Rows(ctx, `SELECT key, since, until FROM agent_pause WHERE workspace = $1 AND agent = $2 ORDER BY since DESC, key LIMIT $3`,
+		ws, agent, maxSuspensions)
+	found, err := all(rows, err, func(s *suspension) []any { return []any{maybeKey{&s.key}, micros{&s.Since}, micros{&s.Until}} })
+	slices.Reverse(found)
+	return found, err
+}
+
+// during reads the instances of an agent that had begun before one moment and not ended at another.
+func (room *Room) during(ctx context.Context, a Agent, from, to time.Time) ([]Instance, error) {
+	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND created_at < $4
+		AND (ended_at IS NULL OR ended_at > $3) AND (instance.expires_at IS NULL OR instance.expires_at > $3) ORDER BY key LIMIT $5`,
+		a.Workspace, a.ID, from.UnixMicro(), to.UnixMicro(), 2*MaxInstances)
+	return all(rows, err, (*Instance).into)
 }
 
 // maybeKey receives a key, or ” as none.
