@@ -74,9 +74,3 @@ func (g *Guard) tokenKey(ctx context.Context, kid id.Key, issued int64) error {
 	}
 	return nil
 }
-
-// AgentKeys are the public keys of an agent's instances that may act now: none where the agent itself may not. Anybody may know them: they
-// verify what the agent signed. Code: not_found.
-func (g *Guard) AgentKeys(ctx context.Context, agent id.Agent) ([]jose.PublicKey, error) {
-	return g.Agents.LiveKeys(ctx, agent, g.Now())
-}

@@ -65,6 +65,10 @@ func (f *face) get(mux *http.ServeMux, path string, run endpoint) {
 			x.fail(w, err)
 			return
 		}
+		if d, ok := answer.(document); ok {
+			x.send(w, d)
+			return
+		}
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		x.write(w, http.StatusOK, answer)
 	})
@@ -73,7 +77,7 @@ func (f *face) get(mux *http.ServeMux, path string, run endpoint) {
 // secure sets what every answer has. Any page may read it: nothing here rests on a cookie.
 func secure(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "DPoP-Nonce, Retry-After, WWW-Authenticate")
+	h.Set("Access-Control-Expose-Headers", "Content-Digest, DPoP-Nonce, ETag, Retry-After, Signature, Signature-Input, WWW-Authenticate")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")

@@ -4,7 +4,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/attorn/attorn/fault"
-	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -31,25 +30,6 @@ func (f *face) jwks(x *exchange) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, k := range keys {
-		set.add(k)
-	}
-	return set, nil
-}
-
-// agentJWKS is GET /oauth/agents/{agent}/jwks: an agent's keys that may sign now. One that does not exist, and one whose id is none, is not found.
-func (f *face) agentJWKS(x *exchange) (any, error) {
-	agent, err := id.Parse[id.Agent](x.r.PathValue("agent"))
-	if err != nil {
-		return nil, errNoAgent()
-	}
-	keys, err := f.Guard.AgentKeys(x.ctx, agent)
-	if fault.Code(err) == "not_found" {
-		return nil, errNoAgent()
-	} else if err != nil {
-		return nil, err
-	}
-	set := jwkSet{Keys: []jsontext.Value{}}
 	for _, k := range keys {
 		set.add(k)
 	}

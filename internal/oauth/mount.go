@@ -51,7 +51,10 @@ func Mount(mux *http.ServeMux, cfg Config) {
 	f.post(mux, "/oauth/introspect", f.introspect)
 	f.post(mux, "/oauth/revoke", f.revoke)
 	f.get(mux, "/oauth/jwks", f.jwks)
+	f.get(mux, "/oauth/agents/{agent}", f.identity)
+	f.get(mux, "/oauth/agents/{agent}/identity.jws", f.signedIdentity)
 	f.get(mux, "/oauth/agents/{agent}/jwks", f.agentJWKS)
+	f.get(mux, "/.well-known/http-message-signatures-directory", f.directory)
 	const known = "/.well-known/oauth-authorization-server"
 	f.get(mux, known, f.metadata)
 	if path := issuerPath(cfg.Issuer); path != "" { // RFC 8414 §3.1: the issuer's path comes after the well-known one
