@@ -97,23 +97,9 @@ func (k *issuerKeys) stale() {
 
 // fetchDocument reads a public JSON document.
 func fetchDocument(ctx context.Context, hc *http.Client, url string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "malformed", "the request cannot be made: %v", err)
-	}
-	res, err := hc.Do(r)
-	if err != nil {
-		return unreachable(ctx, err)
-	}
-	defer res.Body.Close()
-	answer, err := readAll(res.Body, maxDocument)
+	answer, err := fetchBytes(ctx, hc, url)
 	if err != nil {
 		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return problem(res.StatusCode, answer)
 	}
 	return jose.DecodeForeign(answer, out, jose.Limits{Bytes: maxDocument, Values: 100_000})
 }

@@ -33,7 +33,7 @@ func (c *cli) agentCommand() *cobra.Command {
 		return c.show(e, e.Token, func(w io.Writer) { row(w, e.Token) })
 	}}
 	return noun("agent", "Agents and their running copies", c.createAgent(), c.listAgents(), c.showAgent(), c.setAgent(), c.tagAgent(), c.untagAgent(),
-		c.ownAgent(), c.approveAgent(), c.bulkCommand(), c.importCommand(), enrol, c.joinCommand(), c.instancesCommand(),
+		c.ownAgent(), c.approveAgent(), c.bulkCommand(), c.importCommand(), c.identityCommand(), enrol, c.joinCommand(), c.instancesCommand(),
 		c.endAgent("suspend", "Stop an agent, or one instance, until it is resumed"), c.endAgent("resume", "End a suspension"),
 		c.endAgent("revoke", "End an agent, or one instance, for ever"))
 }

@@ -28,23 +28,36 @@ func (g *Guard) AgentKeysAt(ctx context.Context, agent id.Agent, at time.Time) (
 	return g.Agents.KeysAt(ctx, agent, at)
 }
 
-// PublicKey finds a key by its thumbprint that verifies what is signed now: one that the server publishes, or that of an instance that may act. Anything
+// Holder is who signs with a key; its agent is zero for the server itself.
+type Holder struct {
+	Key       jose.PublicKey
+	Agent     id.Agent
+	Workspace id.Workspace
+}
+
+// Holder finds a key by its thumbprint that verifies what is signed now: one that the server publishes, or that of an instance that may act. Anything
 // else, and whatever the reason, is unknown. Code: key_unknown.
-func (g *Guard) PublicKey(ctx context.Context, kid id.Key) (jose.PublicKey, error) {
+func (g *Guard) Holder(ctx context.Context, kid id.Key) (Holder, error) {
 	own, err := g.PublishedKeys(ctx)
 	if err != nil {
-		return jose.PublicKey{}, err
+		return Holder{}, err
 	}
 	for _, k := range own {
 		if k.Thumbprint() == kid {
-			return k, nil
+			return Holder{Key: k}, nil
 		}
 	}
 	is, err := g.Agents.Acting(ctx, kid, g.Now())
-	if f := fault.Of(err); f != nil && f.Kind != fault.Internal && f.Kind != fault.Unavailable {
-		return jose.PublicKey{}, fault.New(fault.NotFound, "key_unknown", "no key that is live has this thumbprint")
+	if err == nil {
+		var ends people.Ends
+		if ends, err = g.People.Ends(ctx, is.Agent.Workspace); err == nil {
+			err = ends.Live()
+		}
 	}
-	return is.Instance.JWK, err
+	if f := fault.Of(err); f != nil && f.Kind != fault.Internal && f.Kind != fault.Unavailable {
+		return Holder{}, fault.New(fault.NotFound, "key_unknown", "no key that is live has this thumbprint")
+	}
+	return Holder{is.Instance.JWK, is.Agent.ID, is.Agent.Workspace}, err
 }
 
 // PublishedSigners sign with the keys of PublishedKeys, to show that the server holds them.

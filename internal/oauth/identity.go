@@ -13,6 +13,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -150,7 +151,7 @@ func (f *face) agentJWKS(x *exchange) (any, error) {
 const maxSeconds = 253_402_300_799 // the last second of the year 9999
 
 // directory is GET /.well-known/http-message-signatures-directory (draft-meunier-webbotauth-httpsig-directory): the server's keys; with ?keyid=, that one
-// key, if it is live, of the server or of any instance, so that nobody can list agents by it. Each of the server's keys signs the answer; an
+// key, if it is live, of the server or of any instance, with whose it is, so that nobody can list agents by it. Each of the server's keys signs the answer; an
 // instance's key is vouched for by the server alone, which does not hold it.
 func (f *face) directory(x *exchange) (any, error) {
 	keyid, err := x.once("keyid")
@@ -158,24 +159,28 @@ func (f *face) directory(x *exchange) (any, error) {
 		return nil, err
 	}
 	set := jwkSet{Keys: []jsontext.Value{}}
-	add := func(k jose.PublicKey) {
-		raw := k.JWK() // without alg: JWK's names are none of the registered ones (§3)
-		set.Keys = append(set.Keys, append(raw[:len(raw)-1:len(raw)-1], `,"kid":"`+k.Thumbprint().String()+`","use":"sig"}`...))
+	add := func(h guard.Holder) {
+		more := `,"kid":"` + h.Key.Thumbprint().String() + `","use":"sig"` // without alg: JWK's names are none of the registered ones (§3)
+		if !h.Agent.IsZero() {
+			more += `,"agent":"` + h.Agent.String() + `","ws":"` + h.Workspace.String() + `"`
+		}
+		raw := h.Key.JWK()
+		set.Keys = append(set.Keys, append(raw[:len(raw)-1:len(raw)-1], more+`}`...))
 	}
 	signers, err := f.Guard.PublishedSigners(x.ctx)
 	if err != nil {
 		return nil, err
 	}
 	if kid, bad := id.ParseKey(keyid); keyid != "" && bad == nil {
-		k, err := f.Guard.PublicKey(x.ctx, kid)
+		h, err := f.Guard.Holder(x.ctx, kid)
 		if err == nil {
-			add(k)
+			add(h)
 		} else if fault.Code(err) != "key_unknown" {
 			return nil, err
 		}
 	} else if keyid == "" {
 		for _, s := range signers {
-			add(s.Public())
+			add(guard.Holder{Key: s.Public()})
 		}
 	}
 	body, err := json.Marshal(set)

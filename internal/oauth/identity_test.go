@@ -192,8 +192,8 @@ func TestDirectory(t *testing.T) {
 	}
 	live := bot.signer.Public().Thumbprint().String()
 	got, one := read("?keyid=" + live)
-	if len(one) != 1 || one[0] != live {
-		t.Errorf("the agent's key: %v", one)
+	if len(one) != 1 || one[0] != live || !strings.Contains(string(got.raw), `"agent":"`+bot.sub+`","ws":"default"`) {
+		t.Errorf("the agent's key: %s", got.raw)
 	}
 	verifyDirectory(t, w, got, kids[0])
 	gone := w.instance(bot).Public().Thumbprint().String()
