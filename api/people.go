@@ -30,7 +30,8 @@ type Me struct {
 
 // NewUser invites a person.
 type NewUser struct {
-	Name string `json:"name"`
+	Name  string `json:"name"`
+	Email string `json:"email,omitempty"` // who proves it at a sign-in provider of the workspace, first and within 14 days, is this person
 }
 
 // User is a person. Link is there once, in the answer that invited them.

@@ -36,7 +36,7 @@ type Nonce struct {
 
 // Detail is a value of somebody's that may be erased later: sealed under Subject's key, opened only with a reason.
 type Detail struct {
-	Field      string // "args", "ip", "name", "text", "proof"
+	Field      string // "args", "ip", "name", "email", "text", "proof"
 	Subject    string // the user or agent whose value it is; "" for the workspace
 	Disclosure []byte // what Sealed.SD is the digest of (Disclose), or a proof's bytes
 }

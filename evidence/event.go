@@ -57,11 +57,12 @@ type Who struct {
 // ServerSub is Who.Sub of the server's own acts.
 const ServerSub = "server"
 
-// ProofRef names the proof that came with the request: "dpop", "jws" (an assertion), "passkey" or "link", and the SHA-256 of its bytes. The proof itself is
-// the detail "proof".
+// ProofRef names the proof that came with the request: "dpop", "jws" (an assertion), "passkey", "link" or "oidc" (an ID token, of Issuer), and the SHA-256
+// of its bytes. The proof itself is the detail "proof".
 type ProofRef struct {
 	Type   string    `json:"type"`
 	SHA256 id.Digest `json:"sha256,omitzero"`
+	Issuer string    `json:"iss,omitempty"`
 }
 
 // Hop is one principal on a chain. Link is the digest of the delegation.Signed that made it the delegate, kept as content.
@@ -159,8 +160,18 @@ type What struct {
 	Status     string          `json:"status,omitempty"`
 	Use        string          `json:"use,omitempty"` // of a server key: UseToken, UseLog or UseSealing
 	Log        *Shard          `json:"log,omitempty"`
+	Auth       *Auth           `json:"auth,omitempty"` // user.signed_in through another provider
 	Name       *Sealed         `json:"name,omitempty"`
-	Text       *Sealed         `json:"text,omitempty"` // a reason or purpose in somebody's words
+	Email      *Sealed         `json:"email,omitempty"` // user.added: by which the person is awaited
+	Text       *Sealed         `json:"text,omitempty"`  // a reason or purpose in somebody's words
+}
+
+// Auth is how a person signed in at another provider: as what policy counts it, and what the provider said.
+type Auth struct {
+	Level int64    `json:"level"`         // 1 signed in, 2 with several factors
+	At    int64    `json:"at,omitzero"`   // when they proved who they are there, in seconds; 0 where it was not said
+	ACR   string   `json:"acr,omitempty"` // OpenID Connect Core §2
+	AMR   []string `json:"amr,omitempty"` // RFC 8176
 }
 
 // What a key of the server is for, and what became of one that signs no more: What.Use and What.Status of key.published and key.retired.

@@ -248,6 +248,10 @@ func (e *entry) opened(d Disclosed) ([]byte, error) {
 		if e.What != nil {
 			sealed = e.What.Name
 		}
+	case "email":
+		if e.What != nil {
+			sealed = e.What.Email
+		}
 	case "text":
 		if e.What != nil {
 			sealed = e.What.Text

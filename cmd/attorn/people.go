@@ -161,18 +161,20 @@ func (c *cli) ctxCommand() *cobra.Command {
 }
 
 func (c *cli) userCommand() *cobra.Command {
+	var email string
 	invite := &cobra.Command{Use: "invite NAME", Short: "Add a person; prints their one-time sign-in link", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
 		cl, _, err := c.client(cmd.Context())
 		if err != nil {
 			return err
 		}
-		u, err := cl.Invite(cmd.Context(), api.NewUser{Name: args[0]})
+		u, err := cl.Invite(cmd.Context(), api.NewUser{Name: args[0], Email: email})
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(c.talk, "%s is %s. The link works once, within 15 minutes:\n", line(u.Name), u.ID)
 		return c.show(u, u.ID.String(), func(w io.Writer) { row(w, u.Link) })
 	}}
+	invite.Flags().StringVar(&email, "email", "", "address by which a sign-in provider may know them, once")
 	ls := &cobra.Command{Use: "ls", Short: "List people", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
 		cl, _, err := c.client(cmd.Context())
 		if err != nil {

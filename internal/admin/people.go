@@ -26,7 +26,7 @@ func me(x *request, _ none) (api.Me, error) {
 }
 
 func invite(x *request, in api.NewUser) (api.User, error) {
-	p, secret, err := x.Guard.Invite(x.ctx, x.caller, in.Name)
+	p, secret, err := x.Guard.InviteEmail(x.ctx, x.caller, in.Name, in.Email)
 	u := userOf(p)
 	u.Link = x.Guard.Link(secret)
 	return u, err
@@ -50,9 +50,12 @@ func users(x *request, _ none) (api.List[api.User], error) {
 }
 
 func newLink(x *request, _ none) (api.Link, error) {
-	u, err := x.userOrMe()
-	if err != nil {
-		return api.Link{}, err
+	u := x.caller.Person()
+	if text := x.path("id"); text != "me" {
+		var err error
+		if u, err = x.user(); err != nil {
+			return api.Link{}, err
+		}
 	}
 	secret, err := x.Guard.NewLink(x.ctx, x.caller, u)
 	return api.Link{Link: x.Guard.Link(secret)}, err

@@ -24,11 +24,12 @@ type Explainer interface {
 
 // Config says what the face serves.
 type Config struct {
-	Issuer  string // the server's external URL, byte for byte, without a final slash
-	Guard   *guard.Guard
-	Explain Explainer
-	Now     func() time.Time
-	Log     *slog.Logger
+	Issuer    string // the server's external URL, byte for byte, without a final slash
+	Guard     *guard.Guard
+	Explain   Explainer
+	Upstreams []Upstream // that people sign in with, beside their passkeys
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 //go:embed templates static
@@ -43,6 +44,7 @@ type face struct {
 	sameOne    *http.CrossOriginProtection
 	signIns    *guard.Limiter // by network
 	challenges *guard.Limiter // by person
+	providers  []*provider
 }
 
 // Mount adds the console's routes. Everything that no other face answers is a page that was not found.
@@ -57,26 +59,33 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		}
 		_ = f.sameOne.AddTrustedOrigin(u.Scheme + "://" + u.Host) // ours, also where a proxy changes Host
 	}
+	for _, u := range cfg.Upstreams {
+		f.providers = append(f.providers, newProvider(u, cfg.Issuer, cfg.Now))
+	}
 	f.pages = f.parse()
 	for pattern, h := range map[string]handler{
-		"GET /{$}":                       f.page(true, overview),
-		"GET /approvals/{id}":            f.page(true, approvalPage),
-		"POST /approvals/{id}/challenge": f.action(true, voteChallenge),
-		"POST /approvals/{id}/vote":      f.action(true, vote),
-		"GET /events/{id}":               f.page(true, eventPage),
-		"GET /device":                    f.page(true, devicePage),
-		"POST /device":                   f.page(true, decideDevice),
-		"GET /passkey":                   f.page(true, passkeyPage),
-		"POST /passkey/begin":            f.action(true, beginPasskey),
-		"POST /passkey/finish":           f.action(true, finishPasskey),
-		"GET /signin":                    f.page(false, signInPage),
-		"POST /signin/begin":             f.action(false, beginSignIn),
-		"POST /signin/finish":            f.action(false, finishSignIn),
-		"GET /signin/link":               f.page(false, linkPage),
-		"POST /signin/link":              f.page(false, spendLink),
-		"POST /signout":                  f.page(false, signOut),
-		"GET /static/{file}":             serveAsset,
-		"/":                              f.page(false, notFound),
+		"GET /{$}":                         f.page(true, overview),
+		"GET /approvals/{id}":              f.page(true, approvalPage),
+		"POST /approvals/{id}/challenge":   f.action(true, voteChallenge),
+		"POST /approvals/{id}/vote":        f.action(true, vote),
+		"GET /events/{id}":                 f.page(true, eventPage),
+		"GET /device":                      f.page(true, devicePage),
+		"POST /device":                     f.page(true, decideDevice),
+		"GET /passkey":                     f.page(true, passkeyPage),
+		"POST /passkey/begin":              f.action(true, beginPasskey),
+		"POST /passkey/finish":             f.action(true, finishPasskey),
+		"GET /signin":                      f.page(false, signInPage),
+		"POST /signin/begin":               f.action(false, beginSignIn),
+		"POST /signin/finish":              f.action(false, finishSignIn),
+		"GET /signin/link":                 f.page(false, linkPage),
+		"POST /signin/link":                f.page(false, spendLink),
+		"POST /signin/oidc/{name}":         f.page(false, departPage),
+		"GET /signin/oidc/{name}/callback": f.page(false, callbackPage),
+		"GET /account/upstream":            f.page(true, upstreamPage),
+		"POST /account/upstream/remove":    f.page(true, removeUpstream),
+		"POST /signout":                    f.page(false, signOut),
+		"GET /static/{file}":               serveAsset,
+		"/":                                f.page(false, notFound),
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, h) })
 	}
@@ -87,7 +96,7 @@ func (f *face) parse() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(template.FuncMap{"asset": f.assetPath, "show": show, "pill": func(kind, word string) pill { return pill{kind, word} }}).
 		ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "error"} {
+	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "error"} {
 		pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, path.Join("templates", name+".html")))
 	}
 	return pages

@@ -4,6 +4,7 @@ package console
 type passkeyView struct {
 	Passkeys  []passkeyRow
 	Elsewhere string
+	Again     []string // providers where the reader can sign in anew, if that was a while ago
 }
 
 type passkeyRow struct {
@@ -21,6 +22,11 @@ func passkeyPage(x *request) (view, error) {
 		return view{}, err
 	}
 	v := passkeyView{Elsewhere: x.elsewhere()}
+	if !p.SignedInJustNow() {
+		if v.Again, err = x.ownProviders(p); err != nil {
+			return view{}, err
+		}
+	}
 	for _, k := range has {
 		v.Passkeys = append(v.Passkeys, passkeyRow{k.Credential, at(k.CreatedAt, x.now)})
 	}

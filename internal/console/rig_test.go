@@ -46,7 +46,7 @@ type rig struct {
 	clock   *atomic.Int64 // microseconds
 }
 
-func newRig(t testing.TB) *rig {
+func newRig(t testing.TB, upstreams ...console.Upstream) *rig {
 	t.Helper()
 	r := &rig{t: t, clock: &atomic.Int64{}}
 	r.clock.Store(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC).UnixMicro())
@@ -76,7 +76,7 @@ func newRig(t testing.TB) *rig {
 		Signer: r.Signer,
 	})
 	mux := http.NewServeMux()
-	console.Mount(mux, console.Config{Issuer: r.url, Guard: r.Guard, Explain: r.explain, Now: r.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	console.Mount(mux, console.Config{Issuer: r.url, Guard: r.Guard, Explain: r.explain, Upstreams: upstreams, Now: r.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	server := httptest.NewUnstartedServer(mux)
 	server.Listener.Close()
 	server.Listener = l

@@ -10,6 +10,7 @@ import (
 type signInView struct {
 	Next      string
 	Elsewhere string // the address to open instead: passkeys work at no other
+	Providers []string
 	Error     shown
 	Remedy    shown
 }
@@ -20,7 +21,7 @@ func signInPage(x *request) (view, error) {
 		return view{To: to}, nil
 	}
 	x.caller = nil
-	return view{Name: "signin", Title: "Sign in", Data: signInView{Next: to, Elsewhere: x.elsewhere()}}, nil
+	return view{Name: "signin", Title: "Sign in", Data: signInView{Next: to, Elsewhere: x.elsewhere(), Providers: x.providerNames()}}, nil
 }
 
 // elsewhere is where passkeys work, if that is not where the browser is: they are bound to the host name.

@@ -77,7 +77,7 @@ func (g *Guard) meant(ctx context.Context, c *Caller, b Bulk) (all []Outcome, ne
 	ids := slices.Clone(b.IDs)
 	slices.SortFunc(ids, func(a, b id.Agent) int { return strings.Compare(a.String(), b.String()) })
 	if ids = slices.Compact(ids); len(ids) > maxAgents {
-		return nil, next, tooMany()
+		return nil, next, tooManyAgents()
 	}
 	if err := g.Self(ctx, c); err != nil {
 		return nil, next, err
@@ -93,7 +93,7 @@ func (g *Guard) meant(ctx context.Context, c *Caller, b Bulk) (all []Outcome, ne
 	return all, next, err
 }
 
-func tooMany() error {
+func tooManyAgents() error {
 	return fault.New(fault.TooLarge, "too_large", "one request is about at most %d agents", maxAgents).Try("send them in parts")
 }
 
@@ -121,7 +121,7 @@ type Registration struct {
 // there already, so that an import that broke off is repeated; of two with one name in the request the second is refused. Codes: too_large.
 func (g *Guard) ImportAgents(ctx context.Context, c *Caller, all []Registration, dry bool) ([]Outcome, error) {
 	if len(all) > maxAgents {
-		return nil, tooMany()
+		return nil, tooManyAgents()
 	}
 	if err := g.Self(ctx, c); err != nil {
 		return nil, err

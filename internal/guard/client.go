@@ -72,13 +72,7 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 		return err
 	}
 	if c.agent.IsZero() {
-		if _, _, err := g.People.PersonByKey(ctx, c.key); err != nil {
-			return err
-		}
-		p, err := g.People.Person(ctx, c.ws, c.person)
-		if err == nil {
-			err = p.Live()
-		}
+		p, _, err := g.People.PersonByKey(ctx, c.key)
 		c.marks = p.TokensFrom
 		return err
 	}

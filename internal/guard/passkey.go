@@ -67,11 +67,15 @@ func (g *Guard) fresh(ctx context.Context, c *Caller) error {
 	if _, err := g.resolve(ctx, c); err != nil {
 		return err
 	}
-	if g.Now().Sub(time.Unix(c.authTime, 0)) > freshSignIn {
+	if !c.signedInJustNow(g.Now()) {
 		return fault.New(fault.Denied, "sign_in_old", "you signed in more than %d minutes ago; a passkey or key is added right after signing in", freshSignIn/time.Minute).
 			Try("sign out, and sign in again")
 	}
 	return nil
+}
+
+func (c *Caller) signedInJustNow(now time.Time) bool {
+	return now.Sub(time.Unix(c.authTime, 0)) <= freshSignIn
 }
 
 // FinishPasskey registers the passkey that the browser made. The challenge is spent, whether it is accepted or not. Codes: sign_in_old,
@@ -207,7 +211,7 @@ func (g *Guard) FinishSignIn(ctx context.Context, answer []byte, ip string) (ses
 			err = g.People.UsePasskey(tx, k.Credential, signs)
 		}
 		if err == nil {
-			session, _, err = g.People.OpenSessionBy(tx, p.ID, passkeyACR, k.Credential)
+			session, _, err = g.People.OpenSession(tx, p.ID, passkeyACR)
 		}
 		if err != nil {
 			tx.Event().Kind = evidence.UserSignInFailed

@@ -30,7 +30,6 @@ type standing struct {
 	content    []evidence.Content
 	agents     map[id.Agent]agents.Agent // on the chain
 	ends       people.Ends               // of the workspace
-	person     people.Person             // who acts themselves; zero where an agent does
 }
 
 // resolve walks the chain of c from the state (authority.md §5, step 1). Its faults say who or what on the chain has ended.
@@ -135,7 +134,6 @@ func (g *Guard) resolvePerson(ctx context.Context, c *Caller, s *standing) error
 		}
 		s.depends = append(s.depends, c.key.String())
 	}
-	s.person = p
 	s.principals = []policy.UID{{Type: policy.TypeUser, ID: c.person.String()}}
 	s.depends = append(s.depends, c.person.String())
 	return g.entities(ctx, c.ws, s)
@@ -274,9 +272,9 @@ func (s *standing) lent() policy.Lent {
 	return policy.Lent{ID: last.ID.String(), Depth: int64(last.Depth), Task: last.Link.Statement.Task, Purpose: last.Link.Statement.Purpose}
 }
 
-// auth is how the person signed in, where that is known.
+// auth is how the person signed in, where that is known. Who signed in elsewhere, where it was not said when, did so in 1970.
 func (s *standing) auth(c *Caller) *policy.Auth {
-	if c.person.IsZero() || c.authTime == 0 {
+	if c.person.IsZero() || c.authTime == 0 && c.acr == 0 {
 		return nil
 	}
 	return &policy.Auth{ACR: c.acr, Age: max(0, s.now.Unix()-c.authTime)}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
 )
 
 // Listen opens the listener. The fault port_taken says that another process has the port.
@@ -57,7 +58,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(s.guard.SweepKeys(ctx), s.guard.SweepAll(ctx)); err != nil {
+			if err := errors.Join(s.guard.SweepKeys(ctx), s.guard.Sweep(ctx, id.Default)); err != nil {
 				s.cfg.Logger.Warn("the sweep failed; it runs again in a minute", "error", err.Error())
 			}
 		}

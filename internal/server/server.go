@@ -120,7 +120,7 @@ func (s *Server) mount(sealer *keyring.Sealer, cat *catalog.Room) (err error) {
 	if err != nil {
 		return err
 	}
-	console.Mount(s.mux, console.Config{Issuer: s.cfg.URL, Guard: g, Explain: explainer, Now: s.cfg.Now, Log: s.cfg.Logger})
+	console.Mount(s.mux, console.Config{Issuer: s.cfg.URL, Guard: g, Explain: explainer, Upstreams: s.cfg.upstreams(), Now: s.cfg.Now, Log: s.cfg.Logger})
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	return nil
 }

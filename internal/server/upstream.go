@@ -10,6 +10,8 @@ import (
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/console"
+	"github.com/attorn/attorn/internal/people"
 )
 
 // Upstream is an OpenID provider that people sign in with.
@@ -85,6 +87,14 @@ func (u Upstream) wrong() string {
 	if ws, err := id.ParseWorkspace(u.Workspace); err != nil || ws == id.Server {
 		return "the workspace is no name of one"
 	}
+	for there, here := range u.Groups {
+		if !people.GoodGroup(here) {
+			return "the group " + there + " is mapped to " + here + ", which is no name of a group here"
+		}
+	}
+	if len(u.Groups) > 200 {
+		return "more than 200 groups are mapped"
+	}
 	for value, level := range u.ACR {
 		if level != 1 && level != 2 {
 			return "the acr value " + value + " can count as 1 or 2 only: 3 is a passkey of this server"
@@ -96,4 +106,17 @@ func (u Upstream) wrong() string {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// upstreams are the providers as the console takes them.
+func (c *Config) upstreams() []console.Upstream {
+	var all []console.Upstream
+	for _, u := range c.OIDC {
+		ws, _ := id.ParseWorkspace(u.Workspace) // checked by wrong
+		all = append(all, console.Upstream{
+			Name: u.Name, Issuer: u.Issuer, ClientID: u.ClientID, Secret: u.Secret, Scopes: u.Scopes, Create: u.Create, Workspace: ws,
+			GroupsClaim: u.GroupsClaim, Groups: u.Groups, ACR: u.ACR, MFA: u.MFA,
+		})
+	}
+	return all
 }

@@ -19,6 +19,7 @@ const (
 	SignIn    Kind = "signin"    // a one-time sign-in link
 	Enrol     Kind = "enrol"     // makes one key an instance of the agent that is its subject
 	Challenge Kind = "challenge" // of a passkey ceremony
+	Upstream  Kind = "upstream"  // lets a browser come back from another sign-in provider
 )
 
 // Life is the longest time that a ticket of kind k may be good for (oauth.md §5); 0 for no kind.
@@ -30,6 +31,8 @@ func (k Kind) Life() time.Duration {
 		return 24 * time.Hour
 	case Challenge:
 		return 5 * time.Minute
+	case Upstream:
+		return 10 * time.Minute
 	}
 	return 0
 }

@@ -16,7 +16,7 @@ import (
 
 const agent = "agt_06a8d1s0a8000000000000000g"
 
-var kinds = []tickets.Kind{tickets.SignIn, tickets.Enrol, tickets.Challenge}
+var kinds = []tickets.Kind{tickets.SignIn, tickets.Enrol, tickets.Challenge, tickets.Upstream}
 
 func (r rig) issue(t testing.TB, kind tickets.Kind, ttl time.Duration) string {
 	t.Helper()
