@@ -130,6 +130,7 @@ type Why struct {
 
 // What is what a change of state was about: only the members that the event's kind needs. Personal data is Sealed. Verify reads key.published and key.retired (Key,
 // Use, Status), log.opened and log.closed (Log), agent.registered and agent.changed (Agent, and in User its owner), instance.enrolled (Agent, Instance, Key),
+// instance.spawned (also Parent, Until, Voucher, Possession), instance.rotated (also Before, Until, Voucher, Possession),
 // user.added and user.passkey_changed (User, Key or COSE, Status) and policy.published (Bundle).
 type What struct {
 	Agent      id.Agent        `json:"agent,omitzero"`
@@ -138,6 +139,8 @@ type What struct {
 	Parent     id.Key          `json:"parent,omitzero"`      // instance.spawned: by whom
 	Before     id.Key          `json:"predecessor,omitzero"` // instance.rotated: the key that Instance replaces
 	Until      int64           `json:"until,omitzero"`       // microseconds: instance.rotated, when the key before ends; elsewhere, when what was made ends
+	Voucher    id.Digest       `json:"voucher,omitzero"`     // of the key statement as the live key signed it, kept as content
+	Possession id.Digest       `json:"possession,omitzero"`  // of the same as the new key signed it, kept as content
 	From       int64           `json:"from,omitzero"`        // microseconds: key.published, when the key signs at the earliest
 	Group      string          `json:"group,omitempty"`
 	Rule       id.Digest       `json:"rule,omitzero"`  // of the trust rule that matched, kept as content

@@ -31,6 +31,7 @@ func (e Event) Touches() []string {
 		add(w.User.String())
 	}
 	add(w.Instance.String())
+	add(w.Before.String())
 	add(w.Delegation.String())
 	switch {
 	case w.Tool != "":
