@@ -163,6 +163,11 @@ func (c *Client) ResumeInstance(ctx context.Context, k id.Key, reason string) (a
 	return c.end(ctx, "ResumeInstance", k.String(), reason)
 }
 
+// Line reads the history of the running copy that a key is of: its keys, the first one first.
+func (c *Client) Line(ctx context.Context, k id.Key) (api.List[api.KeyRecord], error) {
+	return ask[api.List[api.KeyRecord]](ctx, c.door, "Line", []string{k.String()}, nil, nil)
+}
+
 // RevokeInstance ends one instance for ever.
 func (c *Client) RevokeInstance(ctx context.Context, k id.Key, reason string) (api.Ended, error) {
 	return c.end(ctx, "RevokeInstance", k.String(), reason)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/jose"
 )
 
 // NewAgent registers an agent. Owner is the caller unless said; for somebody else it takes attorn:owner:assign, and for tags attorn:agent:tag. Framework and
@@ -109,15 +108,4 @@ type Enrolled struct {
 	Name      string       `json:"name"`
 	Workspace id.Workspace `json:"workspace"`
 	Instance  id.Key       `json:"instance"`
-}
-
-// Instance is a running copy of an agent: its key.
-type Instance struct {
-	Key     id.Key         `json:"key"`
-	Agent   id.Agent       `json:"agent"`
-	JWK     jose.PublicKey `json:"jwk"`
-	Trust   string         `json:"trust"`
-	Status  string         `json:"status"`
-	Created string         `json:"created"`
-	Ended   string         `json:"ended,omitempty"`
 }

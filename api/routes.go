@@ -40,6 +40,9 @@ var routes = []Route{
 	{Name: "SuspendInstance", Method: "POST", Path: "/v1/instances/{key}/suspend", Permission: "attorn:instance:suspend", Status: 200, Doc: "Stop one instance."},
 	{Name: "ResumeInstance", Method: "POST", Path: "/v1/instances/{key}/resume", Permission: "attorn:instance:resume", Status: 200, Doc: "End an instance's suspension."},
 	{Name: "RevokeInstance", Method: "POST", Path: "/v1/instances/{key}/revoke", Permission: "attorn:instance:revoke", Status: 200, Doc: "End one instance for ever."},
+	{Name: "Line", Method: "GET", Path: "/v1/instances/{key}/line", Permission: "attorn:instance:read", Status: 200, Doc: "Read the history of a running copy: its keys, the first one first, and who vouched for each."},
+	{Name: "Rotate", Method: "POST", Path: "/v1/instances/{key}/rotate", Permission: "attorn:instance:rotate", Status: 200, Doc: "Replace the calling instance's own key by one that it vouches for."},
+	{Name: "Spawn", Method: "POST", Path: "/v1/spawn", Permission: "attorn:instance:spawn", Status: 201, Doc: "Make a key that the calling instance vouches for an instance below it."},
 	{Name: "Enrol", Method: "POST", Path: "/v1/enrol", Status: 201, Open: true, Doc: "Spend an enrolment token and make the key that signed the request's DPoP proof an instance."},
 
 	{Name: "Device", Method: "GET", Path: "/v1/device/{code}", Status: 200, Doc: "Read what the holder of a key asks a person for, under the code that it shows."},

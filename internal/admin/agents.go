@@ -38,33 +38,3 @@ func endAgent(verb string) func(*request, api.Reason) (api.Ended, error) {
 		return api.Ended{Event: got.ID, Rev: got.Rev, Delegations: ended}, err
 	}
 }
-
-func instances(x *request, _ none) (api.List[api.Instance], error) {
-	a, err := x.agent()
-	if err != nil {
-		return api.List[api.Instance]{}, err
-	}
-	found, err := x.Guard.Instances(x.ctx, x.caller, a)
-	return page(found, 0, instanceOf, nil), err
-}
-
-func instanceOf(i agents.Instance) api.Instance {
-	return api.Instance{
-		Key: i.Key, Agent: i.Agent, JWK: i.JWK, Trust: string(i.Trust), Status: string(i.Status), Created: when(i.CreatedAt), Ended: when(i.EndedAt),
-	}
-}
-
-func endInstance(verb string) func(*request, api.Reason) (api.Ended, error) {
-	return func(x *request, in api.Reason) (api.Ended, error) {
-		key, err := x.instance()
-		if err != nil {
-			return api.Ended{}, err
-		}
-		why, err := reasonOf(in)
-		if err != nil {
-			return api.Ended{}, err
-		}
-		_, ended, got, err := x.Guard.EndInstance(x.ctx, x.caller, key, verb, why)
-		return api.Ended{Event: got.ID, Rev: got.Rev, Delegations: ended}, err
-	}
-}

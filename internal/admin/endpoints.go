@@ -10,7 +10,7 @@ func endpoints() map[string]endpoint {
 		"ChangeAgent": on(changeAgent), "HandOver": on(handOver), "ApproveAgent": on(approveAgent), "BulkAgents": on(bulkAgents), "ImportAgents": on(importAgents),
 		"SuspendAgent": on(endAgent("suspend")), "ResumeAgent": on(endAgent("resume")), "RevokeAgent": on(endAgent("revoke")),
 		"Instances": on(instances), "SuspendInstance": on(endInstance("suspend")), "ResumeInstance": on(endInstance("resume")),
-		"RevokeInstance": on(endInstance("revoke")), "Enrol": on(enrol),
+		"RevokeInstance": on(endInstance("revoke")), "Line": on(line), "Rotate": on(rotate), "Spawn": on(spawn), "Enrol": on(enrol),
 
 		"Device": on(device), "ConfirmDevice": on(confirmDevice), "DenyDevice": on(denyDevice),
 

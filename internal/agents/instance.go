@@ -152,6 +152,21 @@ func (room *Room) Instances(ctx context.Context, ws id.Workspace, agent id.Agent
 	return room.listInstances(ctx, ws, agent, after, page(limit))
 }
 
+// Latest reads an agent's instances that have not ended at now, all of them, and then those that came last, 200 at most.
+func (room *Room) Latest(ctx context.Context, ws id.Workspace, agent id.Agent, now time.Time) ([]Instance, error) {
+	found, err := room.lasting(ctx, ws, agent, now)
+	if err != nil {
+		return nil, err
+	}
+	more, err := room.latest(ctx, ws, agent)
+	for _, i := range more {
+		if len(found) < maxPage && !slices.ContainsFunc(found, func(f Instance) bool { return f.Key == i.Key }) {
+			found = append(found, i)
+		}
+	}
+	return found, err
+}
+
 // Anywhere reads an agent of whichever workspace it is, for who was told its id by the agent itself. Code: not_found.
 func (room *Room) Anywhere(ctx context.Context, agent id.Agent) (Agent, error) {
 	return room.anywhere(ctx, agent)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
@@ -53,6 +54,21 @@ func (room *Room) line(ctx context.Context, ws id.Workspace, key id.Key) ([]Inst
 	}
 	slices.Reverse(ordered)
 	return ordered, err
+}
+
+// lasting reads an agent's instances that have not ended.
+func (room *Room) lasting(ctx context.Context, ws id.Workspace, agent id.Agent, now time.Time) ([]Instance, error) {
+	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2
+			AND status IN ('active', 'suspended') AND (expires_at IS NULL OR expires_at > $3)
+		UNION ALL SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND status = 'rotated' AND ended_at > $3
+		ORDER BY 7, 1`, ws, agent, now.UnixMicro()) // created_at, key
+	return all(rows, err, (*Instance).into)
+}
+
+func (room *Room) latest(ctx context.Context, ws id.Workspace, agent id.Agent) ([]Instance, error) {
+	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 ORDER BY created_at DESC, key LIMIT $3`,
+		ws, agent, maxPage)
+	return all(rows, err, (*Instance).into)
 }
 
 // lockInstance reads an instance; on PostgreSQL it holds its row until the commit.

@@ -165,7 +165,7 @@ func (r *run) entry(i int, e *entry) error {
 			return nil
 		}
 	} else if e.plain {
-		return nil
+		return r.keep(e)
 	}
 	places, err := r.places(e.draft)
 	if err != nil {
@@ -212,6 +212,21 @@ func (r *run) entry(i int, e *entry) error {
 		return r.giveBack(i, e)
 	}
 	e.got.ID, e.got.Rev, e.got.Outcome = d.ID, d.Rev, d.Outcome
+	return nil
+}
+
+// keep runs an entry that has no event.
+func (r *run) keep(e *entry) error {
+	if e.change == nil {
+		return nil
+	}
+	t := *r.tx
+	t.event, t.draft = &evidence.Event{}, &evidence.Draft{}
+	if err := r.change(e.change, &t); errors.Is(err, errSavepoints) || fatal(err) {
+		return err
+	} else if err != nil {
+		e.err = err
+	}
 	return nil
 }
 

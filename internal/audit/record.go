@@ -19,7 +19,7 @@ var ErrStale = errors.New("decide again: the decision's snapshot is older than t
 type entry struct {
 	draft  evidence.Draft
 	change func(*Tx) error
-	plain  bool // only nonces, no event
+	plain  bool // no event: only nonces, or bookkeeping
 	done   chan struct{}
 	got    evidence.Receipt
 	err    error
@@ -41,6 +41,13 @@ func (l *Log) Once(ctx context.Context, nonces []evidence.Nonce) error {
 	if err == nil && got.Code != "" {
 		err = fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason)
 	}
+	return err
+}
+
+// Keep makes a change without an event. It is for bookkeeping alone: what nobody decides by, and whose loss permits nothing (evidence.md §1). The
+// change's Tx has no event to speak of.
+func (l *Log) Keep(ctx context.Context, change func(*Tx) error) error {
+	_, err := l.submit(ctx, &entry{change: change, plain: true})
 	return err
 }
 

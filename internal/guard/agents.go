@@ -179,5 +179,6 @@ func (g *Guard) Instances(ctx context.Context, c *Caller, agent id.Agent) ([]age
 	if err := g.may(ctx, c, a); err != nil {
 		return nil, err
 	}
-	return g.Agents.Instances(ctx, c.ws, agent, id.Key{}, 200)
+	found, err := g.Agents.Latest(ctx, c.ws, agent, g.Now())
+	return g.used.told(found), err
 }

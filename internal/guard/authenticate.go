@@ -48,6 +48,7 @@ func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience strin
 	if err := c.identify(claims); err != nil {
 		return nil, err
 	}
+	g.used.note(c.instance, now)
 	return c, nil
 }
 

@@ -23,6 +23,7 @@ type Client struct {
 	proven  id.Key   // that signed
 	asOf    int64    // the log's position before the client was last read
 	rests   []string // what the agent's instance rested on then
+	line    id.Key   // the first key of its running copy
 	marks   int64    // up to where tokens of the client, or of its workspace's agents, were ended
 }
 
@@ -84,7 +85,7 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 		return err
 	}
 	is, err := g.Agents.Acting(ctx, c.instance, g.Now())
-	c.rests, c.marks = is.Rests, max(ends.TokensFrom, is.Agent.TokensFrom, is.Instance.TokensFrom)
+	c.rests, c.line, c.marks = is.Rests, is.Instance.Line, max(ends.TokensFrom, is.Agent.TokensFrom, is.Instance.TokensFrom)
 	if err == nil {
 		err = is.Agent.Accountable(g.Now())
 	}

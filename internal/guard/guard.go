@@ -42,6 +42,8 @@ type Guard struct {
 	Config
 	nonces  dpop.Nonces
 	guesses *Limiter // user codes that nothing waits under, by who typed them
+	places  []byte   // the key under which places are hashed: another sealing key makes every place a new one, once
+	used    used
 }
 
 // New makes a Guard.
@@ -49,7 +51,10 @@ func New(cfg Config) *Guard {
 	if cfg.TokenTTL == 0 {
 		cfg.TokenTTL = 5 * time.Minute
 	}
-	return &Guard{Config: cfg, nonces: dpop.Nonces{Key: cfg.Ring.Sealer().Derive("dpop-nonce/1")}, guesses: NewLimiter(maxGuesses, time.Minute)}
+	s := cfg.Ring.Sealer()
+	return &Guard{
+		Config: cfg, nonces: dpop.Nonces{Key: s.Derive("dpop-nonce/1")}, guesses: NewLimiter(maxGuesses, time.Minute), places: s.Derive("instance-place/1"),
+	}
 }
 
 // Challenge is a fresh DPoP nonce, for the answer's DPoP-Nonce header.

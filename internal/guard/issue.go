@@ -171,6 +171,10 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	if got.Outcome == evidence.Deny {
 		return Issued{}, replayed(got.Seen)
 	}
+	g.used.note(c.instance, now)
+	if err := g.seenFrom(ctx, c, got.ID); err != nil {
+		return Issued{}, err
+	}
 	return Issued{Token: raw, Expires: time.Unix(claims.Expires, 0).Sub(now), Permissions: ps, Delegation: claims.Delegation}, nil
 }
 

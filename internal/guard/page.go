@@ -66,6 +66,9 @@ func (p *Page) Agents(ctx context.Context, limit, instances int) (seen []agents.
 		}
 	}
 	seen, err = p.g.Agents.WithInstances(ctx, p.c.ws, q, instances, p.s.now)
+	for _, a := range seen {
+		p.g.used.told(a.Instances)
+	}
 	return seen, all, err
 }
 

@@ -58,7 +58,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(s.guard.SweepKeys(ctx), s.guard.Sweep(ctx, id.Default)); err != nil {
+			if err := errors.Join(s.guard.SweepKeys(ctx), s.guard.SweepUses(ctx), s.guard.Sweep(ctx, id.Default)); err != nil {
 				s.cfg.Logger.Warn("the sweep failed; it runs again in a minute", "error", err.Error())
 			}
 		}

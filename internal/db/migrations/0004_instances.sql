@@ -12,6 +12,8 @@ CREATE INDEX instance_line ON instance (line, created_at);
 CREATE UNIQUE INDEX instance_head ON instance (line) WHERE status <> 'rotated';
 CREATE UNIQUE INDEX instance_predecessor ON instance (predecessor) WHERE predecessor IS NOT NULL;
 CREATE INDEX instance_parent ON instance (parent, expires_at) WHERE parent IS NOT NULL;
+CREATE INDEX instance_latest ON instance (workspace, agent, created_at);
+CREATE INDEX instance_grace ON instance (workspace, agent, ended_at) WHERE status = 'rotated';
 CREATE INDEX instance_counted ON instance (workspace, agent, expires_at) WHERE status IN ('active', 'suspended');
 -- where a running copy was seen: a keyed hash of the network, so that the table tells nobody's address
 CREATE TABLE instance_place (line TEXT NOT NULL, place TEXT NOT NULL, seen_at INTEGER NOT NULL, PRIMARY KEY (line, place)) STRICT;
