@@ -35,17 +35,17 @@ func TestWhatASecretMadeLeadsToWhoMadeIt(t *testing.T) {
 	s.ok(err)
 	s.signIn(secret, "")
 	e := s.newest(audit.Filter{Kind: evidence.UserPasskeyChanged, Person: s.maya.user})
-	if by := cause(e); by.Who.Sub != s.maya.user.String() || by.Did.Action != "attorn:user:link" {
+	if by := cause(e.Event); by.Who.Sub != s.maya.user.String() || by.Did.Action != "attorn:user:link" {
 		t.Errorf("the link was made by %+v", by)
 	}
 	secret, err = s.NewLink(t.Context(), s.maya.api(), s.maya.user)
 	s.ok(err)
 	_, _, _, err = s.SignInPage(t.Context(), secret, "", "")
 	s.ok(err)
-	if by := cause(s.newest(audit.Filter{Kind: evidence.UserSignedIn, Person: s.maya.user})); by.Who.Sub != s.maya.user.String() {
+	if by := cause(s.newest(audit.Filter{Kind: evidence.UserSignedIn, Person: s.maya.user}).Event); by.Who.Sub != s.maya.user.String() {
 		t.Errorf("the link was made by %+v", by)
 	}
-	if by := cause(s.newest(audit.Filter{Kind: evidence.InstanceEnrolled, Agent: s.deployer.agent})); by.Who.Sub != s.priya.user.String() || by.Did.Action != "attorn:agent:enrol" {
+	if by := cause(s.newest(audit.Filter{Kind: evidence.InstanceEnrolled, Agent: s.deployer.agent}).Event); by.Who.Sub != s.priya.user.String() || by.Did.Action != "attorn:agent:enrol" {
 		t.Errorf("the enrolment was offered by %+v", by)
 	}
 	first, err := s.log.Search(t.Context(), id.Default, audit.Filter{Kind: evidence.UserAdded, Person: s.priya.user})

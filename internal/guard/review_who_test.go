@@ -11,14 +11,14 @@ import (
 	"github.com/attorn/attorn/internal/guard"
 )
 
-func (s *story) newest(f audit.Filter) evidence.Event {
+func (s *story) newest(f audit.Filter) audit.Entry {
 	s.t.Helper()
 	f.Limit = 1
 	found, err := s.log.Search(s.t.Context(), id.Default, f)
 	if err != nil || len(found) != 1 {
 		s.t.Fatal(found, err)
 	}
-	return found[0].Event
+	return found[0]
 }
 
 // TestARefusalSaysWhoAsked: every refusal names the caller with all that an accepted act names (authority.md §7, 6), whatever it was refused for.
