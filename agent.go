@@ -24,6 +24,9 @@ type AgentConfig struct {
 	KeyFile   string       // unless Signer is given
 	Signer    jose.Signer  // an enrolled key that is kept elsewhere
 	HTTP      *http.Client // nil is a new one
+
+	file  string // that Signer was read from
+	whose *keyHolder
 }
 
 // Agent is one instance of an agent: it acts with its own key, in its own right or under what it was lent. Safe for concurrent use.
@@ -31,6 +34,9 @@ type Agent struct {
 	door *door
 	id   id.Agent
 	name string
+
+	spawned bool   // by this process
+	lent    string // with its making, in compact form
 
 	mu    sync.Mutex
 	links map[id.Delegation]string // compact links that were looked up
@@ -51,11 +57,16 @@ func Open(_ context.Context, cfg AgentConfig) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{door: d, id: cfg.ID, name: cfg.Name, links: map[id.Delegation]string{}}
+	d.keys.path, d.keys.whose = cfg.file, cfg.whose
+	return newAgent(d, cfg.ID, cfg.Name), nil
+}
+
+func newAgent(d *door, agent id.Agent, name string) *Agent {
+	a := &Agent{door: d, id: agent, name: name, links: map[id.Delegation]string{}}
 	d.own = func(ctx context.Context, resource string) (Token, error) {
 		return a.grant(ctx, url.Values{"grant_type": {"client_credentials"}, "resource": {resource}}, nil)
 	}
-	return a, nil
+	return a
 }
 
 // fromFile takes the key from its file, and what the file says of it; what the caller says must agree.
@@ -69,6 +80,7 @@ func (cfg *AgentConfig) fromFile() (err error) {
 	if err != nil {
 		return err
 	}
+	cfg.file, cfg.whose = cfg.KeyFile, k.Attorn
 	if cfg.Signer, err = k.signer(); err != nil || k.Attorn == nil {
 		return err
 	}
@@ -124,7 +136,7 @@ func (a *Agent) ID() id.Agent { return a.id }
 func (a *Agent) Name() string { return a.name }
 
 // Instance is this instance: its key's thumbprint.
-func (a *Agent) Instance() id.Key { return a.door.signer.Public().Thumbprint() }
+func (a *Agent) Instance() id.Key { return a.door.keys.key().Public().Thumbprint() }
 
 // Workspace is where the agent is registered.
 func (a *Agent) Workspace() id.Workspace { return a.door.ws }
@@ -141,7 +153,7 @@ func (a *Agent) Token(ctx context.Context, resource string, r TokenRequest) (Tok
 	if err != nil {
 		return Token{}, err
 	}
-	return a.door.tokens.get(ctx, key, func(ctx context.Context) (Token, error) {
+	return a.door.token(ctx, key, func(ctx context.Context) (Token, error) {
 		form := url.Values{"resource": {resource}}
 		if r.Delegation == "" {
 			form.Set("grant_type", "client_credentials")
@@ -166,11 +178,20 @@ func walletKey(resource string, r TokenRequest) (string, error) {
 	return resource + "\n" + r.Delegation + "\n" + string(ps), err
 }
 
+// grant asks for a token with the key of now. The refusal of a key that was rotated may be what an interrupted rotation left.
 func (a *Agent) grant(ctx context.Context, form url.Values, ps []delegation.Permission) (Token, error) {
+	t, err := a.grantWith(ctx, a.door.keys.key(), form, ps)
+	if fault.Code(err) == "invalid_client" && a.resume(ctx) {
+		return a.grantWith(ctx, a.door.keys.key(), form, ps)
+	}
+	return t, err
+}
+
+func (a *Agent) grantWith(ctx context.Context, by jose.Signer, form url.Values, ps []delegation.Permission) (Token, error) {
 	if err := setPermissions(form, ps); err != nil {
 		return Token{}, err
 	}
-	return a.door.grant(ctx, form, func(f url.Values, assertion string) {
+	return a.door.grant(ctx, by, form, func(f url.Values, assertion string) {
 		f.Set("client_assertion_type", assertionType)
 		f.Set("client_assertion", assertion)
 	}, a.id.String())

@@ -38,7 +38,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	}
 	d.own = func(ctx context.Context, resource string) (Token, error) {
 		form := url.Values{"grant_type": {grantPerson}, "resource": {resource}, "workspace": {d.ws.String()}}
-		return d.grant(ctx, form, func(f url.Values, assertion string) { f.Set("assertion", assertion) }, cfg.User.String())
+		return d.grant(ctx, d.keys.key(), form, func(f url.Values, assertion string) { f.Set("assertion", assertion) }, cfg.User.String())
 	}
 	return &Client{door: d, user: cfg.User}, nil
 }
@@ -52,7 +52,7 @@ func (c *Client) Token(ctx context.Context, resource string) (Token, error) {
 	if resource == "" {
 		resource = c.door.api()
 	}
-	return c.door.tokens.get(ctx, resource, func(ctx context.Context) (Token, error) { return c.door.own(ctx, resource) })
+	return c.door.token(ctx, resource, func(ctx context.Context) (Token, error) { return c.door.own(ctx, resource) })
 }
 
 // SignInConfig is what SignIn needs.

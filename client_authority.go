@@ -121,7 +121,7 @@ func (c *Client) Vote(ctx context.Context, shown api.Approval, vote, reason stri
 		v.Workspace != c.door.ws || v.Issuer != c.door.server {
 		return api.Approval{}, fault.New(fault.Denied, "vote_differs", "the server proposes another vote than the one meant; nothing was signed")
 	}
-	signed, err := evidence.SignVote(v, c.door.signer)
+	signed, err := evidence.SignVote(v, c.door.keys.key())
 	if err != nil {
 		return api.Approval{}, err
 	}

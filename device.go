@@ -165,7 +165,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // form posts to the authorization server, proved by the key alone, and reads the answer. Its demand for a nonce is met once.
 func (d *door) form(ctx context.Context, path string, form url.Values, out any) error {
 	for nonced := false; ; nonced = true {
-		res, answer, err := d.ask(ctx, http.MethodPost, d.server+path, "application/x-www-form-urlencoded", []byte(form.Encode()), "", maxAnswer)
+		res, answer, err := d.ask(ctx, http.MethodPost, d.server+path, "application/x-www-form-urlencoded", []byte(form.Encode()), Token{}, maxAnswer)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ const (
 type door struct {
 	server string // without a final slash
 	ws     id.Workspace
-	signer jose.Signer
+	keys   *held
 	http   *http.Client
 	tokens wallet
 	own    func(ctx context.Context, resource string) (Token, error) // gets a token in one's own right; nil for a key that is nobody's yet
@@ -61,7 +61,7 @@ func newDoor(server string, ws id.Workspace, signer jose.Signer, hc *http.Client
 		own = *hc
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &door{server: server, ws: ws, signer: signer, http: &own, nonces: map[string]string{}}, nil
+	return &door{server: server, ws: ws, keys: &held{signer: signer}, http: &own, nonces: map[string]string{}}, nil
 }
 
 func loopback(host string) bool {
@@ -80,10 +80,14 @@ func (d *door) base() string {
 // api is the audience of tokens for the server's own API.
 func (d *door) api() string { return d.base() + "/api" }
 
-// prove signs a proof for one request, and adds it and the token, unless "", to the header.
-func (d *door) prove(r *http.Request, token string) error {
+// prove signs a proof for one request, and adds it and the token, if there is one, to the header. The key is the one that the token is bound to.
+func (d *door) prove(r *http.Request, t Token) error {
+	token, by := t.AccessToken, t.by
+	if by == nil {
+		by = d.keys.key()
+	}
 	target := url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
-	proof, err := dpop.Sign(d.signer, dpop.Claims{
+	proof, err := dpop.Sign(by, dpop.Claims{
 		Method: r.Method, URL: target.String(), JTI: rand.Text(), Nonce: d.nonce(r.URL), AccessToken: token, IssuedAt: time.Now(),
 	})
 	if err != nil {
@@ -114,7 +118,7 @@ func (d *door) learn(u *url.URL, h http.Header) {
 }
 
 // ask sends one request with a body that is kept for a second try, and reads the answer.
-func (d *door) ask(ctx context.Context, method, target, kind string, body []byte, token string, limit int64) (*http.Response, []byte, error) {
+func (d *door) ask(ctx context.Context, method, target, kind string, body []byte, token Token, limit int64) (*http.Response, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, fault.Wrap(err, fault.Invalid, "malformed", "the request cannot be made: %v", err)
@@ -175,13 +179,11 @@ func (d *door) call(ctx context.Context, name string, path []string, query url.V
 	}
 	nonced, renewed := false, route.Open
 	for {
-		token := ""
+		var token Token
 		if !route.Open {
-			t, err := d.tokens.get(ctx, d.api(), func(ctx context.Context) (Token, error) { return d.own(ctx, d.api()) })
-			if err != nil {
+			if token, err = d.token(ctx, d.api(), func(ctx context.Context) (Token, error) { return d.own(ctx, d.api()) }); err != nil {
 				return err
 			}
-			token = t.AccessToken
 		}
 		res, answer, err := d.ask(ctx, route.Method, target, kind, body, token, limit)
 		if err != nil {
@@ -196,7 +198,7 @@ func (d *door) call(ctx context.Context, name string, path []string, query url.V
 		case "invalid_token":
 			if !renewed {
 				renewed = true
-				d.tokens.drop(d.api(), token)
+				d.drop(d.api(), token)
 				continue
 			}
 		}

@@ -57,12 +57,16 @@ func MakeKeyFile(path string) (jose.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	pub := priv.Public().(ed25519.PublicKey)
-	k := keyFile{Kty: "OKP", Crv: "Ed25519", X: jose.EncodeBase64(pub), D: jose.EncodeBase64(priv.Seed())}
+	k := keyFileOf(priv)
 	if err := k.write(path, true); err != nil {
 		return nil, err
 	}
 	return k.signer()
+}
+
+func keyFileOf(priv ed25519.PrivateKey) keyFile {
+	pub := priv.Public().(ed25519.PublicKey)
+	return keyFile{Kty: "OKP", Crv: "Ed25519", X: jose.EncodeBase64(pub), D: jose.EncodeBase64(priv.Seed())}
 }
 
 // OpenKeyFile reads a key that MakeKeyFile made. It refuses a link, a file of another user, and one that others can read. Codes: key_missing,

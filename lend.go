@@ -28,19 +28,15 @@ const (
 
 // delegate makes a statement, signs it and hands it in.
 func (d *door) delegate(ctx context.Context, by delegation.Delegator, delegate string, l Lend, parent *delegation.Link) (delegation.Link, error) {
-	agent, err := id.Parse[id.Agent](delegate)
+	agent, err := d.find(ctx, delegate)
 	if err != nil {
-		found, err := ask[api.Agent](ctx, d, "Agent", []string{delegate}, nil, nil)
-		if err != nil {
-			return delegation.Link{}, err
-		}
-		agent = found.ID
+		return delegation.Link{}, err
 	}
 	st, err := d.statement(by, delegation.Delegate{Agent: agent, Instance: l.Instance}, l, parent)
 	if err != nil {
 		return delegation.Link{}, err
 	}
-	signed, err := delegation.Sign(st, d.signer)
+	signed, err := delegation.Sign(st, d.keys.key())
 	if err != nil {
 		return delegation.Link{}, err
 	}

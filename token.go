@@ -13,6 +13,7 @@ import (
 
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
 )
 
@@ -21,6 +22,8 @@ type Token struct {
 	AccessToken string
 	Permissions []delegation.Permission
 	Expires     time.Time
+
+	by jose.Signer // the key that it is bound to
 }
 
 const (
@@ -57,16 +60,16 @@ func patient(ctx context.Context, res *http.Response) bool {
 }
 
 // grant asks the token endpoint. complete adds a new assertion to the form each time.
-func (d *door) grant(ctx context.Context, form url.Values, complete func(url.Values, string), client string) (Token, error) {
+func (d *door) grant(ctx context.Context, by jose.Signer, form url.Values, complete func(url.Values, string), client string) (Token, error) {
 	nonced := false
 	for tries := 1; ; tries++ {
 		asked := time.Now()
-		assertion, err := token.SignAssertion(d.signer, client, d.server, rand.Text(), asked, assertionLife)
+		assertion, err := token.SignAssertion(by, client, d.server, rand.Text(), asked, assertionLife)
 		if err != nil {
 			return Token{}, err
 		}
 		complete(form, assertion)
-		res, answer, err := d.ask(ctx, http.MethodPost, d.server+"/oauth/token", "application/x-www-form-urlencoded", []byte(form.Encode()), "", maxAnswer)
+		res, answer, err := d.ask(ctx, http.MethodPost, d.server+"/oauth/token", "application/x-www-form-urlencoded", []byte(form.Encode()), Token{by: by}, maxAnswer)
 		if err != nil {
 			return Token{}, err
 		}
@@ -81,7 +84,9 @@ func (d *door) grant(ctx context.Context, form url.Values, complete func(url.Val
 			}
 			return Token{}, err
 		}
-		return readToken(answer, asked)
+		got, err := readToken(answer, asked)
+		got.by = by
+		return got, err
 	}
 }
 
@@ -120,6 +125,20 @@ func setPermissions(form url.Values, ps []delegation.Permission) error {
 		form.Set("authorization_details", string(details))
 	}
 	return nil
+}
+
+// token is the token under a name that is bound to the key of now, or a new one.
+func (d *door) token(ctx context.Context, name string, fresh func(context.Context) (Token, error)) (Token, error) {
+	return d.tokens.get(ctx, d.bound(name, d.keys.key()), fresh)
+}
+
+// drop forgets a token that was refused.
+func (d *door) drop(name string, t Token) {
+	d.tokens.drop(d.bound(name, t.by), t.AccessToken)
+}
+
+func (*door) bound(name string, by jose.Signer) string {
+	return by.Public().Thumbprint().String() + "\n" + name
 }
 
 // wallet keeps tokens until they have lived 80 % of their life. The zero value is empty. For each key one request is in flight.

@@ -58,7 +58,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 				return nil, err
 			}
 		}
-		if err := d.prove(try, token.AccessToken); err != nil {
+		if err := d.prove(try, token); err != nil {
 			return nil, err
 		}
 		res, err := t.base.RoundTrip(try)
@@ -81,7 +81,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			if err != nil {
 				return res, nil
 			}
-			d.tokens.drop(key, token.AccessToken)
+			d.drop(key, token)
 		default:
 			return res, nil
 		}

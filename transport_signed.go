@@ -73,7 +73,7 @@ func (a *Agent) sign(r *http.Request, body []byte, audience string) error {
 	for _, name := range []string{"Signature-Input", "Signature"} {
 		r.Header.Del(name) // of an earlier try
 	}
-	h, err := httpsig.Sign(a.door.signer, httpsig.Request{
+	h, err := httpsig.Sign(a.door.keys.key(), httpsig.Request{
 		Method: method, TargetURI: r.URL.Scheme + "://" + r.URL.Host + r.URL.RequestURI(), Header: r.Header.Values, Body: body,
 	}, httpsig.Params{Audience: audience, Created: time.Now(), Nonce: jose.EncodeBase64(nonce[:])})
 	if err != nil {

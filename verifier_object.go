@@ -24,7 +24,7 @@ func (a *Agent) Sign(object []byte, audience string, ttl time.Duration) (string,
 	now := time.Now()
 	return jose.SignObject(object, jose.ObjectClaims{
 		Issuer: a.id.String(), Audience: audience, Nonce: jose.EncodeBase64(nonce[:]), IssuedAt: now, Expires: now.Add(ttl),
-	}, a.door.signer)
+	}, a.door.keys.key())
 }
 
 // Open proves who signed an object for an audience, "" being the service's Resource, and returns the object in RFC 8785 form. The agent acts for nobody. An object is good until it says,

@@ -288,7 +288,11 @@ func (w *world) state() string {
 	agents, err := w.priya.Agents(w.ctx, attorn.AgentQuery{})
 	add(agents, err)
 	for _, a := range agents.Items {
-		add(w.priya.Instances(w.ctx, a.ID))
+		all, err := w.priya.Instances(w.ctx, a.ID)
+		for i := range all.Items {
+			all.Items[i].LastUsed = "" // to be refused is to have asked
+		}
+		add(all, err)
 	}
 	add(w.priya.Delegations(w.ctx, attorn.DelegationQuery{}))
 	servers, err := w.priya.Servers(w.ctx)
