@@ -2,7 +2,6 @@ package admin
 
 import (
 	"github.com/attorn/attorn/api"
-	"github.com/attorn/attorn/internal/agents"
 )
 
 func findAgent(x *request, _ none) (api.Agent, error) {

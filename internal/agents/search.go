@@ -106,7 +106,7 @@ type With struct {
 	More      int // instances that are not among them
 }
 
-// WithInstances is List with the first instances of each agent, in the order of Instances: two queries, however many agents there are.
+// WithInstances is List with the first instances of each agent, those that have not ended before the others: two queries, however many agents there are.
 func (room *Room) WithInstances(ctx context.Context, ws id.Workspace, q Query, instances int, now time.Time) ([]With, error) {
 	found, err := room.List(ctx, ws, q, now)
 	if err != nil || len(found) == 0 {
@@ -117,7 +117,7 @@ func (room *Room) WithInstances(ctx context.Context, ws id.Workspace, q Query, i
 	for i, a := range found {
 		seen[i].Agent, ids[i], at[a.ID] = a, a.ID, i
 	}
-	first, err := room.firstInstances(ctx, ws, ids, instances)
+	first, err := room.firstInstances(ctx, ws, ids, instances, now)
 	for _, f := range first {
 		s := &seen[at[f.Agent]]
 		s.Instances = append(s.Instances, f.Instance)

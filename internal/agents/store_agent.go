@@ -180,15 +180,16 @@ type ranked struct {
 	of int
 }
 
-// firstInstances reads, of each agent, as many instances as are wanted.
-func (room *Room) firstInstances(ctx context.Context, ws id.Workspace, of []id.Agent, limit int) ([]ranked, error) {
-	args := []any{ws, limit}
+// firstInstances reads, of each agent, as many instances as are wanted: those that have not ended before those that have, the newest first.
+func (room *Room) firstInstances(ctx context.Context, ws id.Workspace, of []id.Agent, limit int, now time.Time) ([]ranked, error) {
+	args := []any{ws, limit, now.UnixMicro()}
 	in := marks(of, func(v any) string {
 		args = append(args, v)
 		return "$" + strconv.Itoa(len(args))
 	})
 	rows, err := room.r.Rows(ctx, `SELECT `+instanceColumns+`, total FROM (SELECT *, row_number() OVER own AS place,
-			count(*) OVER (PARTITION BY agent) AS total FROM instance WHERE workspace = $1 AND agent IN (`+in+`) WINDOW own AS (PARTITION BY agent ORDER BY key)) AS instance
-		WHERE place <= $2 ORDER BY agent, key`, args...)
+			count(*) OVER (PARTITION BY agent) AS total FROM instance WHERE workspace = $1 AND agent IN (`+in+`) 
+			WINDOW own AS (PARTITION BY agent ORDER BY CASE WHEN status = 'suspended' OR `+liveAt("$3")+` THEN 0 ELSE 1 END, created_at DESC, key)) AS instance
+		WHERE place <= $2 ORDER BY agent, place`, args...)
 	return all(rows, err, func(r *ranked) []any { return append(r.into(), &r.of) })
 }

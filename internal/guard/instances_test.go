@@ -92,9 +92,9 @@ func (p *party) holds(when, code string) {
 	}
 }
 
-// TestRotation: what a key lent while it was live stays good when another one replaces it; what was lent to it alone ends with it; and all of it ends
+// TestInstanceRotation: what a key lent while it was live stays good when another one replaces it; what was lent to it alone ends with it; and all of it ends
 // when the running copy is revoked.
-func TestRotation(t *testing.T) {
+func TestInstanceRotation(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		s := newStory(t, dsn, 100)
 		bound := s.priya.lendOnly(s.bot, lent{ttl: time.Hour}, "tool:files:write")
