@@ -153,6 +153,13 @@ type slot struct {
 	renew time.Time
 }
 
+// forget drops every token: they were ended.
+func (w *wallet) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = nil
+}
+
 // get returns the token under key, or gets a new one.
 func (w *wallet) get(ctx context.Context, key string, fresh func(context.Context) (Token, error)) (Token, error) {
 	w.mu.Lock()

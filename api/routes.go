@@ -20,9 +20,28 @@ var routes = []Route{
 
 	{Name: "Invite", Method: "POST", Path: "/v1/users", Permission: "attorn:user:invite", Status: 201, Doc: "Add a person and make their one-time sign-in link."},
 	{Name: "Users", Method: "GET", Path: "/v1/users", Query: page, Permission: "attorn:user:read", Status: 200, Doc: "List the workspace's people."},
-	{Name: "NewLink", Method: "POST", Path: "/v1/users/{id}/link", Permission: "attorn:user:link", Status: 201, Doc: "Make a one-time sign-in link for the caller, who is me; nobody makes one for somebody else."},
-	{Name: "SuspendUser", Method: "POST", Path: "/v1/users/{id}/suspend", Permission: "attorn:user:suspend", Status: 200, Doc: "Stop a person, their sessions and what they lent."},
+	{Name: "NewLink", Method: "POST", Path: "/v1/users/{id}/link", Permission: "attorn:user:link", Status: 201, Doc: "Make a one-time sign-in link for the caller, who is me; or anew, for who may invite, for somebody who never signed in."},
+	{Name: "SuspendUser", Method: "POST", Path: "/v1/users/{id}/suspend", Permission: "attorn:user:suspend", Status: 200, Doc: "Stop a person, their tokens and what they lent: from the workspace default everywhere, from another in it alone."},
 	{Name: "ResumeUser", Method: "POST", Path: "/v1/users/{id}/resume", Permission: "attorn:user:resume", Status: 200, Doc: "End a person's suspension."},
+
+	{Name: "Recover", Method: "POST", Path: "/v1/users/{id}/recover", Permission: "attorn:user:recover", Status: 201, Doc: "Make a one-time link for a person who lost every key. Spending it ends all that they had, and for a day they neither vote nor lend nor administer."},
+	{Name: "SignOutEverywhere", Method: "POST", Path: "/v1/users/{id}/signout", Permission: "attorn:user:signout", Status: 200, Doc: "End every session, token and other command-line key of a person; me needs no permission."},
+	{Name: "UserKeys", Method: "GET", Path: "/v1/users/{id}/keys", Permission: "attorn:user:read", Status: 200, Doc: "List what a person signs in with; me needs no permission."},
+	{Name: "EndUserKey", Method: "DELETE", Path: "/v1/users/{id}/keys/{key}", Permission: "attorn:user:endkey", Status: 200, Doc: "Remove a key of a person with all that it opened; me needs no permission, but keeps one."},
+	{Name: "AddMember", Method: "POST", Path: "/v1/members", Permission: "attorn:user:invite", Status: 201, Doc: "Make somebody who has an account, and is in another workspace of the caller's, a member."},
+	{Name: "RemoveMember", Method: "POST", Path: "/v1/members/{id}/remove", Permission: "attorn:user:remove", Status: 200, Doc: "End a membership with its roles, groups and what was lent by it."},
+
+	{Name: "CreateGroup", Method: "POST", Path: "/v1/groups", Permission: "attorn:group:create", Status: 201, Doc: "Make a group."},
+	{Name: "Groups", Method: "GET", Path: "/v1/groups", Permission: "attorn:group:read", Status: 200, Doc: "List the workspace's groups."},
+	{Name: "Group", Method: "GET", Path: "/v1/groups/{name}", Permission: "attorn:group:read", Status: 200, Doc: "Read a group with its members and roles."},
+	{Name: "DeleteGroup", Method: "POST", Path: "/v1/groups/{name}/delete", Permission: "attorn:group:delete", Status: 200, Doc: "End a group with its memberships and roles."},
+	{Name: "AddToGroup", Method: "POST", Path: "/v1/groups/{name}/members", Permission: "attorn:group:add", Status: 201, Doc: "Put a person or an agent into a group, which gives them its roles."},
+	{Name: "RemoveFromGroup", Method: "POST", Path: "/v1/groups/{name}/members/remove", Permission: "attorn:group:remove", Status: 200, Doc: "Take somebody out of a group."},
+
+	{Name: "CreateWorkspace", Method: "POST", Path: "/v1/workspaces", Permission: "attorn:workspace:create", Status: 201, Doc: "Make a workspace, whose owner the caller is; the server's administrators do, in the workspace default."},
+	{Name: "Workspaces", Method: "GET", Path: "/v1/workspaces", Status: 200, Doc: "List the workspaces that the caller is a member of; for the server's administrators, all."},
+	{Name: "Workspace", Method: "GET", Path: "/v1/workspaces/{name}", Status: 200, Doc: "Read a workspace."},
+	{Name: "SetWorkspace", Method: "PUT", Path: "/v1/workspaces/{name}", Permission: "attorn:workspace:set", Status: 200, Doc: "Change the settings of the workspace that the request is in."},
 
 	{Name: "CreateAgent", Method: "POST", Path: "/v1/agents", Permission: "attorn:agent:create", Status: 201, Doc: "Register an agent."},
 	{Name: "ImportAgents", Method: "POST", Path: "/v1/import/agents", Permission: "attorn:agent:create", Status: 200, Doc: "Register up to 200 agents, each decided and recorded for itself; those that are there already and no different are left as they are."},
@@ -67,7 +86,7 @@ var routes = []Route{
 
 	{Name: "Publish", Method: "PUT", Path: "/v1/policy", Permission: "attorn:policy:publish", Status: 200, Doc: "Make files the live policies, beside the built-in ones."},
 	{Name: "Policy", Method: "GET", Path: "/v1/policy", Permission: "attorn:policy:read", Status: 200, Doc: "Read the live policies."},
-	{Name: "Bind", Method: "POST", Path: "/v1/bindings", Permission: "attorn:role:bind", Status: 201, Doc: "Give a person or an agent a role."},
+	{Name: "Bind", Method: "POST", Path: "/v1/bindings", Permission: "attorn:role:bind", Status: 201, Doc: "Give a person, an agent or a group a role."},
 	{Name: "Bindings", Method: "GET", Path: "/v1/bindings", Permission: "attorn:role:read", Status: 200, Doc: "List who has which role."},
 	{Name: "Unbind", Method: "POST", Path: "/v1/bindings/remove", Permission: "attorn:role:bind", Status: 200, Doc: "Take a role away."},
 

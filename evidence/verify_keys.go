@@ -127,3 +127,7 @@ func (e Event) EndsKey(user id.User, name string) bool {
 
 // KeyRemoved is What.Status of a user.passkey_changed that takes a key away.
 const KeyRemoved = "removed"
+
+// Recovered is What.Status of the user.passkey_changed by which a person who had lost every key was let in again by an administrator's link: What.Ended
+// are the keys that they had, and Key, where there is one, is their first new one.
+const Recovered = "recovered"

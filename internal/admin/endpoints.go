@@ -6,6 +6,14 @@ func endpoints() map[string]endpoint {
 		"SignIn": on(signIn), "Me": on(me),
 		"Invite": on(invite), "Users": on(users), "NewLink": on(newLink), "SuspendUser": on(endUser("suspend")), "ResumeUser": on(endUser("resume")),
 
+		"Recover": on(recoverUser), "SignOutEverywhere": on(signOutEverywhere), "UserKeys": on(userKeys), "EndUserKey": on(endUserKey),
+		"AddMember": on(addMember), "RemoveMember": on(removeMember),
+
+		"CreateGroup": on(createGroup), "Groups": on(groups), "Group": on(oneGroup), "DeleteGroup": on(deleteGroup),
+		"AddToGroup": on(addToGroup), "RemoveFromGroup": on(removeFromGroup),
+
+		"CreateWorkspace": on(createWorkspace), "Workspaces": on(workspaces), "Workspace": on(oneWorkspace), "SetWorkspace": on(setWorkspace),
+
 		"CreateAgent": on(createAgent), "Agents": on(listAgents), "Agent": on(findAgent), "OfferEnrolment": on(offerEnrolment),
 		"ChangeAgent": on(changeAgent), "HandOver": on(handOver), "ApproveAgent": on(approveAgent), "BulkAgents": on(bulkAgents), "ImportAgents": on(importAgents),
 		"SuspendAgent": on(endAgent("suspend")), "ResumeAgent": on(endAgent("resume")), "RevokeAgent": on(endAgent("revoke")),

@@ -50,12 +50,9 @@ func users(x *request, _ none) (api.List[api.User], error) {
 }
 
 func newLink(x *request, _ none) (api.Link, error) {
-	u := x.caller.Person()
-	if text := x.path("id"); text != "me" {
-		var err error
-		if u, err = x.user(); err != nil {
-			return api.Link{}, err
-		}
+	u, err := x.userOrMe()
+	if err != nil {
+		return api.Link{}, err
 	}
 	secret, err := x.Guard.NewLink(x.ctx, x.caller, u)
 	return api.Link{Link: x.Guard.Link(secret)}, err

@@ -117,6 +117,10 @@ func (l *Log) Start() id.Event { return l.start }
 // Now is the log's clock.
 func (l *Log) Now() time.Time { return l.now() }
 
+// OpenWorkspace makes the log of a workspace that has none yet, and says in its first entry, and in the server's log, that it is there. Every node can
+// write to it from then on. To do it again changes nothing.
+func (l *Log) OpenWorkspace(ctx context.Context, ws id.Workspace) error { return l.openShard(ctx, ws) }
+
 // openShard makes the workspace's log if there is none, and sees to it that its first entry says so.
 func (l *Log) openShard(ctx context.Context, ws id.Workspace) error {
 	shard := strconv.Itoa(l.now().UTC().Year())

@@ -26,6 +26,8 @@ type act struct {
 	depends  []string                    // what else it rests on
 	needs    []string                    // what it takes beside action, on the same resource
 	personal func(*evidence.Draft) error // puts sealed values into the draft
+	strict   bool                        // gives counts whatever the caller may escalate
+	own      bool                        // of the caller's own account, or taking back what is theirs: who was recovered may do it at once
 }
 
 // question is the act in policy's terms.
@@ -47,6 +49,9 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 	s, ans, err := g.judge(ctx, c, a)
 	if err != nil {
 		return evidence.Receipt{}, err
+	}
+	if err := s.person.Settled(s.now); err != nil && c.agent.IsZero() && !a.own {
+		return evidence.Receipt{}, g.refuseAct(ctx, c, s, a, nil, err)
 	}
 	d := s.draft(c, a.kind)
 	d.Outcome, d.Target, d.What, d.Also = evidence.OK, a.target, a.what, a.also
@@ -130,11 +135,15 @@ func (g *Guard) mayGive(ctx context.Context, c *Caller, s *standing, a act) erro
 	if i < 0 {
 		return nil
 	}
+	escalation := fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", given[i]).Try("have somebody do it who holds it")
+	if a.strict {
+		return g.refuseAct(ctx, c, s, a, nil, escalation)
+	}
 	more := a
 	more.action, more.needs, more.gives = "attorn:role:escalate", nil, nil
 	_, _, err = g.judge(ctx, c, more)
 	if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
-		err = fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", given[i]).Try("have somebody do it who holds it")
+		err = escalation
 	}
 	return err
 }

@@ -16,6 +16,7 @@ type Caller struct {
 	instance id.Key   // the agent's
 	person   id.User  // who acts, or at the root of the chain; zero for an agent that acts for nobody
 	key      id.Key   // the person's registered key; zero for a console session
+	openedBy string   // the passkey or key that a console session was opened with
 	acr      int64    // how well the person signed in (policy.Auth)
 	authTime int64    // and when, seconds
 	claims   token.Claims

@@ -73,7 +73,13 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 		return err
 	}
 	if c.agent.IsZero() {
-		p, _, err := g.People.PersonByKey(ctx, c.key)
+		if _, _, err := g.People.PersonByKey(ctx, c.key); err != nil {
+			return err
+		}
+		p, err := g.People.Person(ctx, c.ws, c.person)
+		if err == nil {
+			err = p.Live()
+		}
 		c.marks = p.TokensFrom
 		return err
 	}

@@ -164,6 +164,9 @@ func (g *Guard) addVoters(ctx context.Context, ws id.Workspace, a *answer, l lif
 			err = g.eligible(ctx, ws, voter, l.approval)
 		}
 		if err == nil {
+			err = g.untied(ctx, voter, able) // of two who count as one, the first counts
+		}
+		if err == nil {
 			able = append(able, v.ID)
 		} else if f := fault.Of(err); f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
 			return err

@@ -81,7 +81,8 @@ func (g *Guard) personToken(ctx context.Context, c *Client, ws id.Workspace, r T
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
 	all := []delegation.Permission{{Permission: prefix + "*"}}
-	return g.issue(ctx, c, aud, r, all, token.Claims{Subject: c.person.String(), Workspace: ws, Session: c.key.String()}, nil, nil)
+	return g.issue(ctx, c, aud, r, all, token.Claims{Subject: c.person.String(), Workspace: ws, Session: c.key.String()}, nil,
+		func(tx *audit.Tx) error { return g.People.UseKey(tx, c.key) })
 }
 
 // resource finds the permission prefix of an audience: attorn's API, an MCP server, a registered service (RFC 8707).

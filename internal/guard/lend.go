@@ -136,7 +136,7 @@ func (g *Guard) Revoke(ctx context.Context, c *Caller, d id.Delegation, why stri
 	if err != nil {
 		return nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	a.attrs = lendAttrs(found.Link.Statement)
+	a.attrs, a.own = lendAttrs(found.Link.Statement), found.Link.Statement.Delegator.User == c.person
 	a.what = &evidence.What{Delegation: d}
 	a.personal = g.reason(c, why)
 	var ended []id.Delegation

@@ -211,7 +211,7 @@ func (g *Guard) FinishSignIn(ctx context.Context, answer []byte, ip string) (ses
 			err = g.People.UsePasskey(tx, k.Credential, signs)
 		}
 		if err == nil {
-			session, _, err = g.People.OpenSession(tx, p.ID, passkeyACR)
+			session, _, err = g.People.OpenSessionBy(tx, p.ID, passkeyACR, k.Credential)
 		}
 		if err != nil {
 			tx.Event().Kind = evidence.UserSignInFailed

@@ -2,22 +2,15 @@ package guard
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/tickets"
-	"github.com/attorn/attorn/policy"
 )
-
-// bootstrap begins the body of the sign-in link that makes the first administrator. Every link's body ends with the event that made it.
-const bootstrap = "bootstrap "
 
 // BootstrapLink makes the one-time secret for the first administrator, while there is none. It is the server's own act.
 func (g *Guard) BootstrapLink(ctx context.Context) (secret string, err error) {
@@ -28,7 +21,7 @@ func (g *Guard) BootstrapLink(ctx context.Context) (secret string, err error) {
 	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "server"
 	d.Did = &evidence.Did{Action: "attorn:user:invite", Resource: evidence.Resource{Type: "Noun", ID: "workspace"}}
 	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, id.Default, "", bootstrap+tx.Event().ID.String(), signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.SignIn, id.Default, "", link{use: forFirst, made: tx.Event().ID}.body(), signInLife)
 		return err
 	})
 	return secret, err
@@ -78,31 +71,10 @@ func (g *Guard) InviteEmail(ctx context.Context, c *Caller, name, email string) 
 				return err
 			}
 		}
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, n.ID.String(), tx.Event().ID.String(), signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, n.ID.String(), link{use: forOwn, made: tx.Event().ID}.body(), signInLife)
 		return err
 	})
 	return made, secret, err
-}
-
-// NewLink makes a one-time sign-in link for the caller, for another browser or machine. Nobody makes one for somebody else who has signed in before:
-// it would let an administrator vote as the person who is to check on them. Who holds
-// the link can be that person, so whoever makes it gives all their roles. Code: escalation.
-func (g *Guard) NewLink(ctx context.Context, c *Caller, user id.User) (secret string, err error) {
-	a := act{
-		action: "attorn:user:link", noun: "user:" + user.String(), kind: evidence.DecisionMade, target: user.String(),
-		attrs: map[string]any{"person": policy.UID{Type: policy.TypeUser, ID: user.String()}},
-	}
-	if _, err := g.People.Person(ctx, c.ws, user); err != nil {
-		return "", g.refuseAct(ctx, c, nil, a, nil, err)
-	}
-	_, err = g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
-		if user != c.person {
-			return fault.New(fault.Denied, "not_yourself", "a sign-in link is for oneself: with another's, one could vote as them")
-		}
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, user.String(), tx.Event().ID.String(), signInLife)
-		return err
-	})
-	return secret, err
 }
 
 // SignIn spends a sign-in link and registers the key that signed the request as the person's own. The first link makes the first
@@ -113,12 +85,12 @@ func (g *Guard) SignIn(ctx context.Context, secret, name, label string, cr Crede
 		return people.Person{}, id.Workspace{}, err
 	}
 	var p people.Person
-	ws, err := g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User) evidence.Draft {
+	ws, err := g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User, _ link) evidence.Draft {
 		d := keyDraft(t.Workspace, key, once, raw, cr, evidence.UserPasskeyChanged)
 		d.Target = user.String()
 		d.What = &evidence.What{User: user, Key: &key}
 		return d
-	}, func(tx *audit.Tx) error { return g.unheld(tx, key.Thumbprint()) }, func(tx *audit.Tx) error {
+	}, func(tx *audit.Tx) error { return g.unheld(tx, key.Thumbprint()) }, func(tx *audit.Tx, _ link) error {
 		_, err := g.People.AddKey(tx, p.ID, key, label, false)
 		return err
 	})
@@ -127,28 +99,37 @@ func (g *Guard) SignIn(ctx context.Context, secret, name, label string, cr Crede
 
 // SignInPage spends a sign-in link in the browser and opens a session, in which the person makes a passkey.
 func (g *Guard) SignInPage(ctx context.Context, secret, name, ip string) (session string, p people.Person, ws id.Workspace, err error) {
-	ws, err = g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User) evidence.Draft {
+	ws, err = g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User, l link) evidence.Draft {
 		d := evidence.Draft{Workspace: t.Workspace, Target: user.String()}
 		d.Kind, d.Outcome, d.Where = evidence.UserSignedIn, evidence.OK, evidence.Where{Face: "console"}
+		if l.use == forRecovery { // it ends all keys
+			d.Kind = evidence.UserPasskeyChanged
+		}
 		d.Who.Proof = &evidence.ProofRef{Type: "link"}
 		d.What = &evidence.What{User: user}
 		return d
-	}, func(*audit.Tx) error { return nil }, func(tx *audit.Tx) (err error) {
-		session, _, err = g.People.OpenSession(tx, p.ID, 0)
+	}, func(*audit.Tx) error { return nil }, func(tx *audit.Tx, l link) (err error) {
+		session, _, err = g.People.OpenSessionBy(tx, p.ID, 0, l.key)
 		return err
 	})
 	return session, p, ws, err
 }
 
 // spendLink is what both ways to use a link share: the link is spent, whatever before refuses; the person exists; then does its part.
-func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Person, draft func(tickets.Ticket, id.User) evidence.Draft, before, then func(*audit.Tx) error) (id.Workspace, error) {
+func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Person, draft func(tickets.Ticket, id.User, link) evidence.Draft,
+	before func(*audit.Tx) error, then func(*audit.Tx, link) error,
+) (id.Workspace, error) {
 	t, err := g.Tickets.Peek(ctx, tickets.SignIn, secret)
 	if err != nil {
 		return id.Workspace{}, err
 	}
 	user := id.New[id.User](g.Now())
 	also := []id.Workspace{id.Server}
-	made, first := strings.CutPrefix(t.Body, bootstrap)
+	l, err := readLink(t.Body)
+	if err != nil {
+		return t.Workspace, err
+	}
+	first := l.use == forFirst
 	if !first {
 		if user, err = id.Parse[id.User](t.Subject); err != nil {
 			return id.Workspace{}, err
@@ -157,11 +138,11 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 			return id.Workspace{}, err
 		}
 	}
-	d := draft(t, user)
-	d.Person, d.Who.Sub, d.Also = user, user.String(), also
-	if d.Cause, err = id.Parse[id.Event](made); err != nil {
+	if err := g.mayStill(ctx, l); err != nil {
 		return t.Workspace, err
 	}
+	d := draft(t, user, l)
+	d.Person, d.Who.Sub, d.Also, d.Cause = user, user.String(), also, l.made
 	if first {
 		if err := seal(&d, &d.What.Name, user.String(), "name", name); err != nil {
 			return t.Workspace, err
@@ -194,8 +175,12 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 			if err := g.People.Arrived(tx, user); err != nil {
 				return err
 			}
+			if err := g.redeem(tx, l, user); err != nil {
+				tx.Refuse(fault.Code(err), err.Error())
+				return keepable(err)
+			}
 		}
-		return then(tx)
+		return then(tx, l)
 	})
 	if err != nil {
 		return t.Workspace, err
@@ -203,7 +188,7 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 	if got.Outcome == evidence.Deny {
 		return t.Workspace, fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason).Try("ask an administrator for a new link")
 	}
-	*p, err = g.People.Person(ctx, t.Workspace, user)
+	*p, err = g.People.Anywhere(ctx, user)
 	return t.Workspace, err
 }
 
@@ -235,64 +220,6 @@ func (g *Guard) firstOwner(tx *audit.Tx, ws id.Workspace, user id.User, name str
 	return g.Rules.Bind(tx, ws, user.String(), "owner", evidence.ServerSub, "the first administrator")
 }
 
-// everywhere lists the logs that an act on a person is recorded in beside its own: the server's and those of all their workspaces.
-func (g *Guard) everywhere(ctx context.Context, user id.User) ([]id.Workspace, error) {
-	all, err := g.People.Workspaces(ctx, user)
-	return append([]id.Workspace{id.Server}, all...), err
-}
-
-// notLastOwner refuses to suspend the only owner who may still act: nobody could undo it.
-func (g *Guard) notLastOwner(ctx context.Context, ws id.Workspace, user id.User) error {
-	holders, err := g.Rules.Holders(ctx, ws, "owner")
-	if err != nil || !slices.Contains(holders, user.String()) {
-		return err
-	}
-	for _, h := range holders {
-		if other, err := id.Parse[id.User](h); err == nil && other != user {
-			if p, err := g.People.Person(ctx, ws, other); err == nil && p.Live() == nil {
-				return nil
-			}
-		}
-	}
-	return fault.New(fault.Conflict, "lockout", "this is the only owner who can act; suspended, nobody could resume them").
-		Try("make somebody else an owner first: attorn role bind USER owner")
-}
-
-// EndPerson suspends or resumes a person; suspending ends what they lent, and their sessions.
-func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, why string) ([]id.Delegation, evidence.Receipt, error) {
-	kind := map[string]evidence.Kind{"suspend": evidence.UserSuspended, "resume": evidence.UserResumed}[verb]
-	a := act{action: "attorn:user:" + verb, noun: "user:" + user.String(), kind: kind, target: user.String(), what: &evidence.What{User: user}}
-	var err error
-	if a.also, err = g.everywhere(ctx, user); err != nil {
-		return nil, evidence.Receipt{}, err
-	}
-	a.personal = g.reason(c, why)
-	var ended []id.Delegation
-	got, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
-		if verb == "resume" {
-			if err := g.People.Resume(tx, c.ws, user); err != nil {
-				return err
-			}
-			return g.Agents.OwnerBack(tx, id.Workspace{}, user)
-		}
-		if err := g.notLastOwner(ctx, c.ws, user); err != nil {
-			return err
-		}
-		if _, err := g.People.Suspend(tx, c.ws, user); err != nil {
-			return err
-		}
-		if err := g.People.EndTokens(tx, user); err != nil {
-			return err
-		}
-		if err := g.Agents.OwnerGone(tx, id.Workspace{}, user); err != nil {
-			return err
-		}
-		_, err = g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Subject: user})
-		return err
-	})
-	return ended, got, err
-}
-
 // ListPeople lists members, for who may read them.
 func (g *Guard) ListPeople(ctx context.Context, c *Caller, after id.User, limit int) ([]people.Person, error) {
 	if err := g.May(ctx, c, "attorn:user:read", "workspace"); err != nil {
@@ -318,5 +245,5 @@ func (g *Guard) Session(ctx context.Context, secret string, ws id.Workspace, ip 
 	if _, err := g.People.Person(ctx, ws, p.ID); err != nil {
 		return nil, p, err
 	}
-	return &Caller{ws: ws, person: p.ID, acr: int64(s.ACR), authTime: s.AuthTime.Unix(), ip: address(ip), face: "console"}, p, nil
+	return &Caller{ws: ws, person: p.ID, acr: int64(s.ACR), authTime: s.AuthTime.Unix(), openedBy: s.OpenedBy, ip: address(ip), face: "console"}, p, nil
 }

@@ -30,6 +30,7 @@ type standing struct {
 	content    []evidence.Content
 	agents     map[id.Agent]agents.Agent // on the chain
 	ends       people.Ends               // of the workspace
+	person     people.Person             // who acts themselves; zero where an agent does
 }
 
 // resolve walks the chain of c from the state (authority.md §5, step 1). Its faults say who or what on the chain has ended.
@@ -134,6 +135,7 @@ func (g *Guard) resolvePerson(ctx context.Context, c *Caller, s *standing) error
 		}
 		s.depends = append(s.depends, c.key.String())
 	}
+	s.person = p
 	s.principals = []policy.UID{{Type: policy.TypeUser, ID: c.person.String()}}
 	s.depends = append(s.depends, c.person.String())
 	return g.entities(ctx, c.ws, s)

@@ -41,7 +41,7 @@ func TestALinkIsForOneself(t *testing.T) {
 	s := newStory(t, dbtest.SQLite(t), 10)
 	desk, other := s.priya.invite("Desk"), s.priya.invite("Otto")
 	s.bind(desk, "help", false)
-	s.priya.publish(rulesOfTheStory + `@id("help") permit (principal in Role::"help", action == Action::"attorn:user:link", resource);`)
+	s.priya.publish(rulesOfTheStory + `@id("help") permit (principal in Role::"help", action in [Action::"attorn:user:link", Action::"attorn:user:invite"], resource);`)
 	for _, c := range []struct {
 		by, to *party
 		code   string

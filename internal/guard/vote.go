@@ -114,6 +114,12 @@ func (g *Guard) eligible(ctx context.Context, ws id.Workspace, voter id.User, a 
 	if err := p.Live(); err != nil {
 		return err
 	}
+	if err := p.Settled(g.Now()); err != nil {
+		return err
+	}
+	if err := g.untied(ctx, voter, a.Excluded); err != nil {
+		return err
+	}
 	found, _, err := g.known(ctx, ws, voter.String())
 	if err != nil {
 		return err
@@ -223,6 +229,9 @@ func (g *Guard) admitVote(ctx context.Context, c *Caller, a id.Approval, sv evid
 	if err := g.eligible(ctx, c.ws, c.person, found); err != nil {
 		return found, key, err
 	}
+	if err := g.onlyEyes(ctx, c.ws, c.person, found); err != nil {
+		return found, key, err
+	}
 	key, err = g.signatureKey(ctx, c.person, sv.Signature)
 	if err != nil {
 		return found, key, err
@@ -237,7 +246,7 @@ func (g *Guard) Cancel(ctx context.Context, c *Caller, a id.Approval) error {
 	if err != nil {
 		return g.refuseAct(ctx, c, nil, op, nil, err)
 	}
-	op.attrs = map[string]any{"requester": policy.UID{Type: policy.TypeAgent, ID: found.Object.Actor}}
+	op.attrs, op.own = map[string]any{"requester": policy.UID{Type: policy.TypeAgent, ID: found.Object.Actor}}, found.Object.Subject == c.person
 	if !found.Object.Subject.IsZero() {
 		op.attrs["subject"] = policy.UID{Type: policy.TypeUser, ID: found.Object.Subject.String()}
 	}

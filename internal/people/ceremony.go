@@ -122,7 +122,9 @@ func (c Ceremony) Register(person id.User, a Created) (NewPasskey, error) {
 	if err != nil {
 		return NewPasskey{}, err
 	}
-	return NewPasskey{jose.EncodeBase64(a.parsed.RawID), person, key, c.RPID, c.Origin, object.AuthData.Counter}, nil
+	return NewPasskey{
+		Credential: jose.EncodeBase64(a.parsed.RawID), Person: person, COSE: key, RPID: c.RPID, Origin: c.Origin, SignCount: object.AuthData.Counter,
+	}, nil
 }
 
 // Verify reports, by a nil error, that the holder of k, verified by their authenticator, signed exactly this ceremony's challenge (WebAuthn

@@ -10,9 +10,20 @@ import (
 	"github.com/attorn/attorn/token"
 )
 
-// EndTokens ends, for ever, every token that was issued to the person until now, and to agents in their name. Code: not_found.
+// EndTokens ends, for ever, every token that was issued to the person until now, and to agents in their name: also those that follow another end of this
+// second, whose iat is one above it. Code: not_found.
 func (room *Room) EndTokens(tx *audit.Tx, person id.User) error {
-	n, err := tx.Exec(`UPDATE person SET tokens_from = CASE WHEN tokens_from < $2 THEN $2 ELSE tokens_from END WHERE id = $1`, person, token.EndMark(tx.Now()))
+	n, err := tx.Exec(`UPDATE person SET tokens_from = CASE WHEN tokens_from < $2 THEN $2 ELSE tokens_from + 1 END WHERE id = $1`, person, token.EndMark(tx.Now()))
+	if err == nil && n == 0 {
+		err = notFound("user")
+	}
+	return err
+}
+
+// EndTokensIn is EndTokens for those of one workspace. Code: not_found.
+func (room *Room) EndTokensIn(tx *audit.Tx, ws id.Workspace, person id.User) error {
+	n, err := tx.Exec(`UPDATE membership SET tokens_from = CASE WHEN tokens_from < $3 THEN $3 ELSE tokens_from + 1 END WHERE workspace = $1 AND person = $2`,
+		ws, person, token.EndMark(tx.Now()))
 	if err == nil && n == 0 {
 		err = notFound("user")
 	}

@@ -20,6 +20,7 @@ type Key struct {
 	JWK       jose.PublicKey
 	Label     string
 	CreatedAt time.Time
+	UsedAt    time.Time // when a token was last got with it; zero: never
 	EndedAt   time.Time // zero while it is live
 }
 
@@ -32,10 +33,10 @@ func (room *Room) AddKey(tx *audit.Tx, person id.User, key jose.PublicKey, label
 	if key.Type() != "Ed25519" {
 		return Key{}, fault.New(fault.Invalid, "alg_unsupported", "a person's registered key is an Ed25519 key").Try("make an Ed25519 key pair")
 	}
-	if len(label) > maxLabel || !utf8.ValidString(label) || strings.ContainsFunc(label, unicode.IsControl) {
-		return Key{}, fault.New(fault.Invalid, "label_invalid", "a key's label is one line of at most %d bytes without control characters", maxLabel)
+	if err := checkLabel(label); err != nil {
+		return Key{}, err
 	}
-	k := Key{key.Thumbprint(), person, key, label, stored(tx.Now()), time.Time{}}
+	k := Key{Key: key.Thumbprint(), Person: person, JWK: key, Label: label, CreatedAt: stored(tx.Now())}
 	if err := room.roomFor(tx, person, liveKeys, "registered keys"); err != nil {
 		return Key{}, err
 	}
@@ -52,9 +53,22 @@ func (room *Room) AddKey(tx *audit.Tx, person id.User, key jose.PublicKey, label
 	return k, nil
 }
 
-// EndKey ends a registered key of the person's. Code: not_found, also where it was ended before.
+func checkLabel(label string) error {
+	if len(label) > maxLabel || !utf8.ValidString(label) || strings.ContainsFunc(label, unicode.IsControl) {
+		return fault.New(fault.Invalid, "label_invalid", "a key's label is one line of at most %d bytes without control characters", maxLabel)
+	}
+	return nil
+}
+
+// UseKey notes that a token was got with the key.
+func (room *Room) UseKey(tx *audit.Tx, key id.Key) error { return usedKey(tx, key) }
+
+// EndKey ends a registered key of the person's, and the sessions that were opened with it. Code: not_found, also where it was ended before.
 func (room *Room) EndKey(tx *audit.Tx, person id.User, key id.Key) error {
-	return endKey(tx, person, key)
+	if err := endKey(tx, person, key); err != nil {
+		return err
+	}
+	return endOpenedBy(tx, person, key.String())
 }
 
 // Known reports whether the key is or was a person's, so that nobody else is given its name.

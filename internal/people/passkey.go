@@ -18,11 +18,13 @@ const MaxKeys = 8
 type Passkey struct {
 	Credential string // base64url of the credential id
 	Person     id.User
+	Label      string
 	COSE       delegation.CredentialKey
 	RPID       string
 	Origin     string
 	SignCount  uint32
 	CreatedAt  time.Time
+	UsedAt     time.Time // when it last signed in; zero: never
 	EndedAt    time.Time // zero while it is live
 }
 
@@ -30,6 +32,7 @@ type Passkey struct {
 type NewPasskey struct {
 	Credential string
 	Person     id.User
+	Label      string // for people's eyes
 	COSE       delegation.CredentialKey
 	RPID       string
 	Origin     string
@@ -41,7 +44,7 @@ const (
 	maxOrigin     = 255
 )
 
-// AddPasskey stores a passkey of an active person. Codes: passkey_invalid, not_found, person_suspended, too_many_keys, key_in_use where the
+// AddPasskey stores a passkey of an active person. Codes: passkey_invalid, label_invalid, not_found, person_suspended, too_many_keys, key_in_use where the
 // credential is, or was, anybody's.
 func (room *Room) AddPasskey(tx *audit.Tx, n NewPasskey) (Passkey, error) {
 	credential, err := jose.DecodeBase64(n.Credential)
@@ -49,7 +52,12 @@ func (room *Room) AddPasskey(tx *audit.Tx, n NewPasskey) (Passkey, error) {
 		n.RPID == "" || len(n.RPID) > maxOrigin || n.Origin == "" || len(n.Origin) > maxOrigin {
 		return Passkey{}, fault.New(fault.Invalid, "passkey_invalid", "a passkey has a credential id of 1 to %d bytes, a key, and the domain and origin it was made for", maxCredential)
 	}
-	p := Passkey{n.Credential, n.Person, n.COSE, n.RPID, n.Origin, n.SignCount, stored(tx.Now()), time.Time{}}
+	if err := checkLabel(n.Label); err != nil {
+		return Passkey{}, err
+	}
+	p := Passkey{
+		Credential: n.Credential, Person: n.Person, Label: n.Label, COSE: n.COSE, RPID: n.RPID, Origin: n.Origin, SignCount: n.SignCount, CreatedAt: stored(tx.Now()),
+	}
 	if err := room.roomFor(tx, n.Person, livePasskeys, "passkeys"); err != nil {
 		return Passkey{}, err
 	}
@@ -104,9 +112,12 @@ func (p Passkey) live() error {
 	return fault.New(fault.Unauthenticated, "passkey_ended", "this passkey was removed").Try("use another passkey, or ask an administrator for a sign-in link")
 }
 
-// EndPasskey removes a passkey of the person's. Code: not_found, also where it was removed before.
+// EndPasskey removes a passkey of the person's, and ends the sessions that were opened with it. Code: not_found, also where it was removed before.
 func (room *Room) EndPasskey(tx *audit.Tx, person id.User, credential string) error {
-	return endPasskey(tx, person, credential)
+	if err := endPasskey(tx, person, credential); err != nil {
+		return err
+	}
+	return endOpenedBy(tx, person, credential)
 }
 
 // PasskeyByCredential reads a live passkey by the base64url of its credential id, with its person, who is active. Codes: passkey_unknown,

@@ -29,6 +29,9 @@ type Person struct {
 	CreatedAt time.Time
 
 	TokensFrom int64 // seconds: tokens with an iat up to it have ended, whatever the person's status
+
+	RecoveredAt time.Time // zero: never
+	RecoveredBy id.User   // who made the link
 }
 
 // Live is nil while the person may act; else the fault person_suspended.
@@ -63,21 +66,45 @@ func (room *Room) Add(tx *audit.Tx, n NewPerson) (Person, error) {
 	return p, insertPerson(tx, p)
 }
 
+// Anywhere reads a person, member of whatever. Code: not_found.
+func (room *Room) Anywhere(ctx context.Context, person id.User) (Person, error) {
+	return room.anywhere(ctx, person)
+}
+
 // Join makes the person a member of the workspace. Codes: not_found, already_member.
 func (room *Room) Join(tx *audit.Tx, ws id.Workspace, person id.User) error {
 	return join(tx, ws, person)
 }
 
-// Suspend stops a member of the workspace everywhere: their sessions end, and nothing of theirs is accepted until Resume. It returns how many
-// sessions ended. Codes: not_found, wrong_state.
-func (room *Room) Suspend(tx *audit.Tx, ws id.Workspace, person id.User) (int64, error) {
-	return move(tx, ws, person, Active, Suspended)
+// Leave ends a membership, and those of the workspace's groups. Code: not_found.
+func (room *Room) Leave(tx *audit.Tx, ws id.Workspace, person id.User) error {
+	return leave(tx, ws, person)
 }
 
-// Resume ends a suspension. The person signs in anew: a session that somebody opened just as they were suspended ends here.
-// Codes: not_found, wrong_state.
+// Suspend stops a person, until Resume, where ws has a say. A person belongs to the server, and its administrators are those of the workspace
+// default: from there anybody is stopped everywhere, and their sessions end (it returns how many). From another workspace a member is stopped in
+// that workspace alone. Tokens end for ever. Codes: not_found, wrong_state.
+func (room *Room) Suspend(tx *audit.Tx, ws id.Workspace, person id.User) (int64, error) {
+	if ws != id.Default {
+		if err := moveHere(tx, ws, person, Suspended); err != nil {
+			return 0, err
+		}
+		return 0, room.EndTokensIn(tx, ws, person)
+	}
+	n, err := move(tx, person, Active, Suspended)
+	if err != nil {
+		return 0, err
+	}
+	return n, room.EndTokens(tx, person)
+}
+
+// Resume ends a suspension. Where the person was suspended everywhere they sign in anew: a session that somebody opened just as they were
+// suspended ends here. Codes: not_found, wrong_state.
 func (room *Room) Resume(tx *audit.Tx, ws id.Workspace, person id.User) error {
-	_, err := move(tx, ws, person, Suspended, Active)
+	if ws != id.Default {
+		return moveHere(tx, ws, person, Active)
+	}
+	_, err := move(tx, person, Suspended, Active)
 	return err
 }
 

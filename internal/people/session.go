@@ -26,6 +26,7 @@ type Session struct {
 	AuthTime  time.Time
 	SeenAt    time.Time
 	ExpiresAt time.Time
+	OpenedBy  string // the passkey's credential or the registered key's thumbprint; "" where none stands for it
 }
 
 // Due reports whether Touch would change anything at now.
@@ -34,19 +35,28 @@ func (s Session) Due(now time.Time) bool { return !now.Before(s.SeenAt.Add(touch
 // OpenSession begins a session of an active person and returns its secret: 32 random bytes as 43 characters of base64url. A change that runs
 // twice gets another secret the second time; the last one counts. Codes: not_found, person_suspended.
 func (room *Room) OpenSession(tx *audit.Tx, person id.User, acr int) (string, Session, error) {
-	return room.OpenSessionAt(tx, person, acr, tx.Now())
+	return room.open(tx, person, acr, tx.Now(), "")
+}
+
+// OpenSessionBy is OpenSession with a passkey or registered key, whose end ends the session.
+func (room *Room) OpenSessionBy(tx *audit.Tx, person id.User, acr int, by string) (string, Session, error) {
+	return room.open(tx, person, acr, tx.Now(), by)
 }
 
 // OpenSessionAt is OpenSession for somebody who proved who they are elsewhere, at authTime; the zero time says that it is not known when, and
 // counts as long ago.
 func (room *Room) OpenSessionAt(tx *audit.Tx, person id.User, acr int, authTime time.Time) (string, Session, error) {
-	var raw [32]byte
-	rand.Read(raw[:]) // never fails (crypto/rand)
-	secret, now := jose.EncodeBase64(raw[:]), stored(tx.Now())
 	if authTime.IsZero() {
 		authTime = time.Unix(0, 0)
 	}
-	s := Session{id.Sum([]byte(secret)), person, acr, stored(authTime), now, now.Add(sessionLife)}
+	return room.open(tx, person, acr, authTime, "")
+}
+
+func (room *Room) open(tx *audit.Tx, person id.User, acr int, authTime time.Time, by string) (string, Session, error) {
+	var raw [32]byte
+	rand.Read(raw[:]) // never fails (crypto/rand)
+	secret, now := jose.EncodeBase64(raw[:]), stored(tx.Now())
+	s := Session{id.Sum([]byte(secret)), person, acr, stored(authTime), now, now.Add(sessionLife), by}
 	ok, err := insertSession(tx, s)
 	if err != nil {
 		return "", Session{}, err

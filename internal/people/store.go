@@ -30,21 +30,24 @@ func page(limit int) int {
 }
 
 const (
-	personColumns  = `p.id, p.name, p.status, p.created_at, p.tokens_from`
-	passkeyColumns = `k.credential, k.person, k.cose, k.rp_id, k.origin, k.sign_count, k.created_at, k.ended_at`
-	keyColumns     = `k.key, k.person, k.jwk, k.label, k.created_at, k.ended_at`
+	personColumns = `p.id, p.name, p.status, p.created_at, p.tokens_from, p.recovered_at, p.recovered_by`
+	// memberColumns are a person as a workspace sees them.
+	memberColumns = `p.id, p.name, CASE WHEN m.suspended_at IS NULL THEN p.status ELSE 'suspended' END, p.created_at,
+		CASE WHEN m.tokens_from > p.tokens_from THEN m.tokens_from ELSE p.tokens_from END, p.recovered_at, p.recovered_by`
+	passkeyColumns = `k.credential, k.person, k.label, k.cose, k.rp_id, k.origin, k.sign_count, k.created_at, k.used_at, k.ended_at`
+	keyColumns     = `k.key, k.person, k.jwk, k.label, k.created_at, k.used_at, k.ended_at`
 )
 
 func (p *Person) into() []any {
-	return []any{&p.ID, &p.Name, &p.Status, micros{&p.CreatedAt}, &p.TokensFrom}
+	return []any{&p.ID, &p.Name, &p.Status, micros{&p.CreatedAt}, &p.TokensFrom, micros{&p.RecoveredAt}, &p.RecoveredBy}
 }
 
 func (k *Passkey) into() []any {
-	return []any{&k.Credential, &k.Person, text{&k.COSE}, &k.RPID, &k.Origin, &k.SignCount, micros{&k.CreatedAt}, micros{&k.EndedAt}}
+	return []any{&k.Credential, &k.Person, &k.Label, text{&k.COSE}, &k.RPID, &k.Origin, &k.SignCount, micros{&k.CreatedAt}, micros{&k.UsedAt}, micros{&k.EndedAt}}
 }
 
 func (k *Key) into() []any {
-	return []any{&k.Key, &k.Person, text{jwk{&k.JWK}}, &k.Label, micros{&k.CreatedAt}, micros{&k.EndedAt}}
+	return []any{&k.Key, &k.Person, text{jwk{&k.JWK}}, &k.Label, micros{&k.CreatedAt}, micros{&k.UsedAt}, micros{&k.EndedAt}}
 }
 
 // micros receives a time, or NULL as the zero time.
@@ -124,23 +127,54 @@ func join(tx *audit.Tx, ws id.Workspace, person id.User) error {
 	return err
 }
 
-// move changes a member's status and ends their sessions; it returns how many.
-func move(tx *audit.Tx, ws id.Workspace, person id.User, from, to Status) (int64, error) {
-	n, err := tx.Exec(`UPDATE person SET status = $3 WHERE id = $2 AND status = $4
-		AND EXISTS (SELECT 1 FROM membership WHERE workspace = $1 AND person = $2)`, ws, person, to, from)
+// move changes a person's status and ends their sessions; it returns how many.
+func move(tx *audit.Tx, person id.User, from, to Status) (int64, error) {
+	n, err := tx.Exec(`UPDATE person SET status = $2 WHERE id = $1 AND status = $3`, person, to, from)
 	if err != nil {
 		return 0, err
 	}
 	if n == 0 {
-		var is Status
-		err := one(tx.Row(`SELECT p.status FROM membership m JOIN person p ON p.id = m.person WHERE m.workspace = $1 AND m.person = $2`, ws, person),
-			notFound("user"), &is)
+		p, err := lock(tx, person)
 		if err == nil {
-			err = fault.New(fault.Conflict, "wrong_state", "the user %s is %s: the account cannot become %s", person, is, to)
+			err = wrongState(person, p.Status, to)
 		}
 		return 0, err
 	}
 	return endSessions(tx, person)
+}
+
+// moveHere is move for one membership alone; sessions are the person's and stay.
+func moveHere(tx *audit.Tx, ws id.Workspace, person id.User, to Status) error {
+	set, was := `suspended_at = $3`, `suspended_at IS NULL`
+	if to == Active {
+		set, was = `suspended_at = NULL`, `suspended_at IS NOT NULL AND suspended_at <= $3`
+	}
+	n, err := tx.Exec(`UPDATE membership SET `+set+` WHERE workspace = $1 AND person = $2 AND `+was, ws, person, tx.Now().UnixMicro())
+	if err != nil || n == 1 {
+		return err
+	}
+	var is Status
+	err = one(tx.Row(`SELECT CASE WHEN suspended_at IS NULL THEN 'active' ELSE 'suspended' END FROM membership WHERE workspace = $1 AND person = $2`, ws, person),
+		notFound("user"), &is)
+	if err == nil {
+		err = wrongState(person, is, to)
+	}
+	return err
+}
+
+func wrongState(person id.User, is, to Status) error {
+	return fault.New(fault.Conflict, "wrong_state", "the user %s is %s: the account cannot become %s", person, is, to)
+}
+
+func leave(tx *audit.Tx, ws id.Workspace, person id.User) error {
+	n, err := tx.Exec(`DELETE FROM membership WHERE workspace = $1 AND person = $2`, ws, person)
+	if err == nil && n == 0 {
+		err = notFound("user")
+	}
+	if err != nil {
+		return err
+	}
+	return deleteMemberships(tx, ws, person.String())
 }
 
 // lock reads a person and, on PostgreSQL, holds the row until the commit.
@@ -150,20 +184,25 @@ func lock(tx *audit.Tx, person id.User) (p Person, err error) {
 }
 
 func (room *Room) member(ctx context.Context, ws id.Workspace, person id.User) (p Person, err error) {
-	err = one(room.r.Row(ctx, `SELECT `+personColumns+` FROM membership m JOIN person p ON p.id = m.person WHERE m.workspace = $1 AND m.person = $2`,
+	err = one(room.r.Row(ctx, `SELECT `+memberColumns+` FROM membership m JOIN person p ON p.id = m.person WHERE m.workspace = $1 AND m.person = $2`,
 		ws, person), notFound("user"), p.into()...)
+	return p, err
+}
+
+func (room *Room) anywhere(ctx context.Context, person id.User) (p Person, err error) {
+	err = one(room.r.Row(ctx, `SELECT `+personColumns+` FROM person p WHERE p.id = $1`, person), notFound("user"), p.into()...)
 	return p, err
 }
 
 // named reads members by name, at most as many as an ambiguous name lists.
 func (room *Room) named(ctx context.Context, ws id.Workspace, name string) ([]Person, error) {
-	rows, err := room.r.Rows(ctx, `SELECT `+personColumns+` FROM membership m JOIN person p ON p.id = m.person
+	rows, err := room.r.Rows(ctx, `SELECT `+memberColumns+` FROM membership m JOIN person p ON p.id = m.person
 		WHERE m.workspace = $1 AND p.name = $2 ORDER BY p.id LIMIT $3`, ws, name, maxCandidates)
 	return all(rows, err, (*Person).into)
 }
 
 func (room *Room) members(ctx context.Context, ws id.Workspace, after id.User, limit int) ([]Person, error) {
-	rows, err := room.r.Rows(ctx, `SELECT `+personColumns+` FROM membership m JOIN person p ON p.id = m.person
+	rows, err := room.r.Rows(ctx, `SELECT `+memberColumns+` FROM membership m JOIN person p ON p.id = m.person
 		WHERE m.workspace = $1 AND m.person > $2 ORDER BY m.person LIMIT $3`, ws, after.String(), limit)
 	return all(rows, err, (*Person).into)
 }
@@ -175,13 +214,18 @@ func (room *Room) workspaces(ctx context.Context, person id.User) ([]id.Workspac
 
 // passkeys
 
+func usedKey(tx *audit.Tx, key id.Key) error {
+	_, err := tx.Exec(`UPDATE person_key SET used_at = $2 WHERE key = $1`, key, tx.Now().UnixMicro())
+	return err
+}
+
 func insertPasskey(tx *audit.Tx, k Passkey) (bool, error) {
 	cose, err := k.COSE.MarshalText()
 	if err != nil {
 		return false, err
 	}
-	n, err := tx.Exec(`INSERT INTO passkey (credential, person, cose, rp_id, origin, sign_count, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT DO NOTHING`, k.Credential, k.Person, string(cose), k.RPID, k.Origin, int64(k.SignCount), k.CreatedAt.UnixMicro())
+	n, err := tx.Exec(`INSERT INTO passkey (credential, person, cose, rp_id, origin, sign_count, created_at, label) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT DO NOTHING`, k.Credential, k.Person, string(cose), k.RPID, k.Origin, int64(k.SignCount), k.CreatedAt.UnixMicro(), k.Label)
 	return n == 1, err
 }
 
@@ -192,8 +236,8 @@ func livePasskeys(tx *audit.Tx, person id.User) (n int, err error) {
 
 // count stores a live passkey's new counter if it grew, or if both are 0: the authenticator does not count.
 func count(tx *audit.Tx, credential string, signs uint32) (bool, error) {
-	n, err := tx.Exec(`UPDATE passkey SET sign_count = $2 WHERE credential = $1 AND ended_at IS NULL AND (sign_count < $2 OR sign_count = 0 AND $2 = 0)`,
-		credential, int64(signs))
+	n, err := tx.Exec(`UPDATE passkey SET sign_count = $2, used_at = $3 WHERE credential = $1 AND ended_at IS NULL AND (sign_count < $2 OR sign_count = 0 AND $2 = 0)`,
+		credential, int64(signs), tx.Now().UnixMicro())
 	return n == 1, err
 }
 
@@ -262,17 +306,17 @@ func (room *Room) keys(ctx context.Context, person id.User) ([]Key, error) {
 // sessions
 
 func insertSession(tx *audit.Tx, s Session) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO console_session (hash, person, acr, auth_time, created_at, seen_at, expires_at)
-		SELECT $1, p.id, $3, $4, $5, $5, $6 FROM person p WHERE p.id = $2 AND p.status = $7`,
-		s.ID, s.Person, s.ACR, s.AuthTime.UnixMicro(), s.SeenAt.UnixMicro(), s.ExpiresAt.UnixMicro(), Active)
+	n, err := tx.Exec(`INSERT INTO console_session (hash, person, acr, auth_time, created_at, seen_at, expires_at, opened_by)
+		SELECT $1, p.id, $3, $4, $5, $5, $6, $8 FROM person p WHERE p.id = $2 AND p.status = $7`,
+		s.ID, s.Person, s.ACR, s.AuthTime.UnixMicro(), s.SeenAt.UnixMicro(), s.ExpiresAt.UnixMicro(), Active, s.OpenedBy)
 	return n == 1, err
 }
 
 func (room *Room) session(ctx context.Context, hash id.Digest, now time.Time) (s Session, p Person, err error) {
-	row := room.r.Row(ctx, `SELECT s.hash, s.person, s.acr, s.auth_time, s.seen_at, s.expires_at, `+personColumns+`
+	row := room.r.Row(ctx, `SELECT s.hash, s.person, s.acr, s.auth_time, s.seen_at, s.expires_at, s.opened_by, `+personColumns+`
 		FROM console_session s JOIN person p ON p.id = s.person WHERE s.hash = $1 AND s.expires_at > $2 AND s.seen_at > $3 AND p.status = $4`,
 		hash, now.UnixMicro(), now.Add(-sessionIdle).UnixMicro(), Active)
-	err = one(row, sessionUnknown(), append([]any{&s.ID, &s.Person, &s.ACR, micros{&s.AuthTime}, micros{&s.SeenAt}, micros{&s.ExpiresAt}}, p.into()...)...)
+	err = one(row, sessionUnknown(), append([]any{&s.ID, &s.Person, &s.ACR, micros{&s.AuthTime}, micros{&s.SeenAt}, micros{&s.ExpiresAt}, &s.OpenedBy}, p.into()...)...)
 	return s, p, err
 }
 
@@ -290,6 +334,11 @@ func endSession(tx *audit.Tx, session id.Digest) error {
 
 func endSessions(tx *audit.Tx, person id.User) (int64, error) {
 	return tx.Exec(`DELETE FROM console_session WHERE person = $1`, person)
+}
+
+func endOpenedBy(tx *audit.Tx, person id.User, key string) error {
+	_, err := tx.Exec(`DELETE FROM console_session WHERE person = $1 AND opened_by = $2`, person, key)
+	return err
 }
 
 // Expire deletes up to 1,000 sessions that are over, and returns how many: at 0 nothing is left to do.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/fault"
-	"github.com/attorn/attorn/id"
 )
 
 // Listen opens the listener. The fault port_taken says that another process has the port.
@@ -58,7 +57,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(s.guard.SweepKeys(ctx), s.guard.SweepUses(ctx), s.guard.Sweep(ctx, id.Default)); err != nil {
+			if err := errors.Join(s.guard.SweepKeys(ctx), s.guard.SweepUses(ctx), s.guard.SweepAll(ctx)); err != nil {
 				s.cfg.Logger.Warn("the sweep failed; it runs again in a minute", "error", err.Error())
 			}
 		}

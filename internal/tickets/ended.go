@@ -27,3 +27,8 @@ func (room *Room) End(tx *audit.Tx, ws id.Workspace, jti string, expires time.Ti
 func (room *Room) Ended(ctx context.Context, ws id.Workspace, jti string) (bool, error) {
 	return room.ended(ctx, ws, jti)
 }
+
+// EndAll spends every ticket of a kind that is about subject and was not spent yet, so that none of them opens anything.
+func (room *Room) EndAll(tx *audit.Tx, kind Kind, subject string) error {
+	return spendOthers(tx, kind, subject)
+}

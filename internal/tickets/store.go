@@ -35,6 +35,11 @@ func spend(tx *audit.Tx, hash id.Digest, kind Kind) (Ticket, bool, error) {
 	return t, err == nil, err
 }
 
+func spendOthers(tx *audit.Tx, kind Kind, subject string) error {
+	_, err := tx.Exec(`UPDATE ticket SET spent_at = $3 WHERE kind = $1 AND subject = $2 AND spent_at IS NULL`, string(kind), subject, tx.Now().UnixMicro())
+	return err
+}
+
 func (room *Room) peek(ctx context.Context, hash id.Digest, kind Kind) (Ticket, error) {
 	t := Ticket{Kind: kind}
 	err := room.r.Row(ctx, `SELECT workspace, subject, body FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)).

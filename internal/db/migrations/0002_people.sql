@@ -13,3 +13,15 @@ CREATE TABLE group_member (
 ) STRICT;
 CREATE INDEX group_member_member ON group_member (workspace, member);
 ALTER TABLE person ADD COLUMN recovered_at INTEGER;
+ALTER TABLE person ADD COLUMN recovered_by TEXT;
+-- two people who count as one where four eyes are asked for, because one made the link by which the other was recovered
+CREATE TABLE tie (person TEXT NOT NULL, other TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (person, other)) STRICT;
+CREATE INDEX tie_other ON tie (other);
+-- suspended in this workspace alone, and from when on tokens in it are good
+ALTER TABLE membership ADD COLUMN suspended_at INTEGER;
+ALTER TABLE membership ADD COLUMN tokens_from INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE passkey ADD COLUMN label TEXT NOT NULL DEFAULT '';
+ALTER TABLE passkey ADD COLUMN used_at INTEGER;
+ALTER TABLE person_key ADD COLUMN used_at INTEGER;
+-- the passkey or registered key that the session was opened with
+ALTER TABLE console_session ADD COLUMN opened_by TEXT NOT NULL DEFAULT '';
