@@ -12,7 +12,8 @@ import (
 //
 //   - of the server's log its first entry, the log.opened of the workspace's log, and the key.published of each of Keys;
 //   - of the workspace's log, each time the last entry before the event: agent.registered or agent.changed with the owner of each of Agents,
-//     instance.enrolled of each of Instances, user.added or user.passkey_changed of each of People and what ended that
+//     instance.enrolled, instance.spawned or instance.rotated of each of Instances, with what vouches for the key (Event.Statement), and the same of the
+//     key that vouched, and so on; the instance.rotated by which a key of Instances was replaced; user.added or user.passkey_changed of each of People and what ended that
 //     key (Event.EndsKey), and policy.published before Why.AsOf.
 type Needs struct {
 	Content   []Content
@@ -34,6 +35,9 @@ type PersonKey struct {
 func NeedsOf(e Event, content func(id.Digest) ([]byte, bool)) Needs {
 	n := &gatherer{find: content}
 	n.who(e)
+	for _, d := range e.Statement() {
+		n.take(d)
+	}
 	if e.Under != nil {
 		n.under(e.Under)
 	}

@@ -82,11 +82,13 @@ type story struct {
 	facts     func(*policy.Facts)
 	event     func(*evidence.Event)
 	other     func(name string, e *evidence.Event)
+	also      func() []string // adds events before anything is lent, and names them
 	pack      func(*evidence.Pack)
 	now       func(*evidence.Now)
 	nowKey    jose.Signer
 	trust     func(logs []evidence.LogKey) string
 
+	added    []string
 	content  []evidence.Content
 	details  []evidence.Detail
 	links    []delegation.Link
@@ -154,6 +156,10 @@ func (s *story) begin() {
 		s.keep(f.Text)
 	}
 	s.happens(s.log, "policy", 7, evidence.PolicyPublished, evidence.What{Bundle: set.Digest()})
+	if s.also != nil {
+		s.added = s.also()
+		s.linkRev, s.countRev = s.linkRev+int64(len(s.added)), s.countRev+int64(len(s.added))
+	}
 }
 
 func (s *story) compile() *policy.Set {
@@ -399,7 +405,7 @@ func (s *story) packed(rev int64) ([]byte, string) {
 	for _, name := range []string{"opened", "key", "log"} {
 		p.Entries = append(p.Entries, s.server.entry(s.server.rev(name)))
 	}
-	for _, name := range []string{"priya", "maya", "bot", "bot key", "deployer", "deployer key", "policy"} {
+	for _, name := range append([]string{"priya", "maya", "bot", "bot key", "deployer", "deployer key", "policy"}, s.added...) {
 		p.Entries = append(p.Entries, s.log.entry(s.log.rev(name)))
 	}
 	p.Entries = append(p.Entries, s.log.entry(rev))

@@ -30,6 +30,8 @@ type authority struct {
 	lifts  []policy.Lift
 	voted  []string
 	judged bool // the approvals hold, or none was used
+
+	lineage []string // how keys came to be that were not enrolled
 }
 
 // authorityChecks are those that the kind of the event allows.
@@ -51,6 +53,8 @@ func (v *verifier) authorityChecks() []check {
 		return only("the decision behind it is the event %s", e.Cause)
 	case e.Why == nil || e.Why.Bundle.IsZero() || e.Did == nil:
 		return only("an event of kind %s holds no decision by policy", e.Kind)
+	case (e.Kind == InstanceSpawned || e.Kind == InstanceRotated) && e.Outcome == OK:
+		return append([]check{{AuthorisedThen, "keys", v.checkNewKey}}, decision...)
 	case !v.aCall():
 		return decision
 	}

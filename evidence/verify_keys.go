@@ -3,14 +3,15 @@ package evidence
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
 )
 
-// checkKeys looks for the entries of the log that say whose keys these are: each agent's registration with its owner, each instance's enrolment, the
-// person's key.
+// checkKeys looks for the entries of the log that say whose keys these are: each agent's registration with its owner, where each instance's key comes
+// from, the person's key.
 func (v *verifier) checkKeys() (string, error) {
 	hops := v.event.Who.Chain
 	if v.person() {
@@ -24,26 +25,40 @@ func (v *verifier) checkKeys() (string, error) {
 	if len(hops) == 0 {
 		hops = []Hop{{Sub: v.event.Who.Sub, Instance: v.event.Who.Instance}}
 	}
-	for _, h := range hops {
+	for i, h := range hops {
 		agent, err := id.Parse[id.Agent](h.Sub)
 		if err != nil {
 			continue
 		}
-		if err := v.checkAgent(agent, h.Instance); err != nil {
+		when := moment{v.event.Rev, v.event.At}
+		if i < len(hops)-1 { // whose key signed what is lent to the next, and need not have been live any longer
+			if v.links == nil {
+				continue
+			}
+			when = moment{v.links[i].Rev, v.links[i].At}
+		}
+		if err := v.checkAgent(agent, h.Instance, when); err != nil {
 			return "", err
 		}
 	}
+	said := "the instance was enrolled"
+	if len(v.event.Who.Chain) > 0 {
+		said = "instances were enrolled"
+	}
+	if len(v.lineage) > 0 {
+		said = strings.Join(v.lineage, "; ")
+	}
 	if len(v.event.Who.Chain) == 0 {
-		return "the instance was enrolled", nil
+		return said, nil
 	}
 	if v.links == nil {
 		return "", notShown("the chain is not in the pack")
 	}
 	where, err := v.personKey(v.links[0].Statement.Delegator.User, v.links[0].Delegator)
-	return fmt.Sprintf("instances were enrolled; the key of %s %s", hops[0].Sub, where), err
+	return fmt.Sprintf("%s; the key of %s %s", said, hops[0].Sub, where), err
 }
 
-func (v *verifier) checkAgent(agent id.Agent, instance id.Key) error {
+func (v *verifier) checkAgent(agent id.Agent, instance id.Key, when moment) error {
 	owner, ok := v.owner(agent)
 	if !ok {
 		return notShown("the registration of %s is not in the pack", agent)
@@ -54,16 +69,8 @@ func (v *verifier) checkAgent(agent id.Agent, instance id.Key) error {
 	if instance.IsZero() {
 		return notShown("%s acted without a key: whoever had the token could", agent)
 	}
-	enrolled := v.last(func(e *entry) bool { return e.Kind == InstanceEnrolled && e.What.Instance == instance })
-	switch {
-	case enrolled == nil:
-		return notShown("the enrolment of the instance %s is not in the pack", instance.Short())
-	case enrolled.What.Agent != agent:
-		return wrong("the instance %s was enrolled for %s, not for %s", instance.Short(), enrolled.What.Agent, agent)
-	case enrolled.What.Key == nil || enrolled.What.Key.Thumbprint() != instance:
-		return wrong("the instance %s was enrolled with another key", instance.Short())
-	}
-	return nil
+	_, err := v.instanceKey(agent, instance, when, 0)
+	return err
 }
 
 // owner is whose the agent was: What.User of the last agent.registered or agent.changed before the event that names one.
@@ -78,11 +85,13 @@ func (v *verifier) owner(agent id.Agent) (id.User, bool) {
 }
 
 // last finds the last entry of the event's workspace before the event, of those with a What, that match accepts. A refused enrolment is none.
-func (v *verifier) last(match func(*entry) bool) *entry {
+func (v *verifier) last(match func(*entry) bool) *entry { return v.before(v.event.Rev, match) }
+
+func (v *verifier) before(rev int64, match func(*entry) bool) *entry {
 	var found *entry
 	for i := range v.entries {
 		e := &v.entries[i]
-		if e.workspace == v.event.workspace && e.Rev < v.event.Rev && e.Outcome == OK && e.What != nil && match(e) && (found == nil || e.Rev > found.Rev) {
+		if e.workspace == v.event.workspace && e.Rev < rev && e.Outcome == OK && e.What != nil && match(e) && (found == nil || e.Rev > found.Rev) {
 			found = e
 		}
 	}

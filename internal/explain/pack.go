@@ -58,6 +58,9 @@ type gathering struct {
 	signer  jose.Signer // of the server's word
 	heads   map[id.Workspace]audit.Head
 	entries []evidence.Entry
+
+	traced   map[id.Key]bool // whose origin is in
+	vouchers []evidence.Content
 }
 
 // Pack is the evidence about one event, as a file that verifies offline. Code: not_found.
@@ -66,7 +69,7 @@ func (x *Explainer) Pack(ctx context.Context, ws id.Workspace, event id.Event) (
 	if err != nil {
 		return nil, err
 	}
-	g := &gathering{Explainer: x, ctx: ctx, heads: map[id.Workspace]audit.Head{}}
+	g := &gathering{Explainer: x, ctx: ctx, heads: map[id.Workspace]audit.Head{}, traced: map[id.Key]bool{}}
 	if g.signer, err = x.Signer(ctx); err != nil { // before the heads, which therefore have its publication
 		return nil, err
 	}
@@ -108,6 +111,11 @@ func (g *gathering) pack(ws id.Workspace, e audit.Entry) ([]byte, error) {
 			return nil, err
 		}
 		p.Details = append(p.Details, evidence.Disclosed{Workspace: ws, Rev: e.Rev, Field: field, Bytes: b})
+	}
+	for _, c := range g.vouchers {
+		if !slices.ContainsFunc(p.Content, func(k evidence.Content) bool { return k.Digest == c.Digest }) {
+			p.Content = append(p.Content, c)
+		}
 	}
 	if p.Now, err = g.now(ws, e); err != nil {
 		return nil, err
@@ -169,7 +177,7 @@ func (g *gathering) workspaceLog(ws id.Workspace, e audit.Entry, needs evidence.
 		}
 	}
 	for _, i := range needs.Instances {
-		if err := last(i.String(), func(audit.Entry) bool { return true }, evidence.InstanceEnrolled); err != nil {
+		if err := g.lineage(ws, i, before); err != nil {
 			return err
 		}
 	}
