@@ -43,16 +43,37 @@ type rig struct {
 	log     *audit.Log
 	explain *explain.Explainer
 	url     string
-	clock   *atomic.Int64 // microseconds
+	clock   *atomic.Int64 // microseconds; nil is the machine's
 }
 
 func newRig(t testing.TB, upstreams ...console.Upstream) *rig {
 	t.Helper()
 	r := &rig{t: t, clock: &atomic.Int64{}}
 	r.clock.Store(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC).UnixMicro())
+	return r.serve(listen(t), upstreams)
+}
+
+// newLiveRig is a rig with the clock of the machine, for providers that have no other.
+func newLiveRig(t testing.TB, l net.Listener, upstreams ...console.Upstream) *rig {
+	t.Helper()
+	return (&rig{t: t}).serve(l, upstreams)
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	r.ok(err)
-	r.url = fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func portOf(l net.Listener) string { return fmt.Sprint(l.Addr().(*net.TCPAddr).Port) }
+
+func (r *rig) serve(l net.Listener, upstreams []console.Upstream) *rig {
+	t := r.t
+	t.Helper()
+	r.url = "http://localhost:" + portOf(l)
 
 	reader, writer, err := db.Open(t.Context(), dbtest.SQLite(t))
 	r.ok(err)
@@ -85,7 +106,12 @@ func newRig(t testing.TB, upstreams ...console.Upstream) *rig {
 	return r
 }
 
-func (r *rig) now() time.Time { return time.UnixMicro(r.clock.Load()).UTC() }
+func (r *rig) now() time.Time {
+	if r.clock == nil {
+		return time.Now()
+	}
+	return time.UnixMicro(r.clock.Load()).UTC()
+}
 
 func (r *rig) pass(d time.Duration) { r.clock.Add(d.Microseconds()) }
 
