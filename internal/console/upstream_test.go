@@ -686,10 +686,10 @@ func TestUpstreamStepUpAndLink(t *testing.T) {
 	if got.status != http.StatusSeeOther {
 		t.Fatal(said(got.body))
 	}
-	if got := lone.form("/account/upstream/remove", "issuer", i.url, "subject", "lone"); got.code() != "last_way_in" {
+	if got := lone.form("/account/upstream/remove", "issuer", i.url, "subject", "lone"); got.code() != "lockout" {
 		t.Errorf("%d %s", got.status, got.code())
 	}
-	if got := lone.form("/account/upstream/remove", "issuer", i.url, "subject", "noor-1"); got.code() != "last_way_in" && got.status != http.StatusNotFound {
+	if got := lone.form("/account/upstream/remove", "issuer", i.url, "subject", "noor-1"); got.code() != "lockout" && got.status != http.StatusNotFound {
 		t.Errorf("another's account was removed: %d", got.status)
 	}
 }

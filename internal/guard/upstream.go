@@ -197,7 +197,8 @@ func (g *Guard) SignInUpstream(ctx context.Context, i Identity, ip string) (sess
 		at = time.Unix(i.Auth.At, 0)
 	}
 	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
-		session, _, err = g.People.OpenSessionAt(tx, p.ID, int(i.Auth.Level), at)
+		by := people.Identity{Issuer: i.Issuer, Subject: i.Subject}.Name()
+		session, _, err = g.People.OpenSessionAt(tx, p.ID, int(i.Auth.Level), by, at)
 		return err
 	})
 	if err != nil {
@@ -373,8 +374,8 @@ func (g *Guard) LinkUpstream(ctx context.Context, c *Caller, t Trip, i Identity)
 	return err
 }
 
-// UnlinkUpstream ends an identity of the caller's own, right after signing in, and signs them out elsewhere if they have no other way in left: then
-// it is refused. Codes: sign_in_old, last_way_in, not_found.
+// UnlinkUpstream ends an identity of the caller's own and the sessions that it opened, right after signing in, unless it is their last way in. Codes:
+// sign_in_old, lockout, not_found.
 func (g *Guard) UnlinkUpstream(ctx context.Context, c *Caller, issuer, subject string) error {
 	if err := g.fresh(ctx, c); err != nil {
 		return err
@@ -389,12 +390,12 @@ func (g *Guard) UnlinkUpstream(ctx context.Context, c *Caller, issuer, subject s
 		return err
 	}
 	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) error {
-		ways, err := g.People.WaysIn(tx, c.person)
+		passkeys, _, upstream, err := g.People.Ways(tx, c.person)
 		if err != nil {
 			return err
 		}
-		if ways < 2 {
-			return fault.New(fault.Conflict, "last_way_in", "this is the only way that you can sign in").Try("make a passkey first")
+		if passkeys+upstream < 2 {
+			return lastWay()
 		}
 		return g.People.UnlinkIdentity(tx, c.person, issuer, subject)
 	})

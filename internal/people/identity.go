@@ -23,6 +23,9 @@ type Identity struct {
 	EndedAt   time.Time // zero while it signs in
 }
 
+// Name names the identity without saying whose it is.
+func (i Identity) Name() string { return id.Sum([]byte(i.Issuer + "\n" + i.Subject)).String() }
+
 // MaxIdentities is how many live identities a person may have.
 const MaxIdentities = 8
 
@@ -35,8 +38,8 @@ func oneLine(s string, most int) bool {
 	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// LinkIdentity makes an identity that its holder proved one of an active person's. Codes: identity_invalid, not_found, person_suspended,
-// too_many_identities, and identity_in_use where it is, or was, anybody's: who removed it must not find it with somebody else.
+// LinkIdentity makes an identity that its holder proved one of an active person's; one that ended and was theirs before is theirs again. Codes:
+// identity_invalid, not_found, person_suspended, too_many_identities, and identity_in_use where it is anybody's, or was another's.
 func (room *Room) LinkIdentity(tx *audit.Tx, i Identity) error {
 	if !oneLine(i.Issuer, maxIssuer) || !oneLine(i.Subject, maxSubject) || i.Provider == "" {
 		return fault.New(fault.Invalid, "identity_invalid", "an identity has an issuer and a subject of at most %d bytes", maxSubject)
@@ -62,9 +65,12 @@ func (room *Room) LinkIdentity(tx *audit.Tx, i Identity) error {
 	return err
 }
 
-// UnlinkIdentity ends an identity of the person's: it signs nobody in any more. Code: not_found, also where it was ended before.
+// UnlinkIdentity ends an identity of the person's, and the sessions that were opened with it. Code: not_found, also where it was ended before.
 func (room *Room) UnlinkIdentity(tx *audit.Tx, person id.User, issuer, subject string) error {
-	return endIdentity(tx, person, issuer, subject)
+	if err := endIdentity(tx, person, issuer, subject); err != nil {
+		return err
+	}
+	return endOpenedBy(tx, person, Identity{Issuer: issuer, Subject: subject}.Name())
 }
 
 // PersonByIdentity reads whose identity this is, suspended or not. Codes: identity_unknown, identity_ended.
@@ -115,16 +121,6 @@ func (room *Room) Arrive(tx *audit.Tx, ws id.Workspace, email id.Digest, person 
 
 // Arrived ends the person's invitations: they have signed in another way.
 func (room *Room) Arrived(tx *audit.Tx, person id.User) error { return endInvitations(tx, person) }
-
-// WaysIn counts what the person can sign in at the console with: live passkeys and identities.
-func (room *Room) WaysIn(tx *audit.Tx, person id.User) (int, error) {
-	keys, err := livePasskeys(tx, person)
-	if err != nil {
-		return 0, err
-	}
-	others, err := liveIdentities(tx, person)
-	return keys + others, err
-}
 
 // FitName makes a person's name of what somebody else wrote: one line without control characters, cut to its length; "" where nothing is left.
 func FitName(s string) string {

@@ -16,7 +16,9 @@ func (i *Identity) into() []any {
 }
 
 func insertIdentity(tx *audit.Tx, i Identity) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO upstream_identity (issuer, subject, person, provider, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+	n, err := tx.Exec(`INSERT INTO upstream_identity (issuer, subject, person, provider, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (issuer, subject) DO UPDATE SET provider = excluded.provider, created_at = excluded.created_at, ended_at = NULL
+		WHERE upstream_identity.person = excluded.person AND upstream_identity.ended_at IS NOT NULL`,
 		i.Issuer, i.Subject, i.Person, i.Provider, tx.Now().UnixMicro())
 	return n == 1, err
 }
@@ -33,6 +35,17 @@ func endIdentity(tx *audit.Tx, person id.User, issuer, subject string) error {
 		err = fault.New(fault.NotFound, "not_found", "the user has no such account at a provider")
 	}
 	return err
+}
+
+// endIdentities ends all of a person's, and names them.
+func endIdentities(tx *audit.Tx, person id.User) ([]string, error) {
+	rows, err := tx.Rows(`UPDATE upstream_identity SET ended_at = $2 WHERE person = $1 AND ended_at IS NULL RETURNING issuer, subject`, person, tx.Now().UnixMicro())
+	ended, err := all(rows, err, func(i *Identity) []any { return []any{&i.Issuer, &i.Subject} })
+	var names []string
+	for _, i := range ended {
+		names = append(names, i.Name())
+	}
+	return names, err
 }
 
 func (room *Room) byIdentity(ctx context.Context, issuer, subject string) (p Person, i Identity, err error) {

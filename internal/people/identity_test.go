@@ -85,10 +85,40 @@ func TestIdentities(t *testing.T) {
 		if got := whose(acme, "1"); got != "identity_ended" {
 			t.Error(got)
 		}
-		for _, person := range []id.User{p.ID, q.ID} {
-			if err := r.linkIdentity(person, acme, "1"); fault.Code(err) != "identity_in_use" {
-				t.Errorf("one that was somebody's: %v", err)
+		if err := r.linkIdentity(q.ID, acme, "1"); fault.Code(err) != "identity_in_use" {
+			t.Errorf("one that was another's: %v", err)
+		}
+		if err := r.linkIdentity(p.ID, acme, "1"); err != nil || whose(acme, "1") != "Priya" {
+			t.Errorf("one's own again: %v, of %s", err, whose(acme, "1"))
+		}
+
+		// What an identity opened ends with it, and a recovery ends them all.
+		open := func(name string) string {
+			var secret string
+			if err := r.Do(id.Default, func(tx *audit.Tx) (err error) {
+				secret, _, err = r.OpenSessionAt(tx, p.ID, 2, people.Identity{Issuer: acme, Subject: name}.Name(), r.Now())
+				return err
+			}); err != nil {
+				t.Fatal(err)
 			}
+			return secret
+		}
+		if err := r.linkIdentity(p.ID, acme, "9"); err != nil {
+			t.Fatal(err)
+		}
+		one, nine := open("1"), open("9")
+		if err := unlink(p.ID, "9"); err != nil || r.signedIn(t, nine) || !r.signedIn(t, one) {
+			t.Errorf("%v: a session outlives the identity that opened it, or another's end", err)
+		}
+		if err := r.linkIdentity(p.ID, acme, "9"); err != nil {
+			t.Fatal(err)
+		}
+		var ended []string
+		if err := r.Do(id.Default, func(tx *audit.Tx) (err error) { ended, err = r.Recover(tx, p.ID, q.ID); return err }); err != nil || len(ended) != 2 {
+			t.Errorf("recovery ended %v, %v", ended, err)
+		}
+		if whose(acme, "1") != "identity_ended" || whose(acme, "9") != "identity_ended" || r.signedIn(t, one) {
+			t.Error("an identity or a session outlives a recovery")
 		}
 		if has, err := r.IdentitiesOf(t.Context(), q.ID); err != nil || len(has) != 3 || has[0].Provider != "acme" || has[0].CreatedAt.IsZero() {
 			t.Errorf("%+v %v", has, err)

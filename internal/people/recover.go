@@ -26,8 +26,8 @@ func (p Person) Settled(now time.Time) error {
 		p.RecoveredAt.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339)).Try("wait until then, or have somebody else do it")
 }
 
-// Recover takes every passkey, registered key, session and token from an active person, who has shown the link that by made, and notes it. It lists the
-// names of the keys that ended: credentials and thumbprints. Who is tied to by is now tied to the person, too. Codes: not_found, person_suspended.
+// Recover takes every passkey, registered key, identity elsewhere, session and token from an active person, who has shown the link that by made, and notes
+// it. It lists the names of what ended: credentials, thumbprints and Identity.Name. Who is tied to by is now tied to the person, too. Codes: not_found, person_suspended.
 func (room *Room) Recover(tx *audit.Tx, person, by id.User) ([]string, error) {
 	p, err := lock(tx, person)
 	if err == nil {
@@ -72,17 +72,21 @@ func (room *Room) SignOut(tx *audit.Tx, person id.User, keep id.Key) ([]string, 
 	return room.endEverything(tx, person, keep, false)
 }
 
-func (room *Room) endEverything(tx *audit.Tx, person id.User, keep id.Key, passkeys bool) ([]string, error) {
+func (room *Room) endEverything(tx *audit.Tx, person id.User, keep id.Key, recovered bool) ([]string, error) {
 	ended, err := endKeys(tx, person, keep)
 	if err != nil {
 		return nil, err
 	}
-	if passkeys {
+	if recovered {
 		more, err := endPasskeys(tx, person)
 		if err != nil {
 			return nil, err
 		}
-		ended = append(ended, more...)
+		others, err := endIdentities(tx, person)
+		if err != nil {
+			return nil, err
+		}
+		ended = slices.Concat(ended, more, others)
 	}
 	slices.Sort(ended)
 	if _, err := endSessions(tx, person); err != nil {
@@ -102,7 +106,7 @@ func (room *Room) Ways(tx *audit.Tx, person id.User) (passkeys, keys, upstream i
 	if keys, err = liveKeys(tx, person); err != nil {
 		return 0, 0, 0, err
 	}
-	upstream, err = upstreams(tx, person)
+	upstream, err = liveIdentities(tx, person)
 	return passkeys, keys, upstream, err
 }
 

@@ -26,11 +26,6 @@ func setRecovered(tx *audit.Tx, person, by id.User) error {
 	return err
 }
 
-func upstreams(tx *audit.Tx, person id.User) (n int, err error) {
-	err = tx.Row(`SELECT count(*) FROM upstream_identity WHERE person = $1`, person).Scan(&n)
-	return n, err
-}
-
 const signedIn = `SELECT (SELECT count(*) FROM passkey WHERE person = $1) + (SELECT count(*) FROM person_key WHERE person = $1)
 	+ (SELECT count(*) FROM upstream_identity WHERE person = $1) + (SELECT count(*) FROM console_session WHERE person = $1)`
 
