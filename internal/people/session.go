@@ -26,7 +26,7 @@ type Session struct {
 	AuthTime  time.Time
 	SeenAt    time.Time
 	ExpiresAt time.Time
-	OpenedBy  string // the passkey's credential or the registered key's thumbprint; "" where none stands for it
+	OpenedBy  string // the passkey's credential the registered key's thumbprint or Identity.Name; "" where none stands for it
 }
 
 // Due reports whether Touch would change anything at now.
@@ -43,13 +43,13 @@ func (room *Room) OpenSessionBy(tx *audit.Tx, person id.User, acr int, by string
 	return room.open(tx, person, acr, tx.Now(), by)
 }
 
-// OpenSessionAt is OpenSession for somebody who proved who they are elsewhere, at authTime; the zero time says that it is not known when, and
-// counts as long ago.
-func (room *Room) OpenSessionAt(tx *audit.Tx, person id.User, acr int, authTime time.Time) (string, Session, error) {
+// OpenSessionAt is OpenSessionBy for somebody who proved who they are elsewhere, at authTime, by an identity; the zero time says that it is not known
+// when, and counts as long ago.
+func (room *Room) OpenSessionAt(tx *audit.Tx, person id.User, acr int, by string, authTime time.Time) (string, Session, error) {
 	if authTime.IsZero() {
 		authTime = time.Unix(0, 0)
 	}
-	return room.open(tx, person, acr, authTime, "")
+	return room.open(tx, person, acr, authTime, by)
 }
 
 func (room *Room) open(tx *audit.Tx, person id.User, acr int, authTime time.Time, by string) (string, Session, error) {
