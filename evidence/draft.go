@@ -28,7 +28,7 @@ type Draft struct {
 
 // Nonce is a value that may be accepted once: the identifier of a proof or assertion under the key that signed it.
 type Nonce struct {
-	Kind    string // dpop, assertion, object
+	Kind    string // dpop, httpsig, assertion, object
 	Key     string // thumbprint, or a foreign issuer
 	ID      id.Digest
 	Expires time.Time // after which it would be refused as old anyway

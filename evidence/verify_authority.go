@@ -22,6 +22,7 @@ const held = 2 * time.Minute
 type authority struct {
 	raw    string // the access token
 	claims *token.Claims
+	alone  bool              // no token: an instance signed the request, and acts for nobody
 	signer jose.PublicKey    // of the proof
 	links  []delegation.Link // the root first
 	args   []byte            // RFC 8785 form, once disclosed
@@ -77,6 +78,14 @@ func (v *verifier) person() bool {
 	return err == nil && v.event.Who.Instance.IsZero()
 }
 
+// under is the event's authority; one that names none, as of an instance that signed for itself, is empty.
+func (v *verifier) under() Under {
+	if v.event.Under == nil {
+		return Under{}
+	}
+	return *v.event.Under
+}
+
 func (v *verifier) when() time.Time { return time.UnixMicro(v.event.At) }
 
 // audience is the resource that the event's action is on, which the token must be for.
@@ -93,10 +102,14 @@ func (v *verifier) audience() (string, error) {
 
 func (v *verifier) checkToken() (string, error) {
 	e := v.event
-	if e.Under == nil || e.Under.Token == nil {
+	if v.under().Token == nil {
+		if v.bySignature() && len(e.Who.Chain) == 0 && v.under().Delegation.IsZero() && !v.person() {
+			v.alone = true
+			return "none: the instance signed the request itself, and acts for nobody", nil
+		}
 		return "", wrong("the event names no token")
 	}
-	ref := e.Under.Token
+	ref := v.under().Token
 	raw, ok := v.content[ref.SHA256]
 	if !ok {
 		return "", notShown("the token is not in the pack")
@@ -114,7 +127,7 @@ func (v *verifier) checkToken() (string, error) {
 	if c.ID != ref.ID || kid != ref.Kid || c.Expires != ref.Expires {
 		return "", wrong("the token is another one than the event describes")
 	}
-	if c.Workspace != e.workspace || c.Delegation != e.Under.Delegation || c.JKT != e.Who.Instance && !v.person() {
+	if c.Workspace != e.workspace || c.Delegation != v.under().Delegation || c.JKT != e.Who.Instance && !v.person() {
 		return "", wrong("the token is of another workspace, delegation or instance than the event")
 	}
 	if err := v.sameActors(c); err != nil {
@@ -150,8 +163,11 @@ func (v *verifier) sameActors(c token.Claims) error {
 
 func (v *verifier) checkProof() (string, error) {
 	e := v.event
+	if v.bySignature() {
+		return v.checkSignature()
+	}
 	if e.Who.Proof == nil || e.Who.Proof.Type != "dpop" {
-		return "", notShown("the request came without a DPoP proof")
+		return "", notShown("the request came without a DPoP proof or a message signature")
 	}
 	raw, ok := v.details["proof"]
 	if !ok || v.claims == nil {
@@ -178,7 +194,7 @@ func (v *verifier) checkChain() (string, error) {
 	e := v.event
 	hops := e.Who.Chain
 	if len(hops) == 0 {
-		if !e.Under.Delegation.IsZero() || !e.Under.Statement.IsZero() {
+		if !v.under().Delegation.IsZero() || !v.under().Statement.IsZero() {
 			return "", wrong("the event names a delegation and no chain")
 		}
 		return fmt.Sprintf("%s acts for nobody else", e.Who.Sub), nil
@@ -214,10 +230,10 @@ func (v *verifier) checkChain() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if end := hops[len(hops)-1]; end.Sub != e.Who.Sub || end.Instance != e.Who.Instance || e.Under.Delegation != last.ID || e.Under.Statement != digest {
+	if end := hops[len(hops)-1]; end.Sub != e.Who.Sub || end.Instance != e.Who.Instance || v.under().Delegation != last.ID || v.under().Statement != digest {
 		return "", wrong("the chain ends with another actor or statement than the event names")
 	}
-	if e.Under.Task != last.Task || v.claims != nil && v.claims.Task != last.Task {
+	if v.under().Task != last.Task || v.claims != nil && v.claims.Task != last.Task {
 		return "", wrong("the event or its token names another task than the last statement")
 	}
 	v.links = links
@@ -280,7 +296,8 @@ func (v *verifier) checkCovers() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if v.claims == nil || len(v.event.Who.Chain) > 0 && v.links == nil {
+	alone := v.alone && !v.signer.IsZero()
+	if v.claims == nil && !alone || len(v.event.Who.Chain) > 0 && v.links == nil {
 		return "", notShown("the token or the chain is not in the pack")
 	}
 	did := v.event.Did
@@ -301,7 +318,7 @@ func (v *verifier) checkCovers() (string, error) {
 	} else if digest != did.Digest {
 		return "", fault.New(fault.Denied, "digest_mismatch", "the call digest is not that of the arguments")
 	}
-	if !delegation.Allows(v.claims.Permissions(), did.Action, args) {
+	if v.claims != nil && !delegation.Allows(v.claims.Permissions(), did.Action, args) {
 		return "", wrong("the token does not cover %s with these arguments", did.Action)
 	}
 	for _, l := range v.links {
@@ -310,6 +327,9 @@ func (v *verifier) checkCovers() (string, error) {
 		}
 	}
 	v.args = raw
+	if alone {
+		return "nothing was lent and no token limits it: policy alone decided", nil
+	}
 	return fmt.Sprintf("token and every statement cover %s with its arguments", did.Action), nil
 }
 

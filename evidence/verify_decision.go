@@ -101,10 +101,7 @@ func (v *verifier) factMembers(f policy.Facts) []factMember {
 	if e.Who.Proof != nil {
 		proof = e.Who.Proof.Type
 	}
-	lent, task := "", ""
-	if e.Under != nil {
-		lent, task = e.Under.Delegation.String(), e.Under.Task
-	}
+	lent, task := v.under().Delegation.String(), v.under().Task
 	apart := time.Duration(f.Now-e.At) * time.Microsecond
 	return []factMember{
 		{"chain", slices.Equal(f.Principals, principals)},
@@ -205,10 +202,7 @@ func (v *verifier) checkApprovals() (string, error) {
 		return "", notShown("the facts, the policies or the chain are not in the pack")
 	}
 	v.judged = true
-	var refs []ApprovalRef
-	if v.event.Under != nil {
-		refs = v.event.Under.Approvals
-	}
+	refs := v.under().Approvals
 	first := policy.Decide(v.set, *v.facts, nil)
 	gates := slices.DeleteFunc(first.Obligations, func(o policy.Obligation) bool { return o.Kind != policy.KindApprove })
 	if len(refs) == 0 || first.Outcome == policy.Deny { // a denial is the next check's to report
@@ -262,7 +256,7 @@ func (v *verifier) approvalOf(o policy.Obligation) (Approval, error) {
 	}
 	a := Approval{
 		Issuer: v.pack.Issuer, Workspace: e.workspace, Gate: o.Gate, GateSHA256: o.GateSHA256, Flow: o.Flow, FlowSHA256: id.Sum([]byte(o.Flow)),
-		Actor: e.Who.Sub, Task: e.Under.Task, Action: e.Did.Action, Resource: e.Did.Resource, Pin: e.Did.Pin, Binds: o.Binds, ArgsSHA256: id.Sum(args), Call: e.Did.Digest,
+		Actor: e.Who.Sub, Task: v.under().Task, Action: e.Did.Action, Resource: e.Did.Resource, Pin: e.Did.Pin, Binds: o.Binds, ArgsSHA256: id.Sum(args), Call: e.Did.Digest,
 	}
 	if len(e.Who.Chain) > 0 {
 		if a.Subject, err = id.Parse[id.User](e.Who.Chain[0].Sub); err != nil {

@@ -115,8 +115,8 @@ func (f *face) answer(w http.ResponseWriter, r *http.Request, m methods) (action
 		return action{}, nil, fault.New(fault.Invalid, "method_not_allowed", "this path takes %s", strings.Join(allowed, " and "))
 	}
 	x := &request{face: f, ctx: r.Context(), path: r.PathValue, creds: guard.Credentials{
-		Method: r.Method, URL: f.Issuer + r.URL.EscapedPath(), Authorization: r.Header.Values("Authorization"), DPoP: r.Header.Values("DPoP"),
-		IP: address(r), Face: "admin",
+		Method: r.Method, URL: f.Issuer + target(r), Authorization: r.Header.Values("Authorization"), DPoP: r.Header.Values("DPoP"),
+		Header: r.Header.Values, IP: address(r), Face: "admin",
 	}}
 	if a.suffix != "" {
 		if x.path, ok = suffixed(r, a.suffix); !ok {
@@ -137,6 +137,11 @@ func (f *face) answer(w http.ResponseWriter, r *http.Request, m methods) (action
 	body, err := bodyOf(w, r, a)
 	if err != nil {
 		return action{}, nil, err
+	}
+	if x.caller != nil {
+		if err := x.caller.CheckBody(body); err != nil {
+			return action{}, nil, err
+		}
 	}
 	if a.Open {
 		out, err := x.open(a, body)
@@ -159,6 +164,14 @@ func (x *request) open(a action, body []byte) (any, error) {
 	f := fault.Of(err)
 	failed = f != nil && f.Kind != fault.Internal && f.Kind != fault.Unavailable && f.Code != "dpop_nonce_required"
 	return out, err
+}
+
+// target is what was asked for, path and query as they were received.
+func target(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI()
 }
 
 // workspaceOf reads the workspace from the path. The default one has one form only, and the server's own has no API.

@@ -38,8 +38,13 @@ func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
 		f.Log.Error("admin", "request", p.RequestID, "error", err)
 	}
 	switch p.Status {
+	case http.StatusForbidden:
+		if p.Code == "signature_needed" {
+			acceptSignature(w, r)
+		}
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", challenge(p.Code))
+		acceptSignature(w, r)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", strconv.Itoa(cmp.Or(guard.RetryAfter(cause), retryAfter)))
 	}
@@ -48,9 +53,14 @@ func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
 	_, _ = w.Write(body) // the client is gone: nothing to do
 }
 
+// acceptSignature says how a request can be signed.
+func acceptSignature(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Accept-Signature", guard.Credentials{Authorization: r.Header.Values("Authorization")}.Signed())
+}
+
 func statusOf(f *fault.Error) int {
 	switch f.Code {
-	case "replayed":
+	case "replayed", "signature_replayed":
 		return http.StatusUnauthorized // whatever it was for, a new proof is the remedy
 	case "method_not_allowed":
 		return http.StatusMethodNotAllowed
@@ -71,6 +81,8 @@ func challenge(code string) string {
 		return line
 	case code == "dpop_nonce_required":
 		return line + `, error="use_dpop_nonce"`
+	case strings.HasPrefix(code, "signature_"):
+		return line // the token, if there was one, is not what is wrong
 	case strings.HasPrefix(code, "dpop_"), code == "replayed":
 		return line + `, error="invalid_dpop_proof"`
 	}

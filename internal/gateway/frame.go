@@ -55,12 +55,13 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	if len(r.Header.Values("Authorization")) == 0 {
-		g.unauthenticated(w, p, nil)
+	if len(r.Header.Values("Authorization")) == 0 && len(r.Header.Values("Signature-Input")) == 0 {
+		g.unauthenticated(w, p, false, nil)
 		return
 	}
 	caller, err := g.Guard.Authenticate(r.Context(), guard.Credentials{
-		Method: r.Method, URL: p.url, Authorization: r.Header.Values("Authorization"), DPoP: r.Header.Values("DPoP"), IP: address(r), Face: "gateway",
+		Method: r.Method, URL: p.url, Authorization: r.Header.Values("Authorization"), DPoP: r.Header.Values("DPoP"), Header: r.Header.Values,
+		IP: address(r), Face: "gateway",
 	}, p.url)
 	x := &exchange{g: g, w: w, ctx: r.Context(), place: p, caller: caller, revision: legacy, header: r.Header, out: newAnswer(w, r)}
 	defer x.out.close()
@@ -77,12 +78,24 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 			x.out.fail(bad)
 			return
 		}
+		if len(body) <= maxBody { // what is longer is refused for that
+			if err := caller.CheckBody(body); err != nil {
+				x.failed(err)
+				return
+			}
+		}
 		x.post(body, r)
-	case http.MethodGet:
+	default:
+		if err := caller.CheckBody(nil); err != nil {
+			x.failed(err)
+			return
+		}
+		if r.Method == http.MethodDelete {
+			x.hangUp(r)
+			return
+		}
 		takeTime(w)
 		x.listen(r)
-	case http.MethodDelete:
-		x.hangUp(r)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/httpsig"
 )
 
 const dpopAlgs = "Ed25519 EdDSA ES256"
@@ -59,8 +60,8 @@ func (g *Gateway) challenge(h http.Header, p place, scope, code, dpopCode string
 	h.Set("DPoP-Nonce", g.Guard.Challenge())
 }
 
-// unauthenticated answers 401. err is nil when no token came.
-func (g *Gateway) unauthenticated(w http.ResponseWriter, p place, err error) {
+// unauthenticated answers 401. err is nil when neither token nor signature came.
+func (g *Gateway) unauthenticated(w http.ResponseWriter, p place, token bool, err error) {
 	code, dpopCode := "", ""
 	reason, name, remedy := "This MCP server needs an access token", "token_missing", "get a token from the authorization server for this resource"
 	if f := fault.Of(err); f != nil {
@@ -68,6 +69,8 @@ func (g *Gateway) unauthenticated(w http.ResponseWriter, p place, err error) {
 		switch {
 		case f.Code == "dpop_nonce_required" || f.Code == "use_dpop_nonce":
 			dpopCode = "use_dpop_nonce"
+		case strings.HasPrefix(f.Code, "signature_"): // the token, if there was one, is not what is wrong
+			code, dpopCode = "", ""
 		case strings.HasPrefix(f.Code, "dpop_") || f.Code == "replayed":
 			dpopCode = "invalid_dpop_proof"
 		case f.Code == "token_missing":
@@ -75,6 +78,7 @@ func (g *Gateway) unauthenticated(w http.ResponseWriter, p place, err error) {
 		}
 	}
 	g.challenge(w.Header(), p, p.scope(), code, dpopCode)
+	w.Header().Set("Accept-Signature", httpsig.Challenge(token))
 	writeJSON(w, http.StatusUnauthorized, encodeError(nil, (&rpcError{
 		Code: codeUnauthenticated, Message: reason, Data: refusalBody{Code: name, Reason: reason, Remedy: remedy}.encode(),
 	}).object()))

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/guard"
 )
@@ -47,6 +48,9 @@ func bodyOf(v guard.Verdict) refusalBody {
 
 // refuse answers a gated call that may not go on: a result that the model can read for tools, an error for the rest.
 func (x *exchange) refuse(b refusalBody) {
+	if b.Code == "signature_needed" {
+		x.w.Header().Set("Accept-Signature", httpsig.Challenge(len(x.header.Values("Authorization")) > 0))
+	}
 	if x.msg.Method != "tools/call" {
 		x.out.fail(&rpcError{Code: codeRefused, Message: b.Reason, Data: b.encode()})
 		return
@@ -85,7 +89,7 @@ func (x *exchange) failed(err error) {
 		ref := x.g.opaque(err)
 		x.out.fail(&rpcError{Code: codeInternal, Message: "Internal error " + ref, Data: refusalBody{Code: "internal", Reason: "internal error " + ref}.encode()})
 	case f.Kind == fault.Unauthenticated || f.Code == "replayed":
-		x.out.fail401(func() { x.g.unauthenticated(x.w, x.place, err) })
+		x.out.fail401(func() { x.g.unauthenticated(x.w, x.place, len(x.header.Values("Authorization")) > 0, err) })
 	default:
 		b := refusalBody{Code: f.Code, Reason: f.Reason, Remedy: f.Remedy}
 		if f.Kind == fault.Unavailable || f.Kind == fault.Limited {

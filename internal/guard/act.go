@@ -7,6 +7,7 @@ import (
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/policy"
@@ -77,7 +78,7 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 	if err != nil {
 		return got, err
 	}
-	c.used(got)
+	c.used(&got)
 	if got.Outcome == evidence.Deny {
 		return got, fault.New(fault.Denied, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
 	}
@@ -180,7 +181,7 @@ func (g *Guard) refuseAct(ctx context.Context, c *Caller, s *standing, a act, an
 	if err != nil {
 		return err
 	}
-	c.used(got)
+	c.used(&got)
 	if got.Code != "" {
 		return fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
 	}
@@ -206,6 +207,9 @@ func (g *Guard) spend(ctx context.Context, c *Caller) error {
 		return nil
 	}
 	if err := g.Log.Once(ctx, once); err != nil {
+		if fault.Code(err) == "replayed" && once[0].Kind == seenSignature {
+			err = httpsig.Replayed()
+		}
 		return err
 	}
 	c.spent.Store(true)

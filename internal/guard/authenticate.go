@@ -20,15 +20,19 @@ const (
 	skew       = 30 * time.Second
 )
 
-// Authenticate proves who sent a request with an access token for audience (authority.md §5, step 0): the token is ours, live and for this
-// audience, and the DPoP proof was made for this request by the key that the token is bound to. Nothing is spent yet. Codes, all
-// Unauthenticated: token_missing, invalid_token, those of package token and dpop.
+// Authenticate proves who sent a request for audience (authority.md §5, step 0). With an access token: it is ours, live and for this audience, and the DPoP
+// proof was made for this request by the key that the token is bound to; a message signature beside them must hold as well, by the same key. Without a
+// token a message signature proves an instance, which acts for nobody. Nothing is spent yet, and of a signed request the body is still to be held to
+// the digest (Caller.CheckBody). Codes: token_missing, invalid_token, those of packages token, dpop and httpsig.
 func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience string) (*Caller, error) {
+	now := g.Now()
+	if len(cr.Authorization) == 0 && cr.hasSignature() {
+		return g.bySignature(ctx, cr, audience, now)
+	}
 	raw, err := tokenOf(cr)
 	if err != nil {
 		return nil, err
 	}
-	now := g.Now()
 	claims, err := token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, Audience: audience, Now: now, Leeway: skew})
 	if err != nil {
 		return nil, err
@@ -48,6 +52,9 @@ func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience strin
 	if err := c.identify(claims); err != nil {
 		return nil, err
 	}
+	if err := g.alsoSigned(c, cr, audience, proof.Key, now); err != nil {
+		return nil, err
+	}
 	g.used.note(c.instance, now)
 	return c, nil
 }
@@ -55,8 +62,7 @@ func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience strin
 // tokenOf takes the token from the one Authorization header: scheme DPoP, for our tokens are bound to a key (RFC 9449 §7.1).
 func tokenOf(cr Credentials) (string, error) {
 	if len(cr.Authorization) == 0 {
-		return "", fault.New(fault.Unauthenticated, "token_missing", "the request has no access token").
-			Try("get a token for this resource and send it as Authorization: DPoP, with a proof in the DPoP header")
+		return "", tokenMissing()
 	}
 	if len(cr.Authorization) > 1 {
 		return "", fault.New(fault.Unauthenticated, "invalid_token", "the request has more than one Authorization header")
@@ -67,6 +73,11 @@ func tokenOf(cr Credentials) (string, error) {
 			Try("send it as Authorization: DPoP, with a proof in the DPoP header")
 	}
 	return raw, nil
+}
+
+func tokenMissing() error {
+	return fault.New(fault.Unauthenticated, "token_missing", "the request has no access token").
+		Try("get a token for this resource and send it as Authorization: DPoP, with a proof in the DPoP header; or sign the request as an instance that acts for nobody")
 }
 
 // proof checks the one DPoP header of a request.

@@ -47,6 +47,10 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
 	s.depends = append(s.depends, "server:"+call.Server, call.Action)
+	if c.signed != nil && c.signed.CallDigest != "" && c.signed.CallDigest != call.Digest.String() {
+		return g.refuseCall(ctx, c, s, call, nil, fault.New(fault.Denied, "call_digest_mismatch", "the signed Attorn-Call-Digest is that of another call than the one that was sent").
+			Try("compute it from the server, the tool, the accepted definition and the arguments as they are sent, or leave it out"))
+	}
 	tool, err := g.callable(ctx, c.ws, call.Server, call.Tool)
 	if err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
@@ -111,6 +115,9 @@ func (g *Guard) server(ctx context.Context, ws id.Workspace, name string) (catal
 // refusal is policy's denial as a fault.
 func (a *answer) refusal() error {
 	e := fault.New(fault.Denied, a.Code, "%s", a.Message)
+	if a.remedy != "" {
+		return e.Try("%s", a.remedy)
+	}
 	if a.Code == "no_permit" {
 		return e.Try("ask for a policy or a role that permits it")
 	}
@@ -212,7 +219,7 @@ func (g *Guard) permitCall(ctx context.Context, c *Caller, s *standing, call Cal
 	if err != nil {
 		return Verdict{}, err
 	}
-	c.used(got)
+	c.used(&got)
 	if got.Outcome == evidence.Deny {
 		return Verdict{Outcome: evidence.Deny, Event: got.ID, Code: got.Code, Reason: got.Reason, Remedy: remedyFor(got.Code)}, nil
 	}
@@ -263,7 +270,7 @@ func (g *Guard) refuseCall(ctx context.Context, c *Caller, s *standing, call Cal
 	if err != nil {
 		return Verdict{}, err
 	}
-	c.used(got)
+	c.used(&got)
 	v := Verdict{Outcome: evidence.Deny, Event: got.ID, Code: f.Code, Reason: f.Reason, Remedy: f.Remedy}
 	if got.Code != "" { // the proof was used before: say that, whatever else is wrong
 		v.Code, v.Reason, v.Remedy = got.Code, got.Reason, remedyFor(got.Code)
@@ -282,7 +289,7 @@ func remedyFor(code string) string {
 func (g *Guard) askCall(ctx context.Context, c *Caller, s *standing, call Call, a *answer) (Verdict, error) {
 	for _, o := range a.Obligations {
 		if o.Kind == policy.KindStepUp {
-			return g.refuseCall(ctx, c, s, call, a, fault.New(fault.Denied, "step_up_needed", "%s", o.Reason).Try("have the person sign in again, or use a stronger proof"))
+			return g.refuseCall(ctx, c, s, call, a, stepUp(c, o))
 		}
 	}
 	if len(call.Arguments) > maxKeptArguments {
@@ -313,6 +320,14 @@ func (g *Guard) askCall(ctx context.Context, c *Caller, s *standing, call Call, 
 		Remedy:   "wait for approval by " + flow(first) + ", then call again with the same arguments",
 		Approval: &Pending{ID: first.ID, URL: g.ApprovalURL(first.ID), Expires: first.ExpiresAt},
 	}, nil
+}
+
+// stepUp is the refusal of an act that wants a better sign-in or, which the caller can mend at once, a stronger proof.
+func stepUp(c *Caller, o policy.Obligation) error {
+	if o.StepUp.Proof != "" && o.StepUp.Proof != c.proof.Type {
+		return fault.New(fault.Denied, "signature_needed", "%s", o.Reason).Try("sign the request (RFC 9421) as Accept-Signature says, beside token and DPoP proof where there are these")
+	}
+	return fault.New(fault.Denied, "step_up_needed", "%s", o.Reason).Try("have the person sign in again")
 }
 
 // voidLost ends approvals whose voters may no longer vote, so that people are asked anew.
@@ -368,7 +383,7 @@ func (g *Guard) askOne(ctx context.Context, c *Caller, s *standing, call Call, a
 	if err != nil {
 		return nil, Verdict{}, err
 	}
-	c.used(got)
+	c.used(&got)
 	if got.Outcome == evidence.Deny {
 		return nil, Verdict{Outcome: evidence.Deny, Event: got.ID, Code: got.Code, Reason: got.Reason, Remedy: remedyFor(got.Code)}, nil
 	}

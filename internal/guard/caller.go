@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/token"
 )
@@ -23,6 +25,8 @@ type Caller struct {
 	raw      string // the token
 	proof    evidence.ProofRef
 	proofRaw []byte
+	signed   *httpsig.Signature // of the request; nil: none
+	held     atomic.Bool        // that its body was held to what was signed
 	once     []evidence.Nonce
 	spent    atomic.Bool
 	ip       string
@@ -66,6 +70,27 @@ func (c *Caller) ClientKey() string {
 	return c.ws.String() + " " + c.Sub() + " " + c.instance.String() + " " + c.claims.Delegation.String() + " " + c.person.String()
 }
 
+// CheckBody holds the body of a signed request to what was signed, which for other requests is nothing. Nothing is decided for who sent a signed request
+// before this returned nil. Codes: digest_mismatch.
+func (c *Caller) CheckBody(body []byte) error {
+	if c.signed == nil {
+		return nil
+	}
+	if err := c.signed.CheckBody(body); err != nil {
+		return err
+	}
+	c.held.Store(true)
+	return nil
+}
+
+// bodyHeld is an error of ours where a face forgot CheckBody.
+func (c *Caller) bodyHeld() error {
+	if c.signed != nil && !c.held.Load() {
+		return fault.New(fault.Internal, "", "the body of a signed request was not held to its digest")
+	}
+	return nil
+}
+
 // nonces are the single-use values that the next commit must spend.
 func (c *Caller) nonces() []evidence.Nonce {
 	if c.spent.Load() {
@@ -75,9 +100,12 @@ func (c *Caller) nonces() []evidence.Nonce {
 }
 
 // used notes that a commit spent the proofs. One that found them used before spent nothing: whatever follows in this request is refused as well.
-func (c *Caller) used(got evidence.Receipt) {
-	if got.Code != "replayed" {
+func (c *Caller) used(got *evidence.Receipt) {
+	switch {
+	case got.Code != "replayed":
 		c.spent.Store(true)
+	case got.Seen == seenSignature:
+		got.Code = fault.Code(httpsig.Replayed())
 	}
 }
 

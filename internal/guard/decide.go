@@ -31,6 +31,8 @@ type answer struct {
 	used  []ask         // what was approved
 	lost  []id.Approval // of those, what no longer lifts its gate
 	rests []string      // the groups of their voters
+
+	remedy string // of a denial, where policy knows none
 }
 
 // lift is an approval that lets the call through a gate.
@@ -80,6 +82,11 @@ func (g *Guard) decide(ctx context.Context, c *Caller, s *standing, q question, 
 // approvals looks for what lifts the gates that asked, and decides again with it. Voters' roles are read now: who may no longer vote does
 // not count.
 func (g *Guard) approvals(ctx context.Context, c *Caller, a *answer, bind func(policy.Obligation) evidence.Approval) error {
+	if i := slices.IndexFunc(a.Obligations, func(o policy.Obligation) bool { return o.Kind == policy.KindStepUp }); bind == nil && i >= 0 {
+		f := fault.Of(stepUp(c, a.Obligations[i]))
+		a.Decision.Outcome, a.Decision.Code, a.Message, a.remedy = policy.Deny, f.Code, f.Reason, f.Remedy
+		return nil
+	}
 	if bind == nil {
 		a.Decision.Outcome, a.Decision.Code = policy.Deny, "unmeetable"
 		a.Message = "a policy asks for approval of an act that cannot wait for one"

@@ -245,7 +245,7 @@ func (g *Guard) confirmOwn(ctx context.Context, c *Caller, r DeviceRequest) (Dev
 	if err != nil {
 		return DeviceMade{}, err
 	}
-	if c.used(got); got.Outcome == evidence.Deny {
+	if c.used(&got); got.Outcome == evidence.Deny {
 		return DeviceMade{}, replayed(got.Seen)
 	}
 	p, err := g.People.Person(ctx, c.ws, c.person)
@@ -281,7 +281,7 @@ func (g *Guard) DenyDevice(ctx context.Context, c *Caller, typed string) (eviden
 	if err != nil {
 		return got, err
 	}
-	if c.used(got); got.Outcome == evidence.Deny {
+	if c.used(&got); got.Outcome == evidence.Deny {
 		return got, replayed(got.Seen)
 	}
 	return got, nil

@@ -35,6 +35,9 @@ type standing struct {
 
 // resolve walks the chain of c from the state (authority.md §5, step 1). Its faults say who or what on the chain has ended.
 func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
+	if err := c.bodyHeld(); err != nil {
+		return nil, err
+	}
 	asOf, err := g.Log.Rev(ctx, c.ws)
 	if err != nil {
 		return nil, err

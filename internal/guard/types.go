@@ -11,9 +11,10 @@ import (
 // external URL, never from Host or X-Forwarded-*.
 type Credentials struct {
 	Method        string
-	URL           string
-	Authorization []string // every Authorization header line
-	DPoP          []string // every DPoP header line
+	URL           string                     // with the path and query as they were received
+	Authorization []string                   // every Authorization header line
+	DPoP          []string                   // every DPoP header line
+	Header        func(name string) []string // the lines of any header, for a message signature; nil: none is looked for
 	IP            string
 	Face          string // "gateway", "admin", …
 }

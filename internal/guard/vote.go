@@ -210,7 +210,7 @@ func (g *Guard) vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.
 	if err != nil {
 		return found, got, err
 	}
-	c.used(got)
+	c.used(&got)
 	if got.Outcome == evidence.Deny {
 		return found, got, fault.New(fault.Denied, got.Code, "%s", got.Reason).Try("%s", remedyFor(got.Code))
 	}
@@ -265,7 +265,7 @@ func (g *Guard) quietly(ctx context.Context, c *Caller, change func(*audit.Tx) e
 	if err != nil {
 		return err
 	}
-	c.used(got)
+	c.used(&got)
 	if got.Outcome == evidence.Deny {
 		return fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason)
 	}
