@@ -309,7 +309,7 @@ func rewrite(t *testing.T, s *story, p *evidence.Pack, rev int, body []byte) {
 // TestMutants: every way in which a story goes wrong is found, at its own line and for its own reason; and it is the only thing that is wrong, since
 // the story without it verifies.
 func TestMutants(t *testing.T) {
-	all := slices.Concat(delegationMutants(), requestMutants(), approvalMutants(), factMutants(), eventMutants(), logMutants(), packMutants())
+	all := slices.Concat(delegationMutants(), requestMutants(), signatureMutants(), approvalMutants(), factMutants(), eventMutants(), logMutants(), packMutants())
 	t.Logf("%d mutants", len(all))
 	if len(all) < 200 {
 		t.Errorf("%d mutants, at least 200 are wanted", len(all))

@@ -72,6 +72,7 @@ type story struct {
 	tokenKey  jose.Signer
 	proof     func(*dpop.Claims)
 	proofKey  jose.Signer
+	signature func(*signing) // a message signature in place of the proof
 	ask       func(*evidence.Approval)
 	vote      func(*evidence.Vote)
 	votes     int // how many times Maya's vote is counted
@@ -243,6 +244,10 @@ func (s *story) called(e *evidence.Event) {
 	s.rawToken, err = token.Issue(c, s.tokenKey)
 	s.must(err)
 	e.Under.Token = &evidence.TokenRef{ID: c.ID, Kid: s.tokenKey.Public().Thumbprint(), Expires: c.Expires, SHA256: s.keep([]byte(s.rawToken))}
+	if s.signature != nil {
+		s.sign(e)
+		return
+	}
 	in := dpop.Claims{Method: "POST", URL: issuer + "/mcp/files", JTI: "proof-of-the-call", Nonce: "nonce", AccessToken: s.rawToken, IssuedAt: s.at.Add(-20 * time.Second)}
 	if s.proof != nil {
 		s.proof(&in)
@@ -303,7 +308,7 @@ func (s *story) factsOf(e evidence.Event) policy.Facts {
 	dep, bot, priya, maya := uid("Agent", agent("deployer").String()), uid("Agent", agent("release-bot").String()), uid("User", user("priya").String()), uid("User", user("maya").String())
 	return policy.Facts{
 		Principals: []policy.UID{dep, bot, priya}, Action: s.action, ActionParents: policy.ActionParents(s.action, "write"), Resource: tool, Arguments: []byte(s.args),
-		Actor:      policy.Actor{Instance: e.Who.Instance.String(), Origin: "enrolled", Proof: "dpop"},
+		Actor:      policy.Actor{Instance: e.Who.Instance.String(), Origin: "enrolled", Proof: e.Who.Proof.Type},
 		Delegation: policy.Lent{ID: e.Under.Delegation.String(), Depth: 2, Task: e.Under.Task}, Auth: &policy.Auth{ACR: 3, Age: int64(s.at.Sub(minute(8)) / time.Second)},
 		Now: s.at.UnixMicro(), IP: s.ip,
 		Entities: []policy.Entity{
