@@ -49,6 +49,7 @@ func (g *Guard) bySignature(ctx context.Context, cr Credentials, audience string
 		return nil, tokenMissing()
 	}
 	c.by(s)
+	g.used.note(c.instance, now)
 	return c, nil
 }
 
