@@ -18,11 +18,12 @@ type ServerKey struct {
 	Ended     string         `json:"ended,omitempty"`
 }
 
-// RotateKey asks for another key of the issuer, which is published now and signs a day later.
+// RotateKey asks for another key: of the issuer, which is published now and signs a day later, or of a log.
 type RotateKey struct {
-	Now         bool   `json:"now,omitempty"`         // the new key of the issuer signs at once
-	Compromised bool   `json:"compromised,omitempty"` // somebody else may have the old one: nothing that it signs from now on counts, and tokens that it signed end
-	Reason      string `json:"reason,omitempty"`      // needed for all but the ordinary rotation
+	Now         bool         `json:"now,omitempty"`         // the new key of the issuer signs at once
+	Compromised bool         `json:"compromised,omitempty"` // somebody else may have the old one: nothing that it signs from now on counts, and tokens that it signed end
+	Log         id.Workspace `json:"log,omitzero"`          // instead of the issuer's: the key of this workspace's log, which goes on in a new shard
+	Reason      string       `json:"reason,omitempty"`      // needed for all but the ordinary rotation
 }
 
 // RotatedKey is the new key, and where in the log it is asked for.

@@ -15,8 +15,14 @@ type Event struct {
 
 // Head is the newest checkpoint of a workspace's log.
 type Head struct {
+	Shard
+	Earlier []Shard `json:"earlier,omitempty"` // the shards before, which were closed, the oldest first
+}
+
+// Shard is a part of a workspace's log, under a key of its own: its newest checkpoint, or its last.
+type Shard struct {
 	Origin     string `json:"origin"`
 	VKey       string `json:"vkey"`
-	Rev        int64  `json:"rev"`
+	Rev        int64  `json:"rev"` // of the event after it
 	Checkpoint string `json:"checkpoint"`
 }

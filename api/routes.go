@@ -102,7 +102,7 @@ var routes = []Route{
 	{Name: "Pack", Method: "GET", Path: "/v1/events/{id}/pack", Permission: "attorn:decision:explain", Status: 200, Doc: "Get the evidence about an event as a file that verifies offline."},
 	{Name: "Head", Method: "GET", Path: "/v1/log", Status: 200, Doc: "Read the newest checkpoint of the workspace's log."},
 	{Name: "Keys", Method: "GET", Path: "/v1/keys", Permission: "attorn:key:read", Status: 200, Doc: "List the server's own keys, oldest first, those of its logs among them."},
-	{Name: "RotateKey", Method: "POST", Path: "/v1/keys/rotate", Permission: "attorn:key:rotate", Status: 200, Doc: "Change the issuer's key."},
+	{Name: "RotateKey", Method: "POST", Path: "/v1/keys/rotate", Permission: "attorn:key:rotate", Status: 200, Doc: "Change the issuer's key, or that of a log."},
 	{Name: "Trust", Method: "GET", Path: "/v1/trust", Status: 200, Open: true, Doc: "Get the trust policy by which evidence of this server is verified."},
 }
 

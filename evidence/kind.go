@@ -78,6 +78,7 @@ const (
 	KeyRetired   Kind = "key.retired"
 
 	LogOpened   Kind = "log.opened"
+	LogClosed   Kind = "log.closed"
 	LogRead     Kind = "log.read"
 	LogRevealed Kind = "log.revealed"
 	LogExported Kind = "log.exported"
@@ -147,6 +148,7 @@ var kinds = map[Kind]bool{
 	KeyPublished:        true,
 	KeyRetired:          true,
 	LogOpened:           false,
+	LogClosed:           false,
 	LogRead:             false,
 	LogRevealed:         false,
 	LogExported:         false,

@@ -64,6 +64,7 @@ func (p passkey) sign(t testing.TB, challenge id.Digest) *delegation.Assertion {
 type ledger struct {
 	t      testing.TB
 	ws     id.Workspace
+	base   int64 // revision of its first entry
 	signer evidence.LogSigner
 	tree   memory
 	front  evidence.Frontier
@@ -77,19 +78,19 @@ func newLedger(t testing.TB, ws id.Workspace) *ledger {
 
 func (l *ledger) add(name string, e evidence.Event) int64 {
 	l.t.Helper()
-	e.Rev = int64(len(l.bodies))
+	e.Rev = l.base + int64(len(l.bodies))
 	b, err := e.Bytes()
 	if err != nil {
 		l.t.Fatalf("%s: %v", name, err)
 	}
-	l.tree.add(l.t, e.Rev, b)
+	l.tree.add(l.t, e.Rev-l.base, b)
 	l.front.Append(tlog.RecordHash(b))
 	l.bodies, l.names = append(l.bodies, b), append(l.names, name)
 	return e.Rev
 }
 
 func (l *ledger) opening() evidence.Shard {
-	return evidence.Shard{Workspace: l.ws, Origin: l.signer.Name(), VKey: l.signer.String()}
+	return evidence.Shard{Workspace: l.ws, Origin: l.signer.Name(), VKey: l.signer.String(), Base: l.base}
 }
 
 func (l *ledger) checkpoint() (evidence.Checkpoint, []byte) {
@@ -105,11 +106,16 @@ func (l *ledger) checkpoint() (evidence.Checkpoint, []byte) {
 func (l *ledger) entry(rev int64) evidence.Entry {
 	l.t.Helper()
 	c, signed := l.checkpoint()
-	p, err := evidence.ProveInclusion(rev, c, signed, &l.tree)
+	p, err := evidence.ProveInclusion(rev-l.base, c, signed, &l.tree)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return evidence.Entry{Workspace: l.ws, Rev: rev, Body: l.bodies[rev], Proof: p.Text()}
+	return evidence.Entry{Workspace: l.ws, Rev: rev, Body: l.bodies[rev-l.base], Proof: p.Text()}
 }
 
-func (l *ledger) rev(name string) int64 { return int64(slices.Index(l.names, name)) }
+func (l *ledger) rev(name string) int64 {
+	if i := slices.Index(l.names, name); i >= 0 {
+		return l.base + int64(i)
+	}
+	return -1
+}

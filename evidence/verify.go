@@ -38,6 +38,7 @@ type verifier struct {
 	server  string // the issuer without scheme, from the trusted log's origin
 
 	shards  map[string]shard  // by origin
+	joints  []joint           // between them
 	heads   map[string]string // by origin: the signed checkpoint, its signature checked
 	entries []entry
 	event   *entry // the question's
@@ -49,13 +50,6 @@ type verifier struct {
 	said *Now
 
 	authority
-}
-
-// shard is a log whose key is established.
-type shard struct {
-	key       LogKey
-	workspace id.Workspace
-	base      int64
 }
 
 // entry is an event that is proved to be in its log.

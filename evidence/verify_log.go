@@ -9,65 +9,6 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-// serverLog checks the entries of the server's log with the trusted keys.
-func (v *verifier) serverLog() (string, error) {
-	for _, k := range v.trusted {
-		if _, ws, ok := splitOrigin(k.Name()); ok && ws == id.Server {
-			v.shards[k.Name()] = shard{key: k, workspace: id.Server, base: -1}
-		}
-	}
-	size, origin := int64(0), ""
-	for _, e := range v.pack.Entries {
-		if e.Workspace != id.Server {
-			continue
-		}
-		p, c, err := v.locate(e)
-		if err != nil {
-			return "", err
-		}
-		s := v.shards[c.Origin]
-		if p.Index == 0 {
-			if s.base, err = v.ownOpening(e, c.Origin, s); err != nil {
-				return "", err
-			}
-			v.shards[c.Origin] = s
-		}
-		if origin == "" {
-			origin, size = c.Origin, c.Size
-			v.server, _, _ = splitOrigin(origin)
-		}
-		if server, _, _ := splitOrigin(c.Origin); server != v.server {
-			return "", wrong("the pack mixes the logs of two servers")
-		}
-	}
-	if origin == "" {
-		return "", wrong("the pack has nothing of a server log that the trust policy names")
-	}
-	if withoutScheme(v.pack.Issuer) != v.server {
-		return "", wrong("the issuer %s is not the server whose log is trusted", v.pack.Issuer)
-	}
-	for _, e := range v.pack.Entries {
-		if e.Workspace == id.Server {
-			if err := v.admit(e); err != nil {
-				return "", err
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d entries, signed with the trusted key", origin, size), nil
-}
-
-// ownOpening reads a server log's first entry, which says at which revision it begins.
-func (v *verifier) ownOpening(e Entry, origin string, s shard) (int64, error) {
-	ev, err := ParseEvent(e.Body)
-	if err != nil || ev.Kind != LogOpened || ev.Outcome != OK || ev.What == nil || ev.What.Log == nil {
-		return 0, wrong("the first entry of %s does not open it", origin)
-	}
-	if l := ev.What.Log; l.Origin != origin || l.Workspace != id.Server || l.VKey != s.key.String() || l.Base < 0 {
-		return 0, wrong("%s was opened as another log, or with another key, than the trusted one", origin)
-	}
-	return ev.What.Log.Base, nil
-}
-
 // locate finds the log of an entry and checks that the entry is in it.
 func (v *verifier) locate(e Entry) (Inclusion, Checkpoint, error) {
 	at := func(err error) error {
@@ -89,7 +30,7 @@ func (v *verifier) locate(e Entry) (Inclusion, Checkpoint, error) {
 		if !ok {
 			return p, c, at(wrong("nothing that is trusted names a key for the log %s", c.Origin))
 		}
-		if c, err = OpenCheckpoint(p.Checkpoint, s.key); err != nil {
+		if c, err = s.open(p.Checkpoint, c); err != nil {
 			return p, c, at(err)
 		}
 		v.heads[c.Origin] = string(p.Checkpoint)
@@ -158,13 +99,20 @@ func (v *verifier) openings() (string, error) {
 		if err != nil || !ok || server != v.server || ws != l.Workspace || key.Name() != l.Origin || l.Base < 0 {
 			return "", wrong("server #%d opens a log under an origin or key that is not its own", e.Rev)
 		}
-		if _, twice := v.shards[l.Origin]; twice {
+		s := v.shards[l.Origin] // known already where the one after it was opened
+		if s.hasKey() {
 			return "", wrong("server #%d opens the log %s again", e.Rev, l.Origin)
 		}
-		v.shards[l.Origin] = shard{key, l.Workspace, l.Base}
+		v.shards[l.Origin] = shard{key: key, workspace: l.Workspace, base: l.Base, last: s.last}
+		if err := v.follows(l, ws); err != nil {
+			return "", err
+		}
 		if ws == v.pack.Question.Workspace {
 			question = fmt.Sprintf("%s, opened at server #%d", l.Origin, e.Rev)
 		}
+	}
+	if err := v.join(); err != nil {
+		return "", err
 	}
 	if question == "" && v.pack.Question.Workspace != id.Server {
 		return "", notShown("the opening of the log of workspace %s is not in the pack", v.pack.Question.Workspace)

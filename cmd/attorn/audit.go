@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"strconv"
@@ -127,6 +128,9 @@ func (c *cli) auditVerify() *cobra.Command {
 			}
 			return c.show(head, head.Origin, func(w io.Writer) {
 				say(w, "ok: the %d entries of %s are what its checkpoint signs; of %d calls that started, %d finished", sum.Size, head.Origin, sum.Started, sum.Finished)
+				if n := len(head.Earlier); n > 0 {
+					say(w, "the log was closed %s, each time for the next one", map[bool]string{true: "once", false: fmt.Sprintf("%d times", n)}[n == 1])
+				}
 				if old.Checkpoint != "" {
 					say(w, "they begin with those of the head in %s", since)
 				}
@@ -154,11 +158,7 @@ func readHead(file string) (h api.Head, err error) {
 
 // wholeLog reads the bodies of the entries that a head counts, the first one first.
 func wholeLog(ctx context.Context, cl *attorn.Client, head api.Head) ([][]byte, error) {
-	c, err := openHead(head)
-	if err != nil {
-		return nil, err
-	}
-	var bodies [][]byte
+	bodies := [][]byte{}
 	q := attorn.EventQuery{Page: attorn.Page{After: strconv.FormatInt(head.Rev, 10), Limit: 200}}
 	for {
 		all, err := cl.Events(ctx, q)
@@ -166,53 +166,72 @@ func wholeLog(ctx context.Context, cl *attorn.Client, head api.Head) ([][]byte, 
 			return nil, err
 		}
 		for _, e := range all.Items {
-			if e.Rev >= head.Rev-c.Size { // what is older is in logs that are closed
-				bodies = append(bodies, e.Body)
-			}
+			bodies = append(bodies, e.Body)
 		}
-		if q.After = all.Next; q.After == "" || int64(len(bodies)) >= c.Size {
+		if q.After = all.Next; q.After == "" || int64(len(bodies)) >= head.Rev {
 			slices.Reverse(bodies)
 			return bodies, nil
 		}
 	}
 }
 
-func openHead(h api.Head) (evidence.Checkpoint, error) {
-	key, err := evidence.ParseVKey(h.VKey)
+// shardsOf are the shards of a head, the oldest first.
+func shardsOf(h api.Head) []api.Shard { return append(slices.Clone(h.Earlier), h.Shard) }
+
+func openShard(s api.Shard) (evidence.ShardHead, evidence.Checkpoint, error) {
+	key, err := evidence.ParseVKey(s.VKey)
 	if err != nil {
-		return evidence.Checkpoint{}, err
+		return evidence.ShardHead{}, evidence.Checkpoint{}, err
 	}
-	return evidence.OpenCheckpoint([]byte(h.Checkpoint), key)
+	c, err := evidence.OpenCheckpoint([]byte(s.Checkpoint), key)
+	return evidence.ShardHead{Key: key, Base: s.Rev - c.Size, Signed: []byte(s.Checkpoint)}, c, err
 }
 
 // checkLog holds a whole log to its head.
 func checkLog(h api.Head, bodies [][]byte) (evidence.LogSummary, error) {
-	c, err := openHead(h)
-	if err != nil {
-		return evidence.LogSummary{}, err
+	var shards []evidence.ShardHead
+	for _, s := range shardsOf(h) {
+		head, _, err := openShard(s)
+		if err != nil {
+			return evidence.LogSummary{}, err
+		}
+		shards = append(shards, head)
 	}
-	return evidence.CheckLog(func(yield func(evidence.Stored) bool) {
+	if shards[0].Base != 0 {
+		return evidence.LogSummary{}, fault.New(fault.Denied, "history_broken", "the log begins at #%d: what came before is missing", shards[0].Base)
+	}
+	return evidence.CheckHistory(stored(bodies), shards)
+}
+
+func stored(bodies [][]byte) iter.Seq[evidence.Stored] {
+	return func(yield func(evidence.Stored) bool) {
 		for _, b := range bodies {
 			if !yield(evidence.Stored{Leaf: sha256.Sum256(append([]byte{0}, b...)), Body: b}) { // RFC 6962 §2.1
 				return
 			}
 		}
-	}, h.Rev-c.Size, c)
+	}
 }
 
-// extends holds the beginning of a log to a head that was kept.
+// extends holds a log to a head that was kept: of its shard then, the log has the same beginning now.
 func extends(h, old api.Head, bodies [][]byte) error {
-	c, err := openHead(old)
+	kept, c, err := openShard(old.Shard)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(shardsOf(h), func(s api.Shard) bool { return s.Origin == old.Origin })
+	if i < 0 {
+		return fault.New(fault.Conflict, "wrong_log", "the head that was kept is of %s, which is no part of %s", old.Origin, h.Origin)
+	}
+	now, size, err := openShard(shardsOf(h)[i])
 	switch {
 	case err != nil:
 		return err
-	case old.Origin != h.Origin:
-		return fault.New(fault.Conflict, "wrong_log", "the head that was kept is of %s, and the newest of %s", old.Origin, h.Origin)
-	case old.VKey != h.VKey:
-		return fault.New(fault.Denied, "key_changed", "the key of %s is another than it was", h.Origin)
-	case c.Size > int64(len(bodies)):
-		return fault.New(fault.Denied, "not_consistent", "the log has %d entries, and had %d", len(bodies), c.Size)
+	case old.VKey != now.Key.String():
+		return fault.New(fault.Denied, "key_changed", "the key of %s is another than it was", old.Origin)
+	case c.Size > size.Size || kept.Base != now.Base:
+		return fault.New(fault.Denied, "not_consistent", "the log has %d entries, and had %d", now.Base+size.Size, kept.Base+c.Size)
 	}
-	_, err = checkLog(old, bodies[:c.Size])
+	_, err = evidence.CheckLog(stored(bodies[kept.Base:kept.Base+c.Size]), kept.Base, c)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/id"
 )
 
 func (c *cli) keysCommand() *cobra.Command {
@@ -46,13 +47,22 @@ func keyUse(k api.ServerKey) string {
 
 func (c *cli) keysRotate() *cobra.Command {
 	var in api.RotateKey
+	var log string
 	cmd := &cobra.Command{
-		Use: "rotate", Short: "Change the key that signs tokens", Args: exactly(0),
+		Use: "rotate", Short: "Change the key that signs tokens, or a log's", Args: exactly(0),
 		Long: "Publish a new key for tokens, which signs in a day, when everybody who verifies has it: what happens by itself every 90 days.\n\n" +
 			"--now has the new key sign at once. --compromised does, too, and nothing that the old key signs from now on counts: tokens that it signed end, and it\n" +
-			"leaves the JWKS at once. What it countersigned until now stays good: the log says when that was.",
-		Example: "  attorn keys rotate\n  attorn keys rotate --compromised --reason 'INC-212: a backup and its sealing key were copied'",
+			"leaves the JWKS at once. What it countersigned until now stays good: the log says when that was.\n" +
+			"--log changes the key of a workspace's log, which goes on in a new shard; server is the server's own log.",
+		Example: "  attorn keys rotate\n  attorn keys rotate --compromised --reason 'INC-212: a backup and its sealing key were copied'\n  attorn keys rotate --log default --reason INC-212",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if log != "" {
+				ws, err := id.ParseWorkspace(log)
+				if err != nil {
+					return usageError{err}
+				}
+				in.Log = ws
+			}
 			cl, _, err := c.client(cmd.Context())
 			if err != nil {
 				return err
@@ -72,6 +82,7 @@ func (c *cli) keysRotate() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&in.Now, "now", false, "the new key signs at once")
 	cmd.Flags().BoolVar(&in.Compromised, "compromised", false, "somebody else may have the old key: it ends at once, with the tokens that it signed")
+	cmd.Flags().StringVar(&log, "log", "", "the key of this workspace's log instead")
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "why; needed for all but the ordinary rotation")
 	return cmd
 }

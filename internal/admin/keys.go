@@ -29,10 +29,10 @@ func rotateKey(x *request, in api.RotateKey) (api.RotatedKey, error) {
 	switch {
 	case err != nil:
 		return api.RotatedKey{}, err
-	case why == "" && (in.Now || in.Compromised):
+	case why == "" && (in.Now || in.Compromised || !in.Log.IsZero()):
 		return api.RotatedKey{}, fault.New(fault.Invalid, "reason_missing", "a rotation that is not the ordinary one needs a reason").Try("say why: --reason …")
 	}
-	made, got, err := x.Guard.RotateKey(x.ctx, x.caller, guard.Rotation{Now: in.Now, Compromised: in.Compromised, Reason: why})
+	made, got, err := x.Guard.RotateKey(x.ctx, x.caller, guard.Rotation{Now: in.Now, Compromised: in.Compromised, Log: in.Log, Reason: why})
 	if err != nil {
 		return api.RotatedKey{}, err
 	}

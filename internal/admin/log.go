@@ -92,8 +92,16 @@ func pack(x *request, _ none) (file, error) {
 }
 
 func head(x *request, _ none) (api.Head, error) {
-	h, err := x.Guard.Head(x.ctx, x.caller)
-	return api.Head{Origin: h.Shard.Origin, VKey: h.Shard.VKey, Rev: h.Rev(), Checkpoint: h.Shard.Checkpoint}, err
+	history, err := x.Guard.History(x.ctx, x.caller)
+	if err != nil {
+		return api.Head{}, err
+	}
+	var shards []api.Shard
+	for _, h := range history {
+		shards = append(shards, api.Shard{Origin: h.Shard.Origin, VKey: h.Shard.VKey, Rev: h.Rev(), Checkpoint: h.Shard.Checkpoint})
+	}
+	last := len(shards) - 1
+	return api.Head{Shard: shards[last], Earlier: shards[:last]}, nil
 }
 
 func trust(x *request, _ none) (file, error) {

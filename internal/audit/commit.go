@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -88,7 +90,7 @@ func fail(batch []*entry, err error) {
 func (l *Log) publish(r *run) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, h := range r.heads {
+	for _, h := range r.all() {
 		l.heads[h.log] = h
 	}
 	l.forgot = r.forgot
@@ -106,6 +108,7 @@ type run struct {
 	now        time.Time
 	tx         *Tx
 	heads      map[id.Workspace]*head
+	closed     []*head                // shards that this run closed
 	fresh      map[evidence.Nonce]int // nonces that this run inserted, and the entry they belong to
 	forgot     time.Time
 	subjects   map[string]subjectKey
@@ -133,6 +136,26 @@ func (r *run) do() error {
 	if err := r.lockHeads(); err != nil {
 		return err
 	}
+	if err := r.work(); err != nil {
+		return err
+	}
+	if err := r.write(); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		if r.log.engine == db.Postgres && db.CauseOf(err) != db.Constraint && db.CauseOf(err) != db.Full {
+			return fmt.Errorf("%w: %w", errUnknown, err)
+		}
+		return err
+	}
+	return nil
+}
+
+// work does what the batch is for.
+func (r *run) work() error {
+	if r.batch[0].roll != nil {
+		return r.rollOver(r.batch[0])
+	}
 	if err := r.spendNonces(); err != nil {
 		return err
 	}
@@ -145,16 +168,12 @@ func (r *run) do() error {
 			return err
 		}
 	}
-	if err := r.write(); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		if r.log.engine == db.Postgres && db.CauseOf(err) != db.Constraint && db.CauseOf(err) != db.Full {
-			return fmt.Errorf("%w: %w", errUnknown, err)
-		}
-		return err
-	}
 	return nil
+}
+
+// all are the heads that the run knows: the open ones, and those of shards that it closed.
+func (r *run) all() []*head {
+	return slices.AppendSeq(slices.Clone(r.closed), maps.Values(r.heads))
 }
 
 // entry runs one draft's change and gives its event its place.

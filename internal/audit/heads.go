@@ -8,12 +8,14 @@ import (
 	"strings"
 
 	"github.com/attorn/attorn/evidence"
-	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 )
 
 // errForked stops the log: what the database holds is not a continuation of what this process has seen, or its head is not ours.
 var errForked = errors.New("the head of the log is not a continuation of what was seen before")
+
+// looks is how often a run looks for the heads that it needs: what is not there then does not exist.
+const looks = 4
 
 // lockHeads reads, and on PostgreSQL locks in one order, the head of every workspace that the batch writes to. The lock is the sequencer.
 func (r *run) lockHeads() error {
@@ -38,47 +40,83 @@ func (r *run) lockHeads() error {
 	} else {
 		which = ` AND workspace IN (` + placeholders(len(names)) + `)`
 	}
-	rows, err := r.tx.Rows(`SELECT log, workspace, kid, base, size, frontier, checkpoint FROM log WHERE closed = 0`+which+` ORDER BY log`+r.tx.ForUpdate(), names...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var h head
-		var ws id.Workspace
-		var kid id.Key
-		var size int64
-		var frontier []byte
-		if err := rows.Scan(&h.log, &ws, &kid, &h.base, &size, &frontier, &h.checkpoint); err != nil {
+	for look := range looks { // a shard that was closed while we waited for its lock is missing at first: the next one is there when we look again
+		n, err := r.readHeads(which, names)
+		if err != nil {
 			return err
 		}
-		if h.frontier, err = evidence.ParseFrontier(size, frontier); err != nil {
-			return fmt.Errorf("%w: %w", errForked, err)
+		if everywhere && look > 0 && n == 0 || !everywhere && len(r.heads) == len(names) {
+			break
 		}
-		known := r.log.known(h.log)
-		if known == nil || known.checkpoint != h.checkpoint || known.frontier != h.frontier {
-			if err := r.admit(&h, known, kid); err != nil {
-				return err
-			}
-		} else {
-			h.signer = known.signer
-		}
-		if known != nil {
-			h.altered, h.applied, h.from = known.altered, known.applied, known.from
-		} else {
-			h.applied, h.from = h.base+size, h.base+size
-		}
-		r.heads[ws] = &h
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	rows.Close() // before the next statement on the same connection
 	for _, h := range r.heads {
 		if err := r.readAltered(h); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// readHeads locks the open heads of some workspaces, or of all, and returns how many of them were not known to the run.
+func (r *run) readHeads(which string, names []any) (n int, err error) {
+	rows, err := r.tx.Rows(`SELECT log, workspace, kid, base, size, frontier, checkpoint FROM log WHERE closed = 0`+which+` ORDER BY log`+r.tx.ForUpdate(), names...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var found []scanned
+	for rows.Next() {
+		var s scanned
+		if err := rows.Scan(&s.log, &s.ws, &s.kid, &s.base, &s.size, &s.stored, &s.checkpoint); err != nil {
+			return 0, err
+		}
+		found = append(found, s)
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	rows.Close() // before the next statement on the same connection
+	for _, s := range found {
+		if r.heads[s.ws] != nil {
+			continue
+		}
+		if err := r.take(s); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// scanned is a row of the table.
+type scanned struct {
+	head
+	ws     id.Workspace
+	kid    id.Key
+	size   int64
+	stored []byte
+}
+
+// take holds a head to what is known of it.
+func (r *run) take(s scanned) (err error) {
+	h := s.head
+	if h.frontier, err = evidence.ParseFrontier(s.size, s.stored); err != nil {
+		return fmt.Errorf("%w: %w", errForked, err)
+	}
+	known := r.log.known(h.log)
+	if known == nil || known.checkpoint != h.checkpoint || known.frontier != h.frontier {
+		if err := r.admit(&h, known, s.kid); err != nil {
+			return err
+		}
+	} else {
+		h.signer = known.signer
+	}
+	if known != nil {
+		h.altered, h.applied, h.from = known.altered, known.applied, known.from
+	} else {
+		h.applied, h.from = h.base+s.size, h.base+s.size
+	}
+	r.heads[s.ws] = &h
 	return nil
 }
 
@@ -177,7 +215,7 @@ func (r *run) places(d evidence.Draft) ([]*head, error) {
 	for _, ws := range append([]id.Workspace{d.Workspace}, d.Also...) {
 		h := r.heads[ws]
 		if h == nil {
-			return nil, fault.New(fault.NotFound, "workspace_unknown", "there is no workspace %q", ws)
+			return nil, unknownWorkspace(ws)
 		}
 		if !slices.Contains(places, h) {
 			places = append(places, h)

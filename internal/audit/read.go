@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/attorn/attorn/evidence"
@@ -38,27 +40,67 @@ func (l *Log) Rev(ctx context.Context, ws id.Workspace) (int64, error) {
 	var rev int64
 	err := l.cfg.Reader.Row(ctx, `SELECT base + size FROM log WHERE workspace = $1 AND closed = 0`, ws).Scan(&rev)
 	if noRow(err) {
-		return 0, fault.New(fault.NotFound, "workspace_unknown", "there is no workspace %q", ws)
+		return 0, unknownWorkspace(ws)
 	}
 	return rev, err
 }
 
 // Head reads a workspace's newest checkpoint.
 func (l *Log) Head(ctx context.Context, ws id.Workspace) (Head, error) {
-	h := Head{Shard: evidence.Shard{Workspace: ws}}
-	err := l.cfg.Reader.Row(ctx, `SELECT log, origin, vkey, base, size, checkpoint FROM log WHERE workspace = $1 AND closed = 0`, ws).
-		Scan(&h.Log, &h.Shard.Origin, &h.Shard.VKey, &h.Shard.Base, &h.Size, &h.Shard.Checkpoint)
-	if noRow(err) {
-		return h, fault.New(fault.NotFound, "workspace_unknown", "there is no workspace %q", ws)
-	} else if err != nil {
-		return h, err
+	all, err := l.readHeads(ctx, ` AND closed = 0`, ws)
+	return all[ws].Newest(), err
+}
+
+// History is the heads of all the shards of a workspace's log, the oldest first: the checkpoints of those that were closed are their last.
+type History []Head
+
+// Newest is the head of the open shard.
+func (h History) Newest() Head {
+	if len(h) == 0 {
+		return Head{}
 	}
-	key, err := evidence.ParseVKey(h.Shard.VKey)
+	return h[len(h)-1]
+}
+
+// Histories reads the logs of workspaces, all as of one moment.
+func (l *Log) Histories(ctx context.Context, of ...id.Workspace) (map[id.Workspace]History, error) {
+	return l.readHeads(ctx, ``, of...)
+}
+
+func (l *Log) readHeads(ctx context.Context, which string, of ...id.Workspace) (map[id.Workspace]History, error) {
+	names := make([]any, len(of))
+	for i, ws := range of {
+		names[i] = ws
+	}
+	rows, err := l.cfg.Reader.Rows(ctx, `SELECT workspace, log, origin, vkey, base, size, checkpoint FROM log WHERE workspace IN (`+placeholders(len(of))+`)`+which+` ORDER BY base`, names...)
 	if err != nil {
-		return h, err
+		return nil, err
 	}
-	h.checkpoint, err = evidence.OpenCheckpoint([]byte(h.Shard.Checkpoint), key)
-	return h, err
+	defer rows.Close()
+	all := map[id.Workspace]History{}
+	for rows.Next() {
+		var h Head
+		if err := rows.Scan(&h.Shard.Workspace, &h.Log, &h.Shard.Origin, &h.Shard.VKey, &h.Shard.Base, &h.Size, &h.Shard.Checkpoint); err != nil {
+			return nil, err
+		}
+		key, err := evidence.ParseVKey(h.Shard.VKey)
+		if err != nil {
+			return nil, err
+		}
+		if h.checkpoint, err = evidence.OpenCheckpoint([]byte(h.Shard.Checkpoint), key); err != nil {
+			return nil, err
+		}
+		all[h.Shard.Workspace] = append(all[h.Shard.Workspace], h)
+	}
+	for _, ws := range of {
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+		if len(all[ws]) == 0 {
+			return nil, unknownWorkspace(ws)
+		}
+	}
+	return all, nil
 }
 
 // Prove makes the proof that e is in the log as of h.
@@ -76,7 +118,7 @@ func (l *Log) Extends(ctx context.Context, h Head, old int64) (evidence.Consiste
 
 // Event reads one event of a workspace. Code: not_found.
 func (l *Log) Event(ctx context.Context, ws id.Workspace, e id.Event) (Entry, error) {
-	found, err := l.entries(ctx, ws, `e.id = $2`, `LIMIT 1`, e)
+	found, err := l.entries(ctx, `JOIN log l ON l.log = e.log WHERE l.workspace = $1 AND e.id = $2 LIMIT 1`, ws, e)
 	return one(found, err)
 }
 
@@ -119,32 +161,79 @@ func (l *Log) Search(ctx context.Context, ws id.Workspace, f Filter) ([]Entry, e
 	if f.Kind != "" {
 		add("e.kind = $%d", string(f.Kind))
 	}
-	if f.Before > 0 {
-		add("e.seq < $%d - l.base", f.Before)
-	}
 	if f.Refused {
 		where = append(where, "e.outcome NOT IN ('permit', 'ok')")
-	}
-	if len(where) == 0 {
-		where = []string{"1 = 1"}
 	}
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 50
 	}
-	return l.entries(ctx, ws, strings.Join(where, " AND "), fmt.Sprintf("ORDER BY e.seq DESC LIMIT %d", min(limit, 200)), args...)
+	if f.Before == 0 {
+		f.Before = math.MaxInt64
+	}
+	where = append(where, fmt.Sprintf("e.seq < $%d", len(args)+2))
+	return l.overShards(ctx, ws, true, min(limit, 200), func(log string, base int64, limit int) ([]Entry, error) {
+		return l.entries(ctx, fmt.Sprintf(`WHERE e.log = $1 AND %s ORDER BY e.seq DESC LIMIT %d`, strings.Join(where, " AND "), limit),
+			append(append([]any{log}, args...), f.Before-base)...)
+	})
+}
+
+// overShards collects events from the shards of a workspace's log, the newest or the oldest first, until there are enough. The shards' revisions follow one
+// another, so that each is read by its own indexes.
+func (l *Log) overShards(ctx context.Context, ws id.Workspace, newest bool, limit int, read func(log string, base int64, limit int) ([]Entry, error)) ([]Entry, error) {
+	rows, err := l.cfg.Reader.Rows(ctx, `SELECT log, base FROM log WHERE workspace = $1 ORDER BY base`, ws)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	type shard struct {
+		log  string
+		base int64
+	}
+	var all []shard
+	for rows.Next() {
+		var s shard
+		if err := rows.Scan(&s.log, &s.base); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close() // before the next query
+	if newest {
+		slices.Reverse(all)
+	}
+	found := []Entry{}
+	for _, s := range all {
+		if len(found) == limit {
+			break
+		}
+		more, err := read(s.log, s.base, limit-len(found))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
 }
 
 // First is the oldest event of a kind about a target: where a key was published, an instance enrolled. Code: not_found.
 func (l *Log) First(ctx context.Context, ws id.Workspace, k evidence.Kind, target string) (Entry, error) {
-	found, err := l.entries(ctx, ws, `e.target = $2 AND e.kind = $3`, `ORDER BY e.seq LIMIT 1`, column(target), string(k))
-	return one(found, err)
+	return l.about(ctx, ws, k, target, false)
 }
 
 // Last is the newest event of a kind about a target. Code: not_found.
 func (l *Log) Last(ctx context.Context, ws id.Workspace, k evidence.Kind, target string) (Entry, error) {
-	found, err := l.entries(ctx, ws, `e.target = $2 AND e.kind = $3`, `ORDER BY e.seq DESC LIMIT 1`, column(target), string(k))
-	return one(found, err)
+	return l.about(ctx, ws, k, target, true)
+}
+
+func (l *Log) about(ctx context.Context, ws id.Workspace, k evidence.Kind, target string, newest bool) (Entry, error) {
+	order := map[bool]string{false: `e.seq`, true: `e.seq DESC`}[newest]
+	return one(l.overShards(ctx, ws, newest, 1, func(log string, _ int64, _ int) ([]Entry, error) {
+		return l.entries(ctx, `WHERE e.log = $1 AND e.target = $2 AND e.kind = $3 ORDER BY `+order+` LIMIT 1`, log, column(target), string(k))
+	}))
 }
 
 func one(found []Entry, err error) (Entry, error) {
@@ -157,10 +246,9 @@ func one(found []Entry, err error) (Entry, error) {
 	return found[0], nil
 }
 
-// entries reads events of the workspace's open log; where and tail are ours, never input.
-func (l *Log) entries(ctx context.Context, ws id.Workspace, where, tail string, args ...any) ([]Entry, error) {
-	rows, err := l.cfg.Reader.Rows(ctx, `SELECT e.log, e.seq, e.body FROM event e JOIN log l ON l.log = e.log
-		WHERE l.workspace = $1 AND l.closed = 0 AND `+where+` `+tail, append([]any{ws}, args...)...)
+// entries reads events; which is ours, never input.
+func (l *Log) entries(ctx context.Context, which string, args ...any) ([]Entry, error) {
+	rows, err := l.cfg.Reader.Rows(ctx, `SELECT e.log, e.seq, e.body FROM event e `+which, args...)
 	if err != nil {
 		return nil, err
 	}

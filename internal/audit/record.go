@@ -19,7 +19,8 @@ var ErrStale = errors.New("decide again: the decision's snapshot is older than t
 type entry struct {
 	draft  evidence.Draft
 	change func(*Tx) error
-	plain  bool // no event: only nonces, or bookkeeping
+	plain  bool  // no event: only nonces, or bookkeeping
+	roll   *Roll // the log goes on in another shard: a batch of its own
 	done   chan struct{}
 	got    evidence.Receipt
 	err    error
@@ -89,23 +90,30 @@ func closedError() error {
 // loop takes what waits, commits it as one batch, and answers.
 func (l *Log) loop() {
 	defer close(l.ended)
+	var held *entry
 	for {
-		var first *entry
-		select {
-		case first = <-l.queue:
-		case <-l.quit:
+		first := held
+		if held = nil; first == nil {
 			select {
 			case first = <-l.queue:
-			default:
-				return
+			case <-l.quit:
+				select {
+				case first = <-l.queue:
+				default:
+					return
+				}
 			}
 		}
 		batch := []*entry{first}
 		bytes := first.draft.Size()
 	fill:
-		for len(batch) < batchDrafts && bytes < batchBytes {
+		for first.roll == nil && len(batch) < batchDrafts && bytes < batchBytes {
 			select {
 			case e := <-l.queue:
+				if e.roll != nil {
+					held = e
+					break fill
+				}
 				batch = append(batch, e)
 				bytes += e.draft.Size()
 			default:

@@ -30,7 +30,7 @@ func (g *gathering) now(ws id.Workspace, e audit.Entry) (string, error) {
 		return "", err
 	}
 	n := evidence.Now{
-		V: 1, Issuer: g.Issuer, Workspace: ws, Event: e.ID, Rev: g.heads[ws].Rev(), At: g.Explainer.Now().UnixMicro(), Outcome: outcome,
+		V: 1, Issuer: g.Issuer, Workspace: ws, Event: e.ID, Rev: g.heads[ws].Newest().Rev(), At: g.Explainer.Now().UnixMicro(), Outcome: outcome,
 	}
 	if f != nil {
 		n.Outcome, n.Code, n.Reason = evidence.Deny, f.Code, f.Reason

@@ -51,12 +51,12 @@ func (x *Explainer) Trust(ctx context.Context) ([]byte, error) {
 	return []byte(evidence.TrustPolicy(key)), nil
 }
 
-// gathering is a pack in the making: each entry once, all of one workspace proved against one head.
+// gathering is a pack in the making: each entry once, all of one shard proved against one head.
 type gathering struct {
 	*Explainer
 	ctx     context.Context
 	signer  jose.Signer // of the server's word
-	heads   map[id.Workspace]audit.Head
+	heads   map[id.Workspace]audit.History
 	entries []evidence.Entry
 
 	traced   map[id.Key]bool // whose origin is in
@@ -69,14 +69,12 @@ func (x *Explainer) Pack(ctx context.Context, ws id.Workspace, event id.Event) (
 	if err != nil {
 		return nil, err
 	}
-	g := &gathering{Explainer: x, ctx: ctx, heads: map[id.Workspace]audit.Head{}, traced: map[id.Key]bool{}}
+	g := &gathering{Explainer: x, ctx: ctx, traced: map[id.Key]bool{}}
 	if g.signer, err = x.Signer(ctx); err != nil { // before the heads, which therefore have its publication
 		return nil, err
 	}
-	for _, w := range []id.Workspace{id.Server, ws} {
-		if g.heads[w], err = x.Log.Head(ctx, w); err != nil {
-			return nil, err
-		}
+	if g.heads, err = x.Log.Histories(ctx, id.Server, ws); err != nil {
+		return nil, err
 	}
 	return g.pack(ws, e)
 }
@@ -128,12 +126,21 @@ func (g *gathering) pack(ws id.Workspace, e audit.Entry) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// serverLog adds the way from the server's key to the workspace's log and to the issuer's keys, and where those ended among the workspace's events.
+// serverLog adds the way from the server's key, whichever shard's a verifier has, to the shards of the workspace's log and to the issuer's keys, and where those ended among the workspace's events.
 func (g *gathering) serverLog(ws id.Workspace, needs evidence.Needs) error {
-	for _, w := range []id.Workspace{id.Server, ws} {
-		opened, err := g.Log.First(g.ctx, id.Server, evidence.LogOpened, g.heads[w].Shard.Origin)
-		if err := g.found(id.Server, opened, err); err != nil {
-			return err
+	for w, shards := range g.heads {
+		for i, h := range shards {
+			opened, err := g.Log.First(g.ctx, id.Server, evidence.LogOpened, h.Shard.Origin)
+			if err := g.found(id.Server, opened, err); err != nil {
+				return err
+			}
+			if w != id.Server || i == len(shards)-1 {
+				continue
+			}
+			closed, err := g.Log.First(g.ctx, id.Server, evidence.LogClosed, h.Shard.Origin)
+			if err := g.found(id.Server, closed, err); err != nil {
+				return err
+			}
 		}
 	}
 	for _, kid := range append(needs.Keys, g.signer.Public().Thumbprint()) {
@@ -142,7 +149,7 @@ func (g *gathering) serverLog(ws id.Workspace, needs evidence.Needs) error {
 			return err
 		}
 		retired, err := g.Log.First(g.ctx, ws, evidence.KeyRetired, kid.String())
-		if err == nil && retired.Rev >= g.heads[ws].Rev() {
+		if err == nil && retired.Rev >= g.heads[ws].Newest().Rev() {
 			continue
 		}
 		if err := g.found(ws, retired, err); err != nil {
@@ -235,7 +242,11 @@ func (g *gathering) found(ws id.Workspace, e audit.Entry, err error) error {
 }
 
 func (g *gathering) add(ws id.Workspace, e audit.Entry) error {
-	h := g.heads[ws]
+	i := slices.IndexFunc(g.heads[ws], func(h audit.Head) bool { return h.Log == e.Log })
+	if i < 0 { // a shard that was opened since
+		return nil
+	}
+	h := g.heads[ws][i]
 	for i := range g.entries {
 		if g.entries[i].Workspace == ws && g.entries[i].Rev == e.Rev {
 			return nil

@@ -60,12 +60,13 @@ func names(e evidence.Event, c *Caller) bool {
 	return e.Who.Sub == sub || slices.ContainsFunc(e.Who.Chain, func(h evidence.Hop) bool { return h.Sub == sub })
 }
 
-// Head reads the newest checkpoint of the workspace's log; whoever may act in it may know it.
-func (g *Guard) Head(ctx context.Context, c *Caller) (audit.Head, error) {
+// History reads the checkpoints of the workspace's log; whoever may act in it may know them.
+func (g *Guard) History(ctx context.Context, c *Caller) (audit.History, error) {
 	if err := g.Self(ctx, c); err != nil {
-		return audit.Head{}, err
+		return nil, err
 	}
-	return g.Log.Head(ctx, c.ws)
+	all, err := g.Log.Histories(ctx, c.ws)
+	return all[c.ws], err
 }
 
 // Me reads what the caller is called, and their roles, sorted.

@@ -14,13 +14,17 @@ import (
 	"github.com/attorn/attorn/policy"
 )
 
-// answers are what an explanation of e says to its three questions.
-func (s *story) answers(e id.Event) (says [3]evidence.Verdict, detail string) {
-	s.t.Helper()
-	x := explain.New(explain.Config{
+func (s *story) explainer() *explain.Explainer {
+	return explain.New(explain.Config{
 		Issuer: issuer, Log: s.log, People: s.People, Agents: s.Agents, Lending: s.Lending, Rules: s.Rules, Catalog: s.Catalog,
 		Signer: s.Signer, Now: s.Guard.Config.Now,
 	})
+}
+
+// answers are what an explanation of e says to its three questions.
+func (s *story) answers(e id.Event) (says [3]evidence.Verdict, detail string) {
+	s.t.Helper()
+	x := s.explainer()
 	a, err := x.Answer(s.t.Context(), id.Default, e)
 	s.ok(err)
 	for i, q := range a.Report.Answers {

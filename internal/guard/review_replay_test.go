@@ -33,7 +33,7 @@ func TestAReplayIsAnsweredByNothing(t *testing.T) {
 		"before a server is contacted or run": {s.priya, func(c *guard.Caller) error { return s.MayRegister(t.Context(), c, server) }},
 		"whoami":                              {nobody, func(c *guard.Caller) error { _, err := s.Whoami(t.Context(), c); return err }},
 		"agents":                              {s.priya, func(c *guard.Caller) error { _, err := s.ListAgents(t.Context(), c, guard.AgentQuery{}); return err }},
-		"log":                                 {s.priya, func(c *guard.Caller) error { _, err := s.Head(t.Context(), c); return err }},
+		"log":                                 {s.priya, func(c *guard.Caller) error { _, err := s.History(t.Context(), c); return err }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			caller := c.who.api()

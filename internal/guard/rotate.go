@@ -130,13 +130,17 @@ func ownKey(kind evidence.Kind, k *keyring.Key, from time.Time) evidence.Draft {
 
 // Rotation says how the issuer's key is to be changed: by itself, a new key is published and signs in a day.
 type Rotation struct {
-	Now         bool   // the new key signs at once
-	Compromised bool   // and whoever has the old one, or one before it that is still published, can do nothing with it: tokens that they signed end
-	Reason      string // for a rotation that is not the ordinary one
+	Now         bool         // the new key signs at once
+	Compromised bool         // and whoever has the old one, or one before it that is still published, can do nothing with it: tokens that they signed end
+	Log         id.Workspace // instead of the issuer's: the key of this workspace's log, which goes on in a new shard at once
+	Reason      string       // for a rotation that is not the ordinary one
 }
 
 // RotateKey changes the issuer's key, and returns the new one. Codes: those of a refusal, and key_published, key_rotated.
 func (g *Guard) RotateKey(ctx context.Context, c *Caller, r Rotation) (keyring.State, evidence.Receipt, error) {
+	if !r.Log.IsZero() {
+		return g.rotateLog(ctx, c, r)
+	}
 	var none keyring.State
 	current, err := g.Ring.Current(ctx, keyring.ForTokens)
 	if err != nil {
@@ -186,6 +190,41 @@ func (g *Guard) RotateKey(ctx context.Context, c *Caller, r Rotation) (keyring.S
 	return st, got, err
 }
 
+// rotateLog has a log go on in a new shard, under another key. What was asked is recorded first; the log itself says the rest.
+func (g *Guard) rotateLog(ctx context.Context, c *Caller, r Rotation) (keyring.State, evidence.Receipt, error) {
+	var none keyring.State
+	a := act{
+		action: "attorn:key:rotate", noun: "key:log:" + r.Log.String(), kind: evidence.DecisionMade, target: r.Log.String(), what: &evidence.What{Use: evidence.UseLog},
+		also: []id.Workspace{id.Server}, personal: g.reason(c, r.Reason),
+	}
+	if err := g.serverWide(c); err != nil {
+		return none, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	head, err := g.Log.Head(ctx, r.Log)
+	if err != nil {
+		return none, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	roll := audit.Roll{Workspace: r.Log, From: head.Log, As: keyring.Retired}
+	if r.Compromised {
+		roll.As = keyring.Compromised
+	}
+	what := *a.what
+	what.Status, a.what = string(roll.As), &what
+	got, err := g.do(ctx, c, a, nil)
+	if err != nil {
+		return none, got, err
+	}
+	roll.Cause = got.ID
+	if err := g.Log.Roll(ctx, roll); err != nil {
+		return none, got, err
+	}
+	if head, err = g.Log.Head(ctx, r.Log); err != nil {
+		return none, got, err
+	}
+	st, err := g.Ring.Current(ctx, head.Shard.Origin)
+	return st, got, err
+}
+
 // Keys lists the server's own keys, oldest first, with the logs' keys among them.
 func (g *Guard) Keys(ctx context.Context, c *Caller) ([]keyring.State, error) {
 	a := act{action: "attorn:key:read", noun: "key"}
@@ -203,6 +242,6 @@ func (g *Guard) serverWide(c *Caller) error {
 	if c.ws == id.Default {
 		return nil
 	}
-	return fault.New(fault.Denied, "workspace_mismatch", "the server's keys are kept from the workspace %s", id.Default).
+	return fault.New(fault.Denied, "server_act", "the server's keys are changed by its administrators, in the workspace %s", id.Default).
 		Try("use an account in the workspace %s", id.Default)
 }

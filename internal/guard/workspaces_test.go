@@ -436,7 +436,7 @@ func TestAgentsOfAWorkspace(t *testing.T) {
 	s.ok(err)
 	got, err := bot.ClientCredentials(t.Context(), bot.client(), guard.TokenRequest{})
 	s.ok(err)
-	if _, err := s.Head(t.Context(), bot.caller(got.Token, s.API(acme), s.API(acme))); err != nil {
+	if _, err := s.History(t.Context(), bot.caller(got.Token, s.API(acme), s.API(acme))); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Authenticate(t.Context(), guard.Credentials{

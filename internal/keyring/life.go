@@ -69,6 +69,15 @@ func (r *Ring) Withdraw(tx Tx, purpose string, as Status, now time.Time) error {
 	return err
 }
 
+// End ends the current key of a purpose that has no next one: of a log that is closed.
+func (r *Ring) End(tx Tx, purpose string, as Status, now time.Time) error {
+	n, err := tx.Exec(`UPDATE server_key SET status = $2, retired_at = $3 WHERE purpose = $1 AND status = 'current'`, purpose, string(as), now.UnixMicro())
+	if err != nil || n == 0 {
+		return changed(err)
+	}
+	return nil
+}
+
 // Turn makes next the current key of its purpose, and ends old, the one until now. Code: key_rotated, where that is not how they are.
 func (r *Ring) Turn(tx Tx, old, next id.Key, as Status, now time.Time) error {
 	n, err := tx.Exec(`UPDATE server_key SET status = $2, retired_at = $3 WHERE kid = $1 AND status = 'current'`, old, string(as), now.UnixMicro())

@@ -57,7 +57,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(s.guard.SweepKeys(ctx), s.guard.SweepUses(ctx), s.guard.SweepAll(ctx)); err != nil {
+			if err := errors.Join(s.guard.SweepKeys(ctx), s.log.RollDue(ctx), s.guard.SweepUses(ctx), s.guard.SweepAll(ctx)); err != nil {
 				s.cfg.Logger.Warn("the sweep failed; it runs again in a minute", "error", err.Error())
 			}
 		}

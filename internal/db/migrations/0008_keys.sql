@@ -7,3 +7,5 @@ DROP INDEX server_key_live;
 CREATE UNIQUE INDEX server_key_turn ON server_key (purpose, status) WHERE status IN ('next', 'current');
 -- keyring: which sealing key everything is sealed under, by a value that derives from it
 CREATE TABLE sealing (one INTEGER PRIMARY KEY, mark TEXT NOT NULL) STRICT;
+-- audit: a workspace's log is open in one shard
+CREATE UNIQUE INDEX log_open ON log (workspace) WHERE closed = 0;
