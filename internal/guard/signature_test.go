@@ -76,8 +76,8 @@ func (s *story) lentToken() string {
 	return got.Token
 }
 
-// write is a call as the gateway makes it.
-func (s *story) write() guard.Call {
+// writing is a call as the gateway makes it.
+func (s *story) writing() guard.Call {
 	s.t.Helper()
 	call := s.call("write", `{"path":"staging/a"}`)
 	named, err := evidence.CallOf(files, call.Action, call.Arguments, call.Pin)
@@ -108,7 +108,7 @@ func newSignedStory(t *testing.T, dsn string) *story {
 func TestSignedRequestsAreProved(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		s := newSignedStory(t, dsn)
-		call := s.write()
+		call := s.writing()
 		v := s.start(s.deployer.tool(s.leaf), call)
 		if v.Outcome != evidence.Deny || v.Code != "signature_needed" || !strings.Contains(v.Remedy, "Accept-Signature") {
 			t.Fatalf("by a DPoP proof alone: %+v", v)
@@ -223,18 +223,18 @@ func TestNothingIsDecidedOnAnUncheckedBody(t *testing.T) {
 		for _, body := range []string{"", "y", "xx"} {
 			wants(t, "another body", c.CheckBody([]byte(body)), "digest_mismatch")
 		}
-		_, err = s.Start(ctx, c, s.write())
+		_, err = s.Start(ctx, c, s.writing())
 		wants(t, "a call", err, "internal")
 		wants(t, "a read", s.Self(ctx, c), "internal")
 		_, err = s.Visible(ctx, c, nil)
 		wants(t, "a list", err, "internal")
 		wants(t, "an act", s.May(ctx, c, "attorn:agent:read", "workspace"), "internal")
 		s.ok(c.CheckBody([]byte("x")))
-		if v := s.start(c, s.write()); v.Outcome != evidence.Permit {
+		if v := s.start(c, s.writing()); v.Outcome != evidence.Permit {
 			t.Errorf("the body that was signed: %+v", v)
 		}
 		q.nonce, q.call = "", id.Sum([]byte("another call")).String()
-		if v := s.start(s.arrive(q), s.write()); v.Outcome != evidence.Deny || v.Code != "call_digest_mismatch" {
+		if v := s.start(s.arrive(q), s.writing()); v.Outcome != evidence.Deny || v.Code != "call_digest_mismatch" {
 			t.Errorf("another call: %+v", v)
 		}
 	}
@@ -248,7 +248,7 @@ func TestEndedInstancesSignNothing(t *testing.T) {
 	_, _, _, err := s.EndAgent(t.Context(), s.priya.api(), s.bot.agent, "suspend", "")
 	s.ok(err)
 	for _, c := range []*guard.Caller{c, s.arrive(q)} {
-		if v := s.start(c, s.write()); v.Outcome != evidence.Deny || v.Code != "agent_suspended" {
+		if v := s.start(c, s.writing()); v.Outcome != evidence.Deny || v.Code != "agent_suspended" {
 			t.Errorf("%+v", v)
 		}
 		wants(t, "a read", s.Self(t.Context(), c), "agent_suspended")
@@ -263,7 +263,7 @@ func TestSignatureOnce(t *testing.T) {
 		for name, access := range map[string]string{"alone": "", "beside a token": s.lentToken()} {
 			for what, ask := range map[string]func(g *guard.Guard, c *guard.Caller) string{
 				"a call": func(g *guard.Guard, c *guard.Caller) string {
-					v, err := g.Start(context.Background(), c, s.write())
+					v, err := g.Start(context.Background(), c, s.writing())
 					if err != nil {
 						return fault.Code(err)
 					}
