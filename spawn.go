@@ -17,7 +17,7 @@ const closing = 10 * time.Second
 
 // Spawn makes an instance below this one, of the same agent or of another one of the workspace (its id or name), with a key in this process's memory.
 // It lives for l.TTL, at most a day and never longer than this instance; Close ends it. Where l has permissions, they are lent to it alone, under l.Parent:
-// Delegation says under what.
+// Delegation says under what. An agent lends nothing to itself: a child of the same agent has what the agent was lent.
 func (a *Agent) Spawn(ctx context.Context, agent string, l Lend) (*Agent, error) {
 	_, priv, err := ed25519.GenerateKey(nil)
 	if err != nil {

@@ -33,32 +33,9 @@ func (c *cli) agentCommand() *cobra.Command {
 		return c.show(e, e.Token, func(w io.Writer) { row(w, e.Token) })
 	}}
 	return noun("agent", "Agents and their running copies", c.createAgent(), c.listAgents(), c.showAgent(), c.setAgent(), c.tagAgent(), c.untagAgent(),
-		c.ownAgent(), c.approveAgent(), c.bulkCommand(), c.importCommand(), c.identityCommand(), enrol, c.joinCommand(), c.instancesCommand(),
+		c.ownAgent(), c.approveAgent(), c.bulkCommand(), c.importCommand(), c.identityCommand(), enrol, c.joinCommand(), c.instancesCommand(), c.rotateCommand(), c.spawnCommand(), c.leaveCommand(),
 		c.endAgent("suspend", "Stop an agent, or one instance, until it is resumed"), c.endAgent("resume", "End a suspension"),
 		c.endAgent("revoke", "End an agent, or one instance, for ever"))
-}
-
-func (c *cli) instancesCommand() *cobra.Command {
-	return &cobra.Command{Use: "instances AGENT", Short: "List an agent's running copies: their keys", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		a, err := cl.Agent(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		all, err := cl.Instances(cmd.Context(), a.ID)
-		if err != nil {
-			return err
-		}
-		return c.show(all, each(all.Items, func(i api.Instance) string { return i.Key.String() }), func(w io.Writer) {
-			row(w, "INSTANCE", "TRUST", "STATUS", "SINCE")
-			for _, i := range all.Items {
-				row(w, i.Key.String(), i.Trust, i.Status, moment(i.Created))
-			}
-		})
-	}}
 }
 
 func (c *cli) joinCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +42,9 @@ func (c *cli) auditCommand() *cobra.Command {
 				what := ""
 				if e.Did != nil {
 					what = e.Did.Action
+				}
+				if key := aboutKey(e); key != "" {
+					what = strings.TrimSpace(what + " " + key)
 				}
 				if e.Why != nil && e.Why.Code != "" {
 					what += " (" + e.Why.Code + ")"

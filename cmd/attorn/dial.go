@@ -47,11 +47,7 @@ func (c *cli) agent(ctx context.Context) (*attorn.Agent, account, error) {
 	if a.Agent.IsZero() {
 		return nil, a, fault.New(fault.Denied, "agent_needed", "the context is a person's (%s); this takes an agent", a.Name).Try("use --context with an agent's account: attorn ctx ls")
 	}
-	signer, err := attorn.OpenKeyFile(filepath.Join(c.home, a.KeyFile))
-	if err != nil {
-		return nil, a, err
-	}
-	ag, err := attorn.Open(ctx, attorn.AgentConfig{Server: a.Server, Workspace: a.Workspace, ID: a.Agent, Signer: signer})
+	ag, err := attorn.Open(ctx, attorn.AgentConfig{Server: a.Server, Workspace: a.Workspace, ID: a.Agent, KeyFile: filepath.Join(c.home, a.KeyFile)})
 	return ag, a, err
 }
 

@@ -73,6 +73,16 @@ func (c *cli) remember(name string, a account) error {
 	return c.store(all)
 }
 
+// keep stores an account under a name and leaves the current one current.
+func (c *cli) keep(name string, a account) error {
+	all, err := c.accounts()
+	if err != nil {
+		return err
+	}
+	all.Contexts[name] = a
+	return c.store(all)
+}
+
 func (c *cli) store(all accounts) error {
 	raw, err := json.Marshal(all, json.Deterministic(true), jsontext.WithIndent("  "))
 	if err != nil {

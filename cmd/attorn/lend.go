@@ -86,20 +86,27 @@ func (c *cli) lendAsAgent(ctx context.Context, to, under string, l attorn.Lend) 
 	return c.showLent(link, to)
 }
 
-// mine is the delegation to the agent that text names, or the only live one.
+// mine is the delegation to the agent that text names, or the only live one; where some are to this instance alone, the only one of those.
 func (c *cli) mine(ctx context.Context, ag *attorn.Agent, text string) (api.Delegation, error) {
 	all, err := ag.Delegations(ctx)
 	if err != nil {
 		return api.Delegation{}, err
 	}
-	var live []api.Delegation
+	var live, own []api.Delegation
 	for _, d := range all {
 		if text == d.ID.String() {
 			return d, nil
 		}
-		if d.Status == "active" {
+		switch to := d.Link.Statement.Delegate.Instance; {
+		case d.Status != "active":
+		case to == ag.Instance():
+			own = append(own, d)
+		case to.IsZero():
 			live = append(live, d)
 		}
+	}
+	if len(own) > 0 {
+		live = own
 	}
 	switch {
 	case text != "":

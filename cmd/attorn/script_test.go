@@ -304,7 +304,7 @@ func (s *stage) mask(args []string) {
 // shapes are what -o json prints, by name.
 var shapes = map[string]func() any{
 	"Me": func() any { return &api.Me{} }, "User": func() any { return &api.User{} }, "Users": func() any { return &api.List[api.User]{} },
-	"Agent": func() any { return &api.Agent{} }, "Agents": func() any { return &api.List[api.Agent]{} }, "Instances": func() any { return &api.List[api.Instance]{} },
+	"Agent": func() any { return &api.Agent{} }, "Agents": func() any { return &api.List[api.Agent]{} }, "Instances": func() any { return &api.List[api.Instance]{} }, "Line": func() any { return &api.List[api.KeyRecord]{} },
 	"Bindings": func() any { return &api.List[api.Binding]{} }, "Bundle": func() any { return &api.Bundle{} }, "Server": func() any { return &api.Server{} },
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
 	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
