@@ -46,6 +46,7 @@ type instanceRow struct {
 	Status pill
 	Trust  string
 	Since  when
+	Used   *when // to the minute
 }
 
 type delegationRow struct {
@@ -124,7 +125,12 @@ func (v *overviewView) readAgents(x *request, p *guard.Page) error {
 }
 
 func instanceOf(i agents.Instance, x *request) instanceRow {
-	return instanceRow{i.Key, instancePill(i), string(i.Trust), at(i.CreatedAt, x.now)}
+	row := instanceRow{Key: i.Key, Status: instancePill(i, x.now), Trust: string(i.Trust), Since: at(i.CreatedAt, x.now)}
+	if !i.LastUsedAt.IsZero() {
+		used := at(i.LastUsedAt, x.now)
+		row.Used = &used
+	}
+	return row
 }
 
 func (v *overviewView) readDelegations(x *request, p *guard.Page) error {

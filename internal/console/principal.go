@@ -60,12 +60,19 @@ func agentPill(a agents.Agent, x *request) pill {
 	return pill{"wait", "Pending"}
 }
 
-func instancePill(i agents.Instance) pill {
-	switch i.Status {
+func instancePill(i agents.Instance, now time.Time) pill {
+	switch i.StatusAt(now) {
 	case agents.Active:
 		return pill{"ok", "Active"}
 	case agents.Suspended:
 		return pill{"wait", "Suspended"}
+	case agents.Expired:
+		return pill{"no", "Expired"}
+	case agents.Rotated:
+		if i.Live(now) == nil {
+			return pill{"wait", "Replaced, good for a while"}
+		}
+		return pill{"plain", "Replaced"}
 	}
 	return pill{"no", "Revoked"}
 }
