@@ -170,7 +170,7 @@ func (g *gathering) personLive(ws id.Workspace, person string) error {
 	return p.Live()
 }
 
-// refresh replaces the groups and roles of the principals by those of now.
+// refresh replaces the groups and roles of the principals, and whose the agents are and how they are tagged, by those of now.
 func (g *gathering) refresh(ws id.Workspace, f *policy.Facts) error {
 	subs := make([]string, len(f.Principals))
 	for i, p := range f.Principals {
@@ -191,10 +191,24 @@ func (g *gathering) refresh(ws id.Workspace, f *policy.Facts) error {
 	for _, e := range fresh {
 		if i, ok := known[e.UID]; ok {
 			e.Attrs = f.Entities[i].Attrs
+			if err := g.agentNow(ws, &e); err != nil {
+				return err
+			}
 			f.Entities[i] = e
 			continue
 		}
 		f.Entities = append(f.Entities, e)
 	}
 	return nil
+}
+
+// agentNow gives an agent the owner and the tags that it has now.
+func (g *gathering) agentNow(ws id.Workspace, e *policy.Entity) error {
+	agent, err := id.Parse[id.Agent](e.UID.ID)
+	if err != nil || e.UID.Type != policy.TypeAgent {
+		return nil
+	}
+	a, err := g.Agents.Agent(g.ctx, ws, agent)
+	e.Attrs, e.Tags = map[string]any{"owner": policy.UID{Type: policy.TypeUser, ID: a.Owner.String()}}, a.Tags.Map()
+	return err
 }

@@ -18,6 +18,7 @@ type act struct {
 	action   string // "attorn:<noun>:<verb>"
 	noun     string // names the resource: "agent:agt_…", "workspace"
 	attrs    map[string]any
+	look     func(*standing, *act) error // reads, after the snapshot, whose the thing is: attrs, and what the decision rests on by that
 	kind     evidence.Kind
 	target   string
 	what     *evidence.What
@@ -105,6 +106,11 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 	}
 	if _, err := s.covers(c, a.action, nil); err != nil {
 		return nil, nil, g.refuseAct(ctx, c, s, a, nil, err)
+	}
+	if a.look != nil {
+		if err := a.look(s, &a); err != nil {
+			return nil, nil, g.refuseAct(ctx, c, s, a, nil, err)
+		}
 	}
 	ans, err := g.decide(ctx, c, s, a.question(c.ws), nil)
 	if err != nil {

@@ -98,8 +98,12 @@ func (g *Guard) HandOver(ctx context.Context, c *Caller, agent id.Agent, to id.U
 		a.action, a.kind, a.what.Status, change = assign, evidence.AgentChanged, assigned, g.Agents.Assign
 	case to == c.person && before.Owner != c.person:
 		a.action, a.kind, a.what.Status, change = "attorn:owner:accept", evidence.AgentChanged, accepted, g.Agents.Accept
-		if before.Offered == to {
-			a.attrs = map[string]any{"offered": policy.UID{Type: policy.TypeUser, ID: to.String()}}
+		a.look = func(_ *standing, a *act) error { // the change itself demands that it still is
+			a.attrs = nil
+			if before.Offered == to {
+				a.attrs = map[string]any{"offered": policy.UID{Type: policy.TypeUser, ID: to.String()}}
+			}
+			return nil
 		}
 	case to == before.Owner:
 		a.what.Status = withdrawn
@@ -113,7 +117,7 @@ func (g *Guard) HandOver(ctx context.Context, c *Caller, agent id.Agent, to id.U
 	}
 	var after agents.Agent
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
-		if after, err = change(tx, c.ws, agent, to); err != nil || after.Owner == before.Owner {
+		if after, err = change(tx, c.ws, agent, to); err != nil || a.kind != evidence.AgentChanged {
 			return err
 		}
 		if _, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Actor: agent.String()}); err != nil {

@@ -24,16 +24,24 @@ func owned(owner id.User) map[string]any {
 
 // agentAct is an act on an agent of the workspace; whose it is stands in its attributes.
 func (g *Guard) agentAct(ctx context.Context, c *Caller, agent id.Agent, verb string, kind evidence.Kind) (act, error) {
-	a := act{
-		action: "attorn:agent:" + verb, noun: "agent:" + agent.String(), kind: kind, target: agent.String(), what: &evidence.What{Agent: agent},
-		depends: []string{agent.String()}, // whose it is
-	}
-	found, err := g.Agents.Agent(ctx, c.ws, agent)
-	if err != nil {
+	a := act{action: "attorn:agent:" + verb, noun: "agent:" + agent.String(), kind: kind, target: agent.String(), what: &evidence.What{Agent: agent}}
+	if _, err := g.Agents.Agent(ctx, c.ws, agent); err != nil {
 		return a, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	a.attrs = owned(found.Owner)
+	a.look = func(s *standing, a *act) error {
+		found, err := g.Agents.Agent(ctx, c.ws, agent)
+		a.attrs = owned(found.Owner)
+		s.ownsNow(c, found)
+		return err
+	}
 	return a, nil
+}
+
+// ownsNow makes what an owner does rest on the agent: who may because it is theirs may no longer when it is not. Nobody else waits for what they do to it.
+func (s *standing) ownsNow(c *Caller, a agents.Agent) {
+	if a.Owner == c.person && !a.Owner.IsZero() {
+		s.depends = append(s.depends, a.ID.String())
+	}
 }
 
 // OfferEnrolment makes a one-time token that enrols one instance of the agent.

@@ -73,7 +73,15 @@ func (g *Guard) instanceAct(ctx context.Context, c *Caller, key id.Key, verb str
 	head, err := g.Agents.Head(ctx, c.ws, key)
 	if err == nil {
 		a.noun, a.target, a.what = "instance:"+head.Key.String(), head.Key.String(), &evidence.What{Instance: head.Key}
-		a.attrs, err = g.instanceAttrs(ctx, head)
+		a.look = func(s *standing, a *act) error {
+			of, err := g.Agents.Agent(ctx, c.ws, head.Agent)
+			if err != nil {
+				return err
+			}
+			s.ownsNow(c, of)
+			a.attrs, err = g.instanceAttrs(ctx, of, head)
+			return err
+		}
 	}
 	if err != nil {
 		err = g.refuseAct(ctx, c, nil, a, nil, err)
@@ -82,11 +90,7 @@ func (g *Guard) instanceAct(ctx context.Context, c *Caller, key id.Key, verb str
 }
 
 // instanceAttrs lets policy speak of whose the instance is, and of who spawned it, as it is called now.
-func (g *Guard) instanceAttrs(ctx context.Context, i agents.Instance) (map[string]any, error) {
-	of, err := g.Agents.Agent(ctx, i.Workspace, i.Agent)
-	if err != nil {
-		return nil, err
-	}
+func (g *Guard) instanceAttrs(ctx context.Context, of agents.Agent, i agents.Instance) (map[string]any, error) {
 	attrs := map[string]any{"agent": policy.UID{Type: policy.TypeAgent, ID: i.Agent.String()}, "instance": i.Key.String()}
 	if !of.Owner.IsZero() {
 		attrs["owner"] = policy.UID{Type: policy.TypeUser, ID: of.Owner.String()}
