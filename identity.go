@@ -26,7 +26,7 @@ type PublicIdentity struct {
 const maxPages = 1000
 
 // ReadIdentity asks a server, without signing in, who an agent is, and verifies the answer with the keys that the server publishes. hc nil is a new
-// client. Codes: agent_unknown, those of token.VerifyIdentity.
+// client. Codes: unknown for no such agent, and those of token.VerifyIdentity.
 func ReadIdentity(ctx context.Context, server string, agent id.Agent, hc *http.Client) (PublicIdentity, error) {
 	if hc == nil {
 		hc = &http.Client{}

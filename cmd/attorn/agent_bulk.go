@@ -85,7 +85,13 @@ func (c *cli) bulkVerb(use, short, past string, takes cobra.PositionalArgs, ask 
 		if b.Change != nil {
 			b.Do = "change"
 		}
-		if named := f.any(); named == (f.ids != "") && (named || !f.all) {
+		given := 0
+		for _, is := range []bool{f.any(), f.ids != "", f.all} {
+			if is {
+				given++
+			}
+		}
+		if given != 1 {
 			return usageError{fmt.Errorf("%s takes which agents are meant: --name, --status, --owner, --tag, --group or --ownerless; or --ids FILE; or --all", cmd.CommandPath())}
 		}
 		cl, _, err := c.client(cmd.Context())
@@ -242,7 +248,8 @@ func (t *tally) end(past string, dry bool) error {
 		}
 		say(w, "%s · %d refused", sum, t.counts["refused"])
 	})
-	if err == nil && t.counts["refused"] > 0 {
+	if n := t.counts["refused"]; err == nil && n > 0 {
+		t.c.complain(fmt.Sprintf("%d of %s were refused (refused)", n, count(len(t.all), "agent")), "mend what is told above and do it again: what is done stays done")
 		err = quiet{exitError}
 	}
 	return err

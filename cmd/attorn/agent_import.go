@@ -132,14 +132,11 @@ func (c *cli) importAgents(cmd *cobra.Command, cl *attorn.Client, file string, a
 	if err != nil {
 		return t.broke(err)
 	}
-	if broken != nil {
-		t.progress.Line(line(file + broken.Error()))
+	if broken == nil {
+		return t.end("registered", dryRun)
 	}
-	err = t.end("registered", dryRun)
-	if err == nil && broken != nil {
-		err = quiet{exitError}
-	}
-	return err
+	t.add(api.AgentOutcome{Code: "file_invalid", Reason: broken.Error()}, file)
+	return t.end("registered", dryRun)
 }
 
 // owners finds the people that a file names.
@@ -197,7 +194,7 @@ func readJSONL(in io.Reader) (all []imported, err error) {
 		all = append(all, a.once(seen))
 	}
 	if err = scan.Err(); errors.Is(err, bufio.ErrTooLong) {
-		err = fmt.Errorf(":%d: a line has at most %d bytes; nothing after this was read", n, maxLine)
+		err = fmt.Errorf("line %d: a line has at most %d bytes; nothing after this was read", n, maxLine)
 	}
 	return all, err
 }
@@ -210,16 +207,16 @@ func readCSV(in io.Reader) (all []imported, err error) {
 	r := csv.NewReader(in)
 	head, err := r.Read()
 	if err != nil {
-		return nil, fmt.Errorf(":1: there is no header: %w", err)
+		return nil, fmt.Errorf("line 1: there is no header: %w", err)
 	}
 	head[0] = strings.TrimPrefix(head[0], "\ufeff")
 	for i, h := range head {
 		if !slices.Contains(columns, h) || slices.Contains(head[:i], h) {
-			return nil, fmt.Errorf(":1: the header has %q; columns are %s, each once", h, strings.Join(columns, ", "))
+			return nil, fmt.Errorf("line 1: the header has %q; columns are %s, each once", h, strings.Join(columns, ", "))
 		}
 	}
 	if !slices.Contains(head, "name") {
-		return nil, fmt.Errorf(":1: the header has no column name")
+		return nil, fmt.Errorf("line 1: the header has no column name")
 	}
 	seen := map[string]int{}
 	for {
@@ -232,9 +229,9 @@ func readCSV(in io.Reader) (all []imported, err error) {
 			all = append(all, imported{line: bad.StartLine, wrong: fmt.Errorf("the row has %d cells, the header %d", len(cells), len(head))})
 			continue
 		case errors.As(err, &bad):
-			return all, fmt.Errorf(":%d: %w; nothing after this was read", bad.Line, bad.Err)
+			return all, fmt.Errorf("line %d: %w; nothing after this was read", bad.Line, bad.Err)
 		case err != nil:
-			return all, fmt.Errorf(": %w", err)
+			return all, err
 		}
 		at, _ := r.FieldPos(0)
 		all = append(all, csvRow(head, cells, at).once(seen))

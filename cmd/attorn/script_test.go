@@ -178,6 +178,9 @@ func (s *stage) fails(args []string) {
 // tries is what follows the sentence: lines that go on with it, one Try: line, and where to look.
 var tries = regexp.MustCompile(`^(  .*\n)*Try: .+\n((Look at it|Why): .*\n)*$`)
 
+// many is how a command about many things ends where some of them were refused.
+var many = regexp.MustCompile(`(?m)^[0-9]+ of [0-9]+ agents? were refused \(refused\)$`)
+
 // judge holds a command to its exit code, and to how attorn says that it failed: one sentence with the reason's code, then one Try: line. Nothing
 // that it writes moves a cursor or turns text around.
 func (s *stage) judge(code int, out, talk, want, reason string) {
@@ -192,6 +195,9 @@ func (s *stage) judge(code int, out, talk, want, reason string) {
 	}
 	if i := strings.LastIndex(talk, " …\n"); i >= 0 && strings.HasPrefix(talk[strings.LastIndex(talk[:i], "\n")+1:], "waiting for ") {
 		talk = talk[i+len(" …\n"):] // what it said while it waited
+	}
+	if m := many.FindStringIndex(talk); m != nil {
+		talk = talk[m[0]:] // what it said of each of many
 	}
 	sentence, rest, _ := strings.Cut(talk, "\n")
 	switch {

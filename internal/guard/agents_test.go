@@ -317,3 +317,51 @@ func TestRehearsal(t *testing.T) {
 		}
 	})
 }
+
+// TestAgentsOfAGroup: paging through a group's agents finds each of them once, in the order of all agents, and nobody else.
+func TestAgentsOfAGroup(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		s := newStory(t, dsn, 10)
+		var want []id.Agent
+		s.own(evidence.GroupChanged, evidence.What{Group: "crawlers"}, func(tx *audit.Tx) error {
+			if _, err := s.People.CreateGroup(tx, id.Default, "crawlers", ""); err != nil {
+				return err
+			}
+			return s.People.AddToGroup(tx, id.Default, "crawlers", s.priya.user.String())
+		})
+		for i := range 9 {
+			a, _, err := s.RegisterAgent(t.Context(), s.priya.api(), agents.NewAgent{Name: fmt.Sprintf("x%d", i), Pending: i == 4})
+			s.ok(err)
+			if i%2 == 0 {
+				want = append(want, a.ID)
+				s.own(evidence.GroupChanged, evidence.What{Group: "crawlers"}, func(tx *audit.Tx) error {
+					return s.People.AddToGroup(tx, id.Default, "crawlers", a.ID.String())
+				})
+			}
+			s.now = s.now.Add(time.Millisecond)
+		}
+		q := guard.AgentQuery{Group: "crawlers", Query: agents.Query{Limit: 2}}
+		var got []id.Agent
+		for {
+			page, err := s.ListAgents(t.Context(), s.priya.api(), q)
+			s.ok(err)
+			for _, a := range page {
+				got = append(got, a.ID)
+			}
+			if len(page) < 2 {
+				break
+			}
+			q.After = page[1].ID
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("found %v, not %v", got, want)
+		}
+		q = guard.AgentQuery{Group: "crawlers", Query: agents.Query{Status: agents.Pending}}
+		if page, err := s.ListAgents(t.Context(), s.priya.api(), q); err != nil || len(page) != 1 || page[0].ID != want[2] {
+			t.Errorf("with another filter: %v, %v", page, err)
+		}
+		if _, err := s.ListAgents(t.Context(), s.priya.api(), guard.AgentQuery{Group: "none"}); fault.Code(err) != "not_found" {
+			t.Errorf("no such group: %v", err)
+		}
+	})
+}

@@ -8,18 +8,22 @@ import (
 	"strings"
 )
 
-// Progress tells how far a long piece of work is: as a bar that is drawn anew where W is a terminal, else as a plain line each tenth of the way, so
-// that a log shows it too. Not safe for concurrent use.
+// Progress tells how far a long piece of work is: as a bar that is drawn anew where W is a terminal, else as a plain line each tenth of the way, but
+// not of little work, so that a log shows it too. Not safe for concurrent use.
 type Progress struct {
 	W     io.Writer
 	What  string // what is counted: "agents"
 	Total int
 
-	told int  // tenths
+	told int  // lines
 	live bool // a bar is there
+	tty  bool // W is a terminal, whatever it looks like
 }
 
-const cells = 30
+const (
+	cells  = 30
+	little = 100
+)
 
 // IsTerminal reports whether w is a terminal, or at least a device that is read as it is written.
 func IsTerminal(w io.Writer) bool {
@@ -36,9 +40,9 @@ func (p *Progress) At(done int) {
 	if p.Total < 1 {
 		return
 	}
-	if !IsTerminal(p.W) {
-		if tenth := done * 10 / p.Total; tenth > p.told {
-			p.told = tenth
+	if !p.tty && !IsTerminal(p.W) {
+		if step := done / max(p.Total/10, little); step > p.told {
+			p.told = step
 			fmt.Fprintf(p.W, "%d of %d %s\n", done, p.Total, p.What)
 		}
 		return
