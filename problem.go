@@ -56,7 +56,7 @@ func kindOf(status int) fault.Kind {
 		return fault.Denied
 	case 404:
 		return fault.NotFound
-	case 409:
+	case 409, 410:
 		return fault.Conflict
 	case 413:
 		return fault.TooLarge

@@ -74,6 +74,12 @@ var routes = []Route{
 	{Name: "Chain", Method: "GET", Path: "/v1/delegations/{id}/chain", Permission: "attorn:delegation:read", Status: 200, Doc: "Read a delegation's links, the root first: the portable chain, which verifies offline."},
 	{Name: "RevokeDelegation", Method: "POST", Path: "/v1/delegations/{id}/revoke", Permission: "attorn:delegation:revoke", Status: 200, Doc: "End a delegation and all that descends from it."},
 
+	{Name: "Kill", Method: "POST", Path: "/v1/kill", Status: 200, Doc: "End an agent, instance, user, delegation, tool or all, with everything that descends from it; it takes what suspending, revoking or halting that takes."},
+	{Name: "ResumeTool", Method: "POST", Path: "/v1/tools/resume", Permission: "attorn:tool:resume", Status: 200, Doc: "End the suspension of a tool, or of all that an MCP server offers."},
+	{Name: "ResumeWorkspace", Method: "POST", Path: "/v1/workspace/resume", Permission: "attorn:workspace:halt", Status: 200, Doc: "End a halt of the workspace."},
+	{Name: "Feed", Method: "GET", Path: "/v1/feed", Query: []string{"after", "server", "wait", "process"}, Permission: "attorn:feed:read", Status: 200, Doc: "Follow what ends: asking after a revision confirms that what ended up to it is applied. Registered services need no permission."},
+	{Name: "Confirmations", Method: "GET", Path: "/v1/confirmations", Query: []string{"rev"}, Permission: "attorn:feed:read", Status: 200, Doc: "Say which processes and followers have applied what ended up to a revision."},
+
 	{Name: "AddServer", Method: "POST", Path: "/v1/servers", Permission: "attorn:server:add", Status: 201, Doc: "Ask an MCP server what it offers, and put it behind the gateway; a command also takes attorn:server:run."},
 	{Name: "Servers", Method: "GET", Path: "/v1/servers", Status: 200, Doc: "List the MCP servers."},
 	{Name: "Server", Method: "GET", Path: "/v1/servers/{name}", Status: 200, Doc: "Read an MCP server."},

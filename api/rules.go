@@ -42,6 +42,7 @@ type Server struct {
 	Command   []string `json:"command,omitempty"`
 	Era       string   `json:"era"`
 	Status    string   `json:"status"`
+	Suspended bool     `json:"suspended,omitempty"` // nobody may call its tools for now
 	Created   string   `json:"created"`
 	Tools     []Tool   `json:"tools,omitempty"` // in the answer that added it
 }
@@ -56,6 +57,7 @@ type Tool struct {
 	SeenPin    id.Digest `json:"seen_pin,omitzero"`
 	Class      string    `json:"class"`
 	Status     string    `json:"status"`
+	Suspended  bool      `json:"suspended,omitempty"` // nobody may call it for now
 }
 
 // Pin accepts a tool's definition by the pin that was shown.

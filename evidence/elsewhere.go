@@ -1,7 +1,9 @@
 package evidence
 
+import "github.com/attorn/attorn/id"
+
 // Elsewhere is what other logs than its own workspace's hold of an act on a person: what became of whom, by whom, and where it came in. What is the
-// own workspace's business stays there: under which authority it was done and why, in whose name, from which address, and anybody's words.
+// own workspace's business stays there: under which authority it was done and why, in whose name, from which address, anybody's words, and what else ended there.
 func (e Event) Elsewhere() Event {
 	e.Under = nil
 	e.Who = Who{Sub: e.Who.Sub, Instance: e.Who.Instance, Proof: e.Who.Proof}
@@ -12,9 +14,11 @@ func (e Event) Elsewhere() Event {
 			e.Why = &why
 		}
 	}
-	if e.What != nil && e.What.Text != nil {
+	if e.What != nil {
 		what := *e.What
-		what.Text = nil
+		if what.Text = nil; !what.User.IsZero() { // what a person lent in one workspace
+			what.Ended, what.Count, what.List = nil, 0, id.Digest{}
+		}
 		e.What = &what
 	}
 	return e

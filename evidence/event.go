@@ -150,6 +150,8 @@ type What struct {
 	Delegation id.Delegation   `json:"dlg,omitzero"`
 	Link       id.Digest       `json:"link,omitzero"` // of the delegation.Signed, kept as content
 	Ended      []string        `json:"ended,omitempty"`
+	Count      int64           `json:"count,omitzero"` // how many ended, where Ended does not hold all
+	List       id.Digest       `json:"list,omitzero"`  // of all their identifiers, one a line, kept as content; absent where there are too many
 	Approval   id.Approval     `json:"approval,omitzero"`
 	Ask        id.Digest       `json:"ask,omitzero"`
 	Vote       id.Digest       `json:"vote,omitzero"`

@@ -1,7 +1,7 @@
 package evidence
 
-// What Touches names beside identifiers: a change of a workspace's rules as a whole, a halt of the workspace or its end, and another of the issuer's keys
-// that signs from now on.
+// What Touches names beside identifiers: a change of a workspace's rules as a whole; something that ends for the whole workspace (it is halted), or for more than
+// an event can list; and another of the issuer's keys that signs from now on.
 const (
 	Policy    = "policy"
 	Workspace = "workspace"
@@ -41,6 +41,9 @@ func (e Event) Touches() []string {
 	}
 	if w.Group != "" {
 		add(Group + w.Group)
+	}
+	if w.Count > int64(len(w.Ended)) {
+		add(Workspace)
 	}
 	switch e.Kind {
 	case PolicyPublished:

@@ -17,14 +17,15 @@ const (
 	detailType = "attorn_permission"
 )
 
-// Claims is what an access token says. A token has one of three forms:
+// Claims is what an access token says. A token has one of four forms:
 //
 //   - a person, through agents: Subject is the person at the chain's root, Act the agents, Delegation what was lent to the current one;
 //   - an agent for nobody: Subject is the agent, with neither Act nor Delegation nor Session;
+//   - a service for itself: Subject is the service, with none of these;
 //   - a person through a first-party client: Subject is the person, with Session and neither Act nor Delegation.
 type Claims struct {
 	Issuer     string
-	Subject    string // a user or an agent
+	Subject    string // a user, an agent or a service
 	Audience   string // the one resource that the token is for (RFC 8707)
 	ClientID   string
 	Scope      string   // unconstrained permissions, and openid and offline_access, each separated by one space
@@ -157,12 +158,13 @@ func (c Claims) check() error {
 func (c Claims) checkSubject() error {
 	_, notUser := id.Parse[id.User](c.Subject)
 	_, notAgent := id.Parse[id.Agent](c.Subject)
+	_, notService := id.Parse[id.Service](c.Subject)
 	switch {
-	case notUser != nil && notAgent != nil:
-		return malformed("sub is neither a user nor an agent")
+	case notUser != nil && notAgent != nil && notService != nil:
+		return malformed("sub is neither a user, an agent nor a service")
 	case c.Act != nil && notUser != nil:
 		return malformed("sub is the person at the root of the chain where act is present")
-	case c.Act == nil && notAgent != nil && c.Session == "":
+	case c.Act == nil && notUser == nil && c.Session == "":
 		return malformed("a person acts through agents in act, or through a first-party client with sid")
 	case (c.Act != nil) != !c.Delegation.IsZero():
 		return malformed("act and dlg go together: who acts for somebody acts under a delegation")

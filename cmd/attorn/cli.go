@@ -22,7 +22,7 @@ type cli struct {
 func (c *cli) root() *cobra.Command {
 	root := noun("attorn", "Power of attorney for AI agents",
 		c.devCommand(), c.serveCommand(), c.configCommand(), versionCommand(c),
-		c.loginCommand(), c.whoamiCommand(), c.ctxCommand(),
+		c.killCommand(), c.workspaceCommand(), c.loginCommand(), c.whoamiCommand(), c.ctxCommand(),
 		c.userCommand(), c.roleCommand(), c.agentCommand(), c.instanceCommand(), c.deviceCommand(),
 		c.lendCommand(), c.delegationCommand(), c.tokenCommand(),
 		c.approvalCommand(), c.approveCommand(), c.denyCommand(),

@@ -77,7 +77,11 @@ func (c *cli) mcpCommand() *cobra.Command {
 func toolRows(w io.Writer, tools []api.Tool) {
 	row(w, "TOOL", "AT WORST", "STATUS", "PIN")
 	for _, t := range tools {
-		cells := []string{t.Permission, t.Class, t.Status, t.Pin.String()}
+		status := t.Status
+		if t.Suspended {
+			status = "suspended"
+		}
+		cells := []string{t.Permission, t.Class, status, t.Pin.String()}
 		if !t.SeenPin.IsZero() && t.SeenPin != t.Pin {
 			cells = append(cells, "now "+t.SeenPin.String())
 		}
@@ -114,5 +118,5 @@ func (c *cli) toolCommand() *cobra.Command {
 		return c.show(got, got.Event.String(), func(w io.Writer) { say(w, "accepted %s, log #%d", args[1], got.Rev) })
 	}}
 	pin.Flags().StringVar(&class, "class", "destroy", "what it does at worst: read, write or destroy")
-	return noun("tool", "Tools and their pins", ls, pin)
+	return noun("tool", "Tools and their pins", ls, pin, c.resumeTool())
 }

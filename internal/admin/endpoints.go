@@ -27,6 +27,8 @@ func endpoints() map[string]endpoint {
 		"AddServer": on(addServer), "Servers": on(servers), "Server": on(oneServer), "RemoveServer": on(removeServer), "Tools": on(tools),
 		"PinTool": on(pinTool), "AddService": on(addService), "Services": on(listServices), "RemoveService": on(removeService),
 
+		"Kill": on(kill), "ResumeTool": on(resumeTool), "ResumeWorkspace": on(resumeWorkspace), "Feed": on(feed), "Confirmations": on(confirmations),
+
 		"Publish": on(publish), "Policy": on(livePolicy), "Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings),
 
 		"Approvals": on(listApprovals), "Approval": on(oneApproval), "ProposeVote": on(proposeVote), "Vote": on(vote), "CancelApproval": on(cancelApproval),

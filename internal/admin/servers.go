@@ -75,7 +75,7 @@ func unknownServer() error {
 func (x *request) serverOf(s catalog.Server) api.Server {
 	return api.Server{
 		Name: s.Name, Transport: s.Transport, Resource: x.Guard.MCP(x.caller.Workspace(), s.Name), URL: s.URL, Command: s.Command, Era: s.Era,
-		Status: s.Status, Created: when(s.CreatedAt),
+		Status: s.Status, Suspended: !s.SuspendedAt.IsZero(), Created: when(s.CreatedAt),
 	}
 }
 
@@ -104,6 +104,7 @@ func tools(x *request, _ none) (api.List[api.Tool], error) {
 func toolOf(t catalog.Tool) api.Tool {
 	return api.Tool{
 		Server: t.Server, Kind: string(t.Kind), Name: t.Name, Permission: t.Action(), Pin: t.Pin, SeenPin: t.SeenPin, Class: t.Class, Status: string(t.Status),
+		Suspended: !t.SuspendedAt.IsZero(),
 	}
 }
 

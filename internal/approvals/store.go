@@ -214,6 +214,7 @@ func void(tx *audit.Tx, ws id.Workspace, g Ground) ([]id.Approval, error) {
 		{g.Actor != "", `actor = $4`, []any{g.Actor}},
 		{!g.Subject.IsZero(), `subject = $4`, []any{g.Subject}},
 		{g.Resource.ID != "", `resource_type = $4 AND resource_id = $5`, []any{g.Resource.Type, g.Resource.ID}},
+		{g.All, `1 = 1`, nil},
 		{g.Server != "", `resource_type = 'Tool' AND substr(resource_id, 1, length(CAST($4 AS TEXT))) = CAST($4 AS TEXT)`, []any{g.Server + ":"}},
 	} {
 		if !c.set {
@@ -224,6 +225,20 @@ func void(tx *audit.Tx, ws id.Workspace, g Ground) ([]id.Approval, error) {
 		}
 	}
 	return all, nil
+}
+
+// liveAsks lists the events in which an actor asked for what is still live.
+func liveAsks(tx *audit.Tx, ws id.Workspace, actor string) (map[id.Approval]id.Event, error) {
+	rows, err := tx.Rows(`SELECT id, asked FROM approval WHERE workspace = $1 AND actor = $2 AND status IN ('pending', 'approved')`, ws, actor)
+	asks := map[id.Approval]id.Event{}
+	_, err = collect(rows, err, func(s scanner) (struct{}, error) {
+		var a id.Approval
+		var e id.Event
+		err := s.Scan(&a, &e)
+		asks[a] = e
+		return struct{}{}, err
+	})
+	return asks, err
 }
 
 // end moves the approvals of cond, whose arguments begin at $4, to a status, out of those statuses alone that lead there.

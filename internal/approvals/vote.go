@@ -93,11 +93,17 @@ type Ground struct {
 	Subject     id.User           // for whom it asked
 	Resource    evidence.Resource // that changed
 	Server      string            // whose tools they are for
+	All         bool              // every one of the workspace
 }
 
 // VoidAll ends every live approval that rests on one of these, and lists them.
 func (*Room) VoidAll(tx *audit.Tx, ws id.Workspace, g Ground) ([]id.Approval, error) {
 	return void(tx, ws, g)
+}
+
+// Asks lists the live approvals that an actor asked for, each with the event in which it did.
+func (*Room) Asks(tx *audit.Tx, ws id.Workspace, actor string) (map[id.Approval]id.Event, error) {
+	return liveAsks(tx, ws, actor)
 }
 
 // Expire ends up to 100 approvals whose time has run out, and lists them: those that nobody decided, and those that nobody used.

@@ -125,6 +125,7 @@ func (r *run) append(places []*head, d *evidence.Draft) error {
 			boolInt(len(touches) > 0), leaf[:], bodies[i],
 		})
 		h.alter(d.Rev, touches)
+		r.altered = r.altered || len(touches) > 0
 		h.applied = d.Rev + 1
 	}
 	d.Rev = drafts[0].Rev

@@ -93,6 +93,10 @@ func (l *Log) publish(r *run) {
 	for _, h := range r.all() {
 		l.heads[h.log] = h
 	}
+	if r.altered {
+		close(l.altered)
+		l.altered = make(chan struct{})
+	}
 	l.forgot = r.forgot
 	l.subjects.keep(r.subjects)
 	close(l.moved)
@@ -116,6 +120,7 @@ type run struct {
 	details    [][]any
 	contents   [][]any
 	ids        []id.Event
+	altered    bool
 	leaves     map[string][]tlog.Hash // by log: what this run appended
 }
 
@@ -184,7 +189,7 @@ func (r *run) entry(i int, e *entry) error {
 			return nil
 		}
 	} else if e.plain {
-		return r.keep(e)
+		return r.keep(i, e)
 	}
 	places, err := r.places(e.draft)
 	if err != nil {
@@ -235,18 +240,18 @@ func (r *run) entry(i int, e *entry) error {
 }
 
 // keep runs an entry that has no event.
-func (r *run) keep(e *entry) error {
+func (r *run) keep(i int, e *entry) error {
 	if e.change == nil {
 		return nil
 	}
 	t := *r.tx
 	t.event, t.draft = &evidence.Event{}, &evidence.Draft{}
-	if err := r.change(e.change, &t); errors.Is(err, errSavepoints) || fatal(err) {
+	err := r.change(e.change, &t)
+	if err == nil || errors.Is(err, errSavepoints) || fatal(err) {
 		return err
-	} else if err != nil {
-		e.err = err
 	}
-	return nil
+	e.err = err
+	return r.giveBack(i, e)
 }
 
 // drop takes an entry whose event cannot be stored out of the batch, which then runs again.

@@ -44,6 +44,7 @@ type Log struct {
 	mu      sync.Mutex
 	heads   map[string]*head // by log
 	moved   chan struct{}    // closed and replaced after each commit
+	altered chan struct{}    // and after each that may change a later decision
 	stopped error
 	opened  time.Time
 	forgot  time.Time // when nonces were last forgotten; the loop's own
@@ -84,7 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, engine: cfg.Writer.Engine(), queue: make(chan *entry, queueLength), quit: make(chan struct{}), ended: make(chan struct{}),
-		heads: map[string]*head{}, moved: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
+		heads: map[string]*head{}, moved: make(chan struct{}), altered: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
 		start:    id.New[id.Event](cfg.Now()),
 		subjects: newSubjectKeys(cfg.Ring.Sealer()),
 	}
@@ -109,6 +110,13 @@ func (l *Log) Moved() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.moved
+}
+
+// Altered is Moved for the commits that may change a later decision.
+func (l *Log) Altered() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.altered
 }
 
 // Start is the number that the event system.started of this process has, or will have: the server's own acts lead to it.

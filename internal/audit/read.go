@@ -122,6 +122,12 @@ func (l *Log) Event(ctx context.Context, ws id.Workspace, e id.Event) (Entry, er
 	return one(found, err)
 }
 
+// At reads the event at a revision of a workspace. Code: not_found.
+func (l *Log) At(ctx context.Context, ws id.Workspace, rev int64) (Entry, error) {
+	found, err := l.entries(ctx, `JOIN log l ON l.log = e.log WHERE l.workspace = $1 AND e.seq = $2 - l.base LIMIT 1`, ws, rev)
+	return one(found, err)
+}
+
 // Filter narrows a search; zero fields do not narrow.
 type Filter struct {
 	Agent   id.Agent

@@ -38,7 +38,12 @@ func (l *Log) Record(ctx context.Context, d evidence.Draft, change func(*Tx) err
 
 // Once spends nonces without an event, for reads that change nothing. The fault replayed means that one had been seen.
 func (l *Log) Once(ctx context.Context, nonces []evidence.Nonce) error {
-	got, err := l.submit(ctx, &entry{draft: evidence.Draft{Once: nonces}, plain: true})
+	return l.note(ctx, nonces, nil)
+}
+
+// note spends nonces and keeps books, without an event.
+func (l *Log) note(ctx context.Context, once []evidence.Nonce, change func(*Tx) error) error {
+	got, err := l.submit(ctx, &entry{draft: evidence.Draft{Once: once}, change: change, plain: true})
 	if err == nil && got.Code != "" {
 		err = fault.New(fault.Unauthenticated, got.Code, "%s", got.Reason)
 	}
@@ -48,8 +53,7 @@ func (l *Log) Once(ctx context.Context, nonces []evidence.Nonce) error {
 // Keep makes a change without an event. It is for bookkeeping alone: what nobody decides by, and whose loss permits nothing (evidence.md §1). The
 // change's Tx has no event to speak of.
 func (l *Log) Keep(ctx context.Context, change func(*Tx) error) error {
-	_, err := l.submit(ctx, &entry{change: change, plain: true})
-	return err
+	return l.note(ctx, nil, change)
 }
 
 func (l *Log) submit(ctx context.Context, e *entry) (evidence.Receipt, error) {

@@ -21,6 +21,7 @@ type Server struct {
 	AllowPrivate bool              // of "http": loopback and private addresses may be reached
 	Era          string            // "modern", "legacy" or "both": which revisions it answered
 	Status       string            // "active" or "removed"
+	SuspendedAt  time.Time         // zero: its tools may be called
 	CreatedAt    time.Time
 }
 

@@ -25,8 +25,8 @@ type Room struct {
 func New(r *db.Reader) *Room { return &Room{r: r} }
 
 const (
-	serverColumns = `workspace, name, transport, url, command, env, allow_private, era, status, created_at`
-	toolColumns   = `workspace, server, kind, name, definition, pin, class, status, seen, seen_pin, seen_at`
+	serverColumns = `workspace, name, transport, url, command, env, allow_private, era, status, created_at, suspended_at`
+	toolColumns   = `workspace, server, kind, name, definition, pin, class, status, seen, seen_pin, seen_at, suspended_at`
 	oneServer     = `SELECT ` + serverColumns + ` FROM mcp_server WHERE workspace = $1 AND name = $2`
 	oneTool       = `SELECT ` + toolColumns + ` FROM mcp_tool WHERE workspace = $1 AND server = $2 AND kind = $3 AND name = $4`
 	allTools      = `SELECT ` + toolColumns + ` FROM mcp_tool WHERE workspace = $1 AND server = $2 ORDER BY kind, name`
@@ -109,9 +109,9 @@ func Add(tx *audit.Tx, s Server, offer Offer) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	n, err := tx.Exec(`INSERT INTO mcp_server (`+serverColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9)
+	n, err := tx.Exec(`INSERT INTO mcp_server (`+serverColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, NULL)
 		ON CONFLICT (workspace, name) DO UPDATE SET transport = excluded.transport, url = excluded.url, command = excluded.command, env = excluded.env,
-			allow_private = excluded.allow_private, era = excluded.era, status = 'active', created_at = excluded.created_at
+			allow_private = excluded.allow_private, era = excluded.era, status = 'active', created_at = excluded.created_at, suspended_at = NULL
 		WHERE mcp_server.status = 'removed'`,
 		s.Workspace, s.Name, s.Transport, s.URL, string(command), string(env), number(s.AllowPrivate), offer.Era, tx.Now().UnixMicro())
 	if err != nil {
@@ -212,7 +212,7 @@ func insertTool(tx *audit.Tx, ws id.Workspace, server string, it Item, status St
 	if status != Accepted {
 		definition, pin = "", ""
 	}
-	_, err := tx.Exec(`INSERT INTO mcp_tool (`+toolColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+	_, err := tx.Exec(`INSERT INTO mcp_tool (`+toolColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL)`,
 		ws, server, it.Kind, it.Name, definition, pin, class, status, string(it.Definition), it.Pin, tx.Now().UnixMicro())
 	return err
 }
@@ -223,14 +223,15 @@ func scanServer(row scanner) (Server, error) {
 	var s Server
 	var command, env string
 	var private, created int64
-	err := row.Scan(&s.Workspace, &s.Name, &s.Transport, &s.URL, &command, &env, &private, &s.Era, &s.Status, &created)
+	var suspended sql.Null[int64]
+	err := row.Scan(&s.Workspace, &s.Name, &s.Transport, &s.URL, &command, &env, &private, &s.Era, &s.Status, &created, &suspended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, unknownServer()
 	}
 	if err == nil {
 		err = errors.Join(json.Unmarshal([]byte(command), &s.Command), json.Unmarshal([]byte(env), &s.Env))
 	}
-	s.AllowPrivate, s.CreatedAt = private == 1, time.UnixMicro(created)
+	s.AllowPrivate, s.CreatedAt, s.SuspendedAt = private == 1, time.UnixMicro(created), moment(suspended)
 	return s, err
 }
 
@@ -238,12 +239,21 @@ func scanTool(row scanner) (Tool, error) {
 	var t Tool
 	var definition, seen string
 	var at int64
-	err := row.Scan(&t.Workspace, &t.Server, &t.Kind, &t.Name, &definition, &t.Pin, &t.Class, &t.Status, &seen, &t.SeenPin, &at)
+	var suspended sql.Null[int64]
+	err := row.Scan(&t.Workspace, &t.Server, &t.Kind, &t.Name, &definition, &t.Pin, &t.Class, &t.Status, &seen, &t.SeenPin, &at, &suspended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, unknownTool()
 	}
-	t.Definition, t.Seen, t.SeenAt = []byte(definition), []byte(seen), time.UnixMicro(at)
+	t.Definition, t.Seen, t.SeenAt, t.SuspendedAt = []byte(definition), []byte(seen), time.UnixMicro(at), moment(suspended)
 	return t, err
+}
+
+// moment is a time that may be none.
+func moment(us sql.Null[int64]) time.Time {
+	if !us.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(us.V)
 }
 
 func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {

@@ -53,6 +53,8 @@ type Tool struct {
 	Seen       []byte // the definition that the server gave last
 	SeenPin    id.Digest
 	SeenAt     time.Time // of the last change
+
+	SuspendedAt time.Time // zero: it may be called
 }
 
 // Action is the permission that using it takes (authority.md §2).

@@ -150,7 +150,14 @@ func (x *exchange) paramHeaders(c gatedCall, tool catalog.Tool) (http.Header, *r
 
 // run dispatches a call that was permitted, once, and records how it ended before the client hears of it.
 func (x *exchange) run(w *wanted, o outbound, v guard.Verdict) {
-	ctx, cancel := context.WithCancelCause(x.ctx)
+	watched, stop, err := x.g.Guard.Watch(x.ctx, x.caller, v)
+	if err != nil {
+		x.finish(v, guard.Finished{Outcome: evidence.Cut})
+		x.failed(err)
+		return
+	}
+	defer stop()
+	ctx, cancel := context.WithCancelCause(watched)
 	defer cancel(nil)
 	if !v.Deadline.IsZero() {
 		timer := x.g.Clock.AfterFunc(v.Deadline.Sub(x.g.Clock.Now()), func() { cancel(errAuthority) })
@@ -195,6 +202,11 @@ func (x *exchange) finish(v guard.Verdict, end guard.Finished) {
 
 // ended sorts how a call ended without an answer.
 func (x *exchange) ended(ctx context.Context, err error) (refusalBody, evidence.Outcome) {
+	if cause := fault.Of(context.Cause(ctx)); cause != nil {
+		return refusalBody{
+			Code: cause.Code, Reason: "the authority for this call was ended while it ran: " + cause.Reason + "; what it did is not known", Remedy: cause.Remedy,
+		}, evidence.Cut
+	}
 	var up *upstreamError
 	if errors.As(err, &up) {
 		b, cause := refusalOf(err)

@@ -31,7 +31,7 @@ func (x *exchange) visible(kind catalog.Kind) (tools []catalog.Tool, sights []gu
 	}
 	var calls []guard.Call
 	for _, t := range all {
-		if t.Kind == kind && t.Status == catalog.Accepted {
+		if t.Kind == kind && t.Status == catalog.Accepted && catalog.Suspended(x.server, t) == nil {
 			tools = append(tools, t)
 		}
 	}
@@ -178,7 +178,7 @@ func (x *exchange) mayRead() (may, ok bool) {
 	if err == nil {
 		var sights []guard.Sight
 		sights, err = x.g.Guard.Visible(x.ctx, x.caller, []guard.Call{x.callOf(t)})
-		may = len(sights) == 1 && sights[0] != guard.Hidden
+		may = len(sights) == 1 && sights[0] != guard.Hidden && catalog.Suspended(x.server, t) == nil
 	}
 	if err != nil {
 		x.failed(err)
@@ -326,9 +326,21 @@ func (x *exchange) initialize() {
 		caller: x.caller.ClientKey(), sub: x.caller.Sub(), place: x.place, print: printOf(x.server), features: can, g: x.g,
 		says: make(chan []byte, 64), inFlight: map[string]context.CancelCauseFunc{}, watched: map[id.Approval]bool{}, lastUse: x.g.Clock.Now(),
 	}
-	s.ctx, s.end = context.WithCancelCause(context.Background())
+	watched, stop, err := x.g.Guard.Attend(context.Background(), x.caller)
+	if err != nil {
+		x.failed(err)
+		return
+	}
+	s.ctx, s.end = context.WithCancelCause(watched)
+	context.AfterFunc(watched, func() {
+		if cause := context.Cause(watched); fault.Of(cause) != nil {
+			x.g.sessions.cut(s, cause)
+		}
+	})
+	context.AfterFunc(s.ctx, stop)
 	head, ok := x.connect(s, infoOf(p.Info))
 	if !ok {
+		s.end(errSessionOver)
 		return
 	}
 	x.w.Header().Set(headerSession, s.id)

@@ -24,6 +24,8 @@ type Guard interface {
 	Visible(ctx context.Context, c *guard.Caller, calls []guard.Call) ([]guard.Sight, error)
 	Start(ctx context.Context, c *guard.Caller, call guard.Call) (guard.Verdict, error)
 	Wait(ctx context.Context, c *guard.Caller, a id.Approval) (string, error)
+	Watch(ctx context.Context, c *guard.Caller, v guard.Verdict) (watched context.Context, stop func(), err error)
+	Attend(ctx context.Context, c *guard.Caller) (watched context.Context, stop func(), err error)
 	Finish(ctx context.Context, v guard.Verdict, f guard.Finished) error
 	// Observe records what a server offers now: definitions never seen become new, changed ones quarantined, each with its event.
 	Observe(ctx context.Context, ws id.Workspace, server string, items []catalog.Item) error

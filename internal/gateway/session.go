@@ -267,6 +267,16 @@ func (t *sessions) close(s *session) {
 	}
 }
 
+// cut ends a session whose caller may not act any more, and what is in flight in it: first the calls, so that each knows why.
+func (t *sessions) cut(s *session, cause error) {
+	s.mu.Lock()
+	for _, end := range s.inFlight {
+		end(cause)
+	}
+	s.mu.Unlock()
+	t.close(s)
+}
+
 func (t *sessions) closeWhere(which func(*session) bool) {
 	t.mu.Lock()
 	some := slices.DeleteFunc(slices.Collect(maps.Values(t.all)), func(s *session) bool { return !which(s) })

@@ -8,7 +8,6 @@ import (
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/tickets"
@@ -19,53 +18,6 @@ import (
 func (g *Guard) everywhere(ctx context.Context, user id.User) ([]id.Workspace, error) {
 	all, err := g.People.Workspaces(ctx, user)
 	return append([]id.Workspace{id.Server}, all...), err
-}
-
-// EndPerson suspends or resumes a person; suspending ends their tokens and what is asked in their name. From default they are stopped everywhere, with
-// their sessions; from another workspace, in it alone.
-func (g *Guard) EndPerson(ctx context.Context, c *Caller, user id.User, verb, why string) ([]id.Delegation, evidence.Receipt, error) {
-	kind := map[string]evidence.Kind{"suspend": evidence.UserSuspended, "resume": evidence.UserResumed}[verb]
-	a := act{action: "attorn:user:" + verb, noun: "user:" + user.String(), kind: kind, target: user.String(), what: &evidence.What{User: user}}
-	in, where := []id.Workspace{c.ws}, c.ws
-	if c.ws == id.Default {
-		var err error
-		where = id.Workspace{} // everywhere
-		if a.also, err = g.everywhere(ctx, user); err != nil {
-			return nil, evidence.Receipt{}, err
-		}
-		in = append(in, a.also...)
-	}
-	a.personal = g.reason(c, why)
-	var ended []id.Delegation
-	got, err := g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
-		if verb == "resume" {
-			if err := g.People.Resume(tx, c.ws, user); err != nil {
-				return err
-			}
-			return g.Agents.OwnerBack(tx, where, user)
-		}
-		if err := g.notLastOwner(ctx, c.ws, user); err != nil {
-			return err
-		}
-		if _, err := g.People.Suspend(tx, c.ws, user); err != nil {
-			return err
-		}
-		if err := g.Agents.OwnerGone(tx, where, user); err != nil {
-			return err
-		}
-		return g.voidFor(tx, in, user)
-	})
-	return ended, got, err
-}
-
-// voidFor ends what is asked in a person's name in these workspaces.
-func (g *Guard) voidFor(tx *audit.Tx, in []id.Workspace, user id.User) error {
-	for _, ws := range in {
-		if _, err := g.Approvals.VoidAll(tx, ws, approvals.Ground{Subject: user}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // notLastOwner refuses to suspend the only owner who may still act: nobody could undo it.

@@ -11,6 +11,7 @@ import (
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -123,11 +124,7 @@ func (g *Guard) HandOver(ctx context.Context, c *Caller, agent id.Agent, to id.U
 		if _, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Actor: agent.String()}); err != nil {
 			return err
 		}
-		under, err := g.endOf(tx, c, agent, id.Key{}, "suspend", "")
-		if err != nil {
-			return err
-		}
-		return g.stopped(tx, c.ws, under, "suspend")
+		return g.lent(tx, c.ws, &Toll{}, lending.Of{Principals: []string{agent.String()}}, false, c.Sub(), "")
 	})
 	return after, got, err
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
-	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/tickets"
 	"github.com/attorn/attorn/jose"
@@ -121,53 +120,6 @@ func keyDraft(ws id.Workspace, key jose.PublicKey, once []evidence.Nonce, raw []
 	d.Who.Proof = &evidence.ProofRef{Type: "dpop", SHA256: id.Sum(raw)}
 	d.Details = []evidence.Detail{{Field: "proof", Subject: key.Thumbprint().String(), Disclosure: raw}}
 	return d
-}
-
-// EndAgent suspends, resumes or revokes an agent. Suspending and revoking end what was lent by and to it and the approvals it waits for.
-func (g *Guard) EndAgent(ctx context.Context, c *Caller, agent id.Agent, verb, why string) (agents.Agent, []id.Delegation, evidence.Receipt, error) {
-	kind := map[string]evidence.Kind{"suspend": evidence.AgentSuspended, "resume": evidence.AgentResumed, "revoke": evidence.AgentRevoked}[verb]
-	a, err := g.agentAct(ctx, c, agent, verb, kind)
-	if err != nil {
-		return agents.Agent{}, nil, evidence.Receipt{}, err
-	}
-	a.personal = g.reason(c, why)
-	var after agents.Agent
-	var ended []id.Delegation
-	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
-		family, err := g.Agents.Family(tx, c.ws, agent, id.Key{})
-		if err != nil {
-			return err
-		}
-		var keys []id.Key
-		switch verb {
-		case "suspend":
-			after, err = g.Agents.Suspend(tx, c.ws, agent)
-		case "resume":
-			after, err = g.Agents.Resume(tx, c.ws, agent)
-		default:
-			after, keys, err = g.Agents.Revoke(tx, c.ws, agent)
-		}
-		if err != nil || verb == "resume" {
-			return err
-		}
-		if err := g.Agents.EndTokens(tx, c.ws, agent); err != nil {
-			return err
-		}
-		if _, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Actor: agent.String()}); err != nil {
-			return err
-		}
-		if ended, err = g.endFamily(tx, c, foreign(family, agent), verb, why); err != nil { // what depends on one of its own depends on the agent, too
-			return err
-		}
-		g.alsoEnded(tx, keys)
-		own, err := g.endOf(tx, c, agent, id.Key{}, verb, why)
-		if err != nil {
-			return err
-		}
-		ended = append(ended, own...)
-		return g.stopped(tx, c.ws, ended, verb)
-	})
-	return after, ended, got, err
 }
 
 // FindAgent reads an agent by id or name: any member may, to know whom to lend to, and any agent itself or whom it lends to.

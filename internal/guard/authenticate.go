@@ -98,7 +98,7 @@ func dpopNonce(p dpop.Proof, now time.Time) evidence.Nonce {
 	}
 }
 
-// identify reads who the token says acts. The sub of an agent that acts for nobody is the agent itself; a person's own token has sid.
+// identify reads who the token says acts. The sub of an agent or service that acts for nobody is itself; a person's own token has sid.
 func (c *Caller) identify(claims token.Claims) error {
 	bad := fault.New(fault.Unauthenticated, "invalid_token", "the token does not say who acts")
 	switch {
@@ -107,6 +107,10 @@ func (c *Caller) identify(claims token.Claims) error {
 	case claims.Session != "":
 		c.key = claims.JKT
 	default:
+		if s, err := id.Parse[id.Service](claims.Subject); err == nil {
+			c.service, c.key = s, claims.JKT
+			return nil
+		}
 		a, err := id.Parse[id.Agent](claims.Subject)
 		if err != nil {
 			return bad

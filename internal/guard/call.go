@@ -51,6 +51,9 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 		return g.refuseCall(ctx, c, s, call, nil, fault.New(fault.Denied, "call_digest_mismatch", "the signed Attorn-Call-Digest is that of another call than the one that was sent").
 			Try("compute it from the server, the tool, the accepted definition and the arguments as they are sent, or leave it out"))
 	}
+	if err := s.ends.Live(); err != nil { // halted: whoever asks
+		return g.refuseCall(ctx, c, s, call, nil, err)
+	}
 	tool, err := g.callable(ctx, c.ws, call.Server, call.Tool)
 	if err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
@@ -96,12 +99,17 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 	return g.refuseCall(ctx, c, s, call, a, a.refusal())
 }
 
-// callable reads a tool of a server that has not been removed.
+// callable reads a tool of a server that has not been removed, where neither is suspended.
 func (g *Guard) callable(ctx context.Context, ws id.Workspace, server, segment string) (catalog.Tool, error) {
-	if _, err := g.server(ctx, ws, server); err != nil {
+	s, err := g.server(ctx, ws, server)
+	if err != nil {
 		return catalog.Tool{}, err
 	}
-	return g.Catalog.Callable(ctx, ws, server, segment)
+	t, err := g.Catalog.Callable(ctx, ws, server, segment)
+	if err == nil {
+		err = catalog.Suspended(s, t)
+	}
+	return t, err
 }
 
 func (g *Guard) server(ctx context.Context, ws id.Workspace, name string) (catalog.Server, error) {
@@ -228,7 +236,9 @@ func (g *Guard) permitCall(ctx context.Context, c *Caller, s *standing, call Cal
 	fin.Target, fin.Thread, fin.Cause = d.Target, got.ID, got.ID
 	fin.Did = &evidence.Did{Action: call.Action, Resource: d.Did.Resource, Pin: call.Pin, Digest: call.Digest}
 	return Verdict{
-		Outcome: evidence.Permit, Event: got.ID, Deadline: s.deadline(c), started: Started{event: got.ID, workspace: c.ws, draft: fin},
+		Outcome: evidence.Permit, Event: got.ID, Deadline: s.deadline(c), started: Started{
+			event: got.ID, workspace: c.ws, draft: fin, server: call.Server, tool: call.Tool, rests: s.depends, asOf: s.asOf,
+		},
 	}, nil
 }
 
@@ -423,6 +433,9 @@ func (g *Guard) Visible(ctx context.Context, c *Caller, calls []Call) ([]Sight, 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.ends.Live(); err != nil {
+		return nil, err
+	}
 	if err := g.spend(ctx, c); err != nil {
 		return nil, err
 	}
@@ -485,8 +498,28 @@ func (g *Guard) Wait(ctx context.Context, c *Caller, a id.Approval) (string, err
 	if err != nil {
 		return "", err
 	}
-	found, err = g.settle(ctx, found)
+	if ctx.Err() != nil {
+		return string(approvals.Pending), nil
+	}
+	found, err = g.attended(ctx, c, found)
 	return string(found.StatusAt(g.Now())), err
+}
+
+// attended is settle for as long as the caller may act; then its error says why it may not.
+func (g *Guard) attended(ctx context.Context, c *Caller, a approvals.Approval) (approvals.Approval, error) {
+	watched, stop, err := g.Attend(ctx, c)
+	if err != nil {
+		return a, err
+	}
+	defer stop()
+	a, err = g.settle(watched, a)
+	if ctx.Err() != nil || watched.Err() == nil || err != nil {
+		return a, err
+	}
+	if a, err = g.Approvals.Get(ctx, a.Object.Workspace, a.ID); err == nil && a.StatusAt(g.Now()) == approvals.Pending { // else it ended, too, and says more
+		err = context.Cause(watched)
+	}
+	return a, err
 }
 
 // settle reads an approval again until it is decided or ctx ends; then it returns what it read last.

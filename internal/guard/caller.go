@@ -14,13 +14,14 @@ import (
 // Caller is who a request was proved to come from. It is opaque to faces: what it may do is asked of the Guard, each time anew.
 type Caller struct {
 	ws       id.Workspace
-	agent    id.Agent // zero for a person
-	instance id.Key   // the agent's
-	person   id.User  // who acts, or at the root of the chain; zero for an agent that acts for nobody
-	key      id.Key   // the person's registered key; zero for a console session
-	openedBy string   // the passkey or key that a console session was opened with
-	acr      int64    // how well the person signed in (policy.Auth)
-	authTime int64    // and when, seconds
+	agent    id.Agent   // zero for a person
+	instance id.Key     // the agent's
+	person   id.User    // who acts, or at the root of the chain; zero for an agent that acts for nobody
+	key      id.Key     // the person's registered key; zero for a console session
+	openedBy string     // the passkey or key that a console session was opened with
+	acr      int64      // how well the person signed in (policy.Auth)
+	authTime int64      // and when, seconds
+	service  id.Service // a resource server, which acts for nobody
 	claims   token.Claims
 	raw      string // the token
 	proof    evidence.ProofRef
@@ -32,6 +33,7 @@ type Caller struct {
 	ip       string
 	face     string
 	dry      bool // it rehearses
+	goesOn   bool // it was permitted, and is only looked at again
 }
 
 // rehearsing is c, whose proofs are spent, for finding out what would become of its acts: they are decided, tried and undone, and nothing is recorded.
@@ -45,10 +47,13 @@ func (c *Caller) rehearsing() *Caller {
 // Workspace is where the caller acts.
 func (c *Caller) Workspace() id.Workspace { return c.ws }
 
-// Sub is who acts now: an agent's or a person's identifier.
+// Sub is who acts now: an agent's, a person's or a service's identifier.
 func (c *Caller) Sub() string {
 	if !c.agent.IsZero() {
 		return c.agent.String()
+	}
+	if !c.service.IsZero() {
+		return c.service.String()
 	}
 	return c.person.String()
 }

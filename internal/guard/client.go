@@ -16,15 +16,14 @@ import (
 // Client is who a request at the authorization server was proved to come from: an agent's instance, a person's own key, or a service.
 type Client struct {
 	Caller
-	id      string  // client_id
-	owner   id.User // the agent's
-	service id.Service
-	aud     string   // a service's resource
-	proven  id.Key   // that signed
-	asOf    int64    // the log's position before the client was last read
-	rests   []string // what the agent's instance rested on then
-	line    id.Key   // the first key of its running copy
-	marks   int64    // up to where tokens of the client, or of its workspace's agents, were ended
+	id     string   // client_id
+	owner  id.User  // the agent's
+	aud    string   // a service's resource
+	proven id.Key   // that signed
+	asOf   int64    // the log's position before the client was last read
+	rests  []string // what the agent's instance rested on then
+	line   id.Key   // the first key of its running copy
+	marks  int64    // up to where tokens of the client, or of its workspace's agents, were ended
 }
 
 // ID is the client_id.
@@ -70,6 +69,10 @@ func replayed(kind string) error {
 // token follows the end of what it rests on.
 func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 	if c.asOf, err = g.Log.Rev(ctx, c.ws); err != nil {
+		return err
+	}
+	if !c.service.IsZero() {
+		_, err := g.Clients.Client(ctx, c.service)
 		return err
 	}
 	if c.agent.IsZero() {
@@ -203,7 +206,7 @@ func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.T
 		if err != nil || s.Key.Thumbprint() != kid {
 			return none, invalidClient(err)
 		}
-		c.ws, c.service, c.aud = s.Workspace, s.ID, s.Resource
+		c.ws, c.service, c.aud, c.key = s.Workspace, s.ID, s.Resource, kid
 		return s.Key, nil
 	}
 	return none, invalidClient(nil)

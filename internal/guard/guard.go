@@ -40,10 +40,12 @@ const maxGuesses = 5
 // Guard is the one door. Safe for concurrent use.
 type Guard struct {
 	Config
-	nonces  dpop.Nonces
-	guesses *Limiter // user codes that nothing waits under, by who typed them
-	places  []byte   // the key under which places are hashed: another sealing key makes every place a new one, once
-	used    used
+	nonces    dpop.Nonces
+	guesses   *Limiter // user codes that nothing waits under, by who typed them
+	places    []byte   // the key under which places are hashed: another sealing key makes every place a new one, once
+	used      used
+	running   running
+	following following
 }
 
 // New makes a Guard.
@@ -52,9 +54,12 @@ func New(cfg Config) *Guard {
 		cfg.TokenTTL = 5 * time.Minute
 	}
 	s := cfg.Ring.Sealer()
-	return &Guard{
+	g := &Guard{
 		Config: cfg, nonces: dpop.Nonces{Key: s.Derive("dpop-nonce/1")}, guesses: NewLimiter(maxGuesses, time.Minute), places: s.Derive("instance-place/1"),
 	}
+	g.running.init()
+	g.following.init()
+	return g
 }
 
 // Challenge is a fresh DPoP nonce, for the answer's DPoP-Nonce header.

@@ -300,7 +300,8 @@ func TestSpawning(t *testing.T) {
 		}
 		_, _, _, err = s.EndInstance(t.Context(), s.priya.api(), s.bot.instance(), "suspend", "")
 		s.ok(err)
-		if e := s.newest(audit.Filter{Kind: evidence.InstanceSuspended}); !slices.Equal(e.What.Ended, []string{child.instance().String()}) {
+		if e := s.newest(audit.Filter{Kind: evidence.InstanceSuspended}); len(e.What.Ended) != 3 || !slices.Contains(e.What.Ended, child.instance().String()) ||
+			!slices.Contains(e.What.Ended, link.Statement.ID.String()) { // and what the child was lent with
 			t.Errorf("what stops with it: %s", e.Body)
 		}
 		if got := call(); got != "deny parent_ended" {

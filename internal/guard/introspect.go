@@ -81,14 +81,12 @@ func (g *Guard) revokeStatement(ctx context.Context, c *Client, st delegation.St
 	}
 	d := g.clientDraft(c, ws, evidence.DelegationRevoked, found.ID.String())
 	d.What = &evidence.What{Delegation: found.ID}
-	var ended []id.Delegation
+	var toll Toll
 	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
-		if ended, err = g.Lending.Revoke(tx, ws, found.ID, c.Sub(), ""); err != nil {
-			return err
-		}
-		return g.endWith(tx, ws, ended)
+		toll = Toll{}
+		return g.revokeTree(tx, ws, &toll, found.ID, c.Sub(), "")
 	})
-	return ended, clientReceipt(got, err)
+	return toll.Delegations, clientReceipt(got, err)
 }
 
 // spendProofs uses up the proofs of a request that changes nothing.

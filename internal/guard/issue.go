@@ -43,8 +43,8 @@ func (g *Guard) ClientCredentials(ctx context.Context, c *Client, r TokenRequest
 }
 
 func (g *Guard) clientCredentials(ctx context.Context, c *Client, r TokenRequest) (Issued, error) {
-	if c.agent.IsZero() {
-		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "client credentials are for agents"))
+	if c.agent.IsZero() && c.service.IsZero() {
+		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "client credentials are for agents and services"))
 	}
 	if err := g.recheck(ctx, c); err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
@@ -54,7 +54,13 @@ func (g *Guard) clientCredentials(ctx context.Context, c *Client, r TokenRequest
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
 	all := []delegation.Permission{{Permission: prefix + "*"}}
-	return g.issue(ctx, c, aud, r, all, token.Claims{Subject: c.agent.String(), Workspace: c.ws}, nil, nil)
+	if !c.service.IsZero() { // it follows what ends, and does nothing else here
+		if aud != g.API(c.ws) {
+			return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "a service's own token is for the feed of attorn's API"))
+		}
+		all = []delegation.Permission{{Permission: "attorn:feed:read"}}
+	}
+	return g.issue(ctx, c, aud, r, all, token.Claims{Subject: c.Sub(), Workspace: c.ws}, nil, nil)
 }
 
 // PersonToken issues a token to a person who acts through the command line with their own registered key: no act and no dlg, but sid, the

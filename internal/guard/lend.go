@@ -3,16 +3,15 @@ package guard
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/keyring"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -31,6 +30,9 @@ func (g *Guard) Lend(ctx context.Context, c *Caller, signed delegation.Signed) (
 	}
 	var link delegation.Link
 	_, err = g.do(ctx, c, a, func(tx *audit.Tx) error {
+		if err := people.Running(tx, c.ws); err != nil {
+			return err
+		}
 		if link, err = g.countersign(tx, signed, key); err != nil {
 			return err
 		}
@@ -128,27 +130,6 @@ func (g *Guard) countersign(tx *audit.Tx, signed delegation.Signed, key delegati
 	return delegation.Countersign(signed, key, tx.Now(), tx.Rev(), own.Signer())
 }
 
-// Revoke ends a delegation and all that descends from it, and the approvals that rest on them. Its delegator, its delegate and whoever policy
-// lets may do it. It returns what ended.
-func (g *Guard) Revoke(ctx context.Context, c *Caller, d id.Delegation, why string) ([]id.Delegation, evidence.Receipt, error) {
-	found, err := g.Lending.Get(ctx, c.ws, d)
-	a := act{action: "attorn:delegation:revoke", noun: "delegation:" + d.String(), kind: evidence.DelegationRevoked, target: d.String()}
-	if err != nil {
-		return nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
-	}
-	a.attrs, a.own = lendAttrs(found.Link.Statement), found.Link.Statement.Delegator.User == c.person
-	a.what = &evidence.What{Delegation: d}
-	a.personal = g.reason(c, why)
-	var ended []id.Delegation
-	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
-		if ended, err = g.Lending.Revoke(tx, c.ws, d, c.Sub(), why); err != nil {
-			return err
-		}
-		return g.endWith(tx, c.ws, ended)
-	})
-	return ended, got, err
-}
-
 // reason seals somebody's words into the event.
 func (g *Guard) reason(c *Caller, why string) func(*evidence.Draft) error {
 	if why == "" {
@@ -159,25 +140,6 @@ func (g *Guard) reason(c *Caller, why string) func(*evidence.Draft) error {
 		d.What = &what
 		return seal(d, &d.What.Text, c.Sub(), "text", why)
 	}
-}
-
-// maxEnded bounds the list of what ended with a delegation or principal, for an event is small. What is not listed rests on what is: a permit
-// depends on its whole chain.
-const maxEnded = 500
-
-// endWith notes in the event which delegations ended, and voids the approvals that rested on them.
-func (g *Guard) endWith(tx *audit.Tx, ws id.Workspace, ended []id.Delegation) error {
-	if len(ended) == 0 {
-		return nil
-	}
-	what := *tx.Event().What
-	what.Ended = slices.Clone(what.Ended)
-	for _, d := range ended[:min(len(ended), maxEnded)] {
-		what.Ended = append(what.Ended, d.String())
-	}
-	tx.Event().What = &what
-	_, err := g.Approvals.VoidAll(tx, ws, approvals.Ground{Delegations: ended})
-	return err
 }
 
 // Delegations lists what the caller lent or was lent; with policy's leave, anybody's.

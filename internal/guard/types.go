@@ -57,6 +57,10 @@ type Started struct {
 	event     id.Event
 	workspace id.Workspace
 	draft     evidence.Draft
+
+	server, tool string   // that is called
+	rests        []string // what it was permitted on,
+	asOf         int64    // and when that was read
 }
 
 // Finished is how a call ended.

@@ -71,7 +71,7 @@ func (g *Guard) Await(ctx context.Context, c *Caller, a id.Approval) (approvals.
 	if err != nil {
 		return found, err
 	}
-	return g.settle(ctx, found)
+	return g.attended(ctx, c, found)
 }
 
 // ApprovalURL is the page where people vote.

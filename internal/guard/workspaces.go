@@ -9,6 +9,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/jose"
 )
@@ -188,25 +189,16 @@ func (g *Guard) RemoveMember(ctx context.Context, c *Caller, user id.User, why s
 		if err := g.Agents.OwnerGone(tx, c.ws, user); err != nil {
 			return err
 		}
-		if ended, err = g.Lending.RevokeOf(tx, c.ws, user.String(), id.Key{}, c.Sub(), ""); err != nil {
+		t := Toll{}
+		if err := g.lent(tx, c.ws, &t, lending.Of{Principals: []string{user.String()}}, true, c.Sub(), ""); err != nil {
 			return err
 		}
-		what := *tx.Event().What
-		for _, d := range ended[:min(len(ended), maxNamed)] {
-			what.Ended = append(what.Ended, d.String())
-		}
-		tx.Event().What = &what
-		if err := g.endWith(tx, c.ws, ended); err != nil {
-			return err
-		}
-		_, err = g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Subject: user})
-		return err
+		t.record(tx)
+		ended = t.Delegations
+		return g.void(tx, c.ws, &t, approvals.Ground{Subject: user})
 	})
 	return ended, got, err
 }
-
-// maxNamed bounds how many delegations an event names: every chain rests on the person as well, whom the event touches.
-const maxNamed = 500
 
 // Workspaces lists those that the caller is a member of; for the server's administrators, all.
 func (g *Guard) Workspaces(ctx context.Context, c *Caller) ([]people.Workspace, error) {

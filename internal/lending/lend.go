@@ -121,20 +121,6 @@ func (*Room) Revoke(tx *audit.Tx, ws id.Workspace, d id.Delegation, by, why stri
 	return revoke(tx, ws, d, by, why)
 }
 
-// RevokeOf ends everything that was lent by or to a principal ("usr_…" or "agt_…"), and what descends from that, and lists what it ended. With an
-// instance, only what that instance of the agent signed or was lent alone. Code: reason_invalid.
-func (*Room) RevokeOf(tx *audit.Tx, ws id.Workspace, principal string, instance id.Key, by, why string) ([]id.Delegation, error) {
-	if err := checkReason(why); err != nil {
-		return nil, err
-	}
-	return revokeOf(tx, ws, principal, instance, by, why)
-}
-
-// Under lists what RevokeOf would end: what stands still while the principal, or its instance, is suspended.
-func (*Room) Under(tx *audit.Tx, ws id.Workspace, principal string, instance id.Key) ([]id.Delegation, error) {
-	return under(tx, ws, principal, instance)
-}
-
 // checkReason demands what both engines store.
 func checkReason(why string) error {
 	if len(why) > 500 || !utf8.ValidString(why) || strings.ContainsFunc(why, unicode.IsControl) {

@@ -55,7 +55,7 @@ func TestRevokeEndsTheSubtree(t *testing.T) {
 			err = g.Do(id.Default, func(tx *audit.Tx) error { _, err := g.Revoke(tx, id.Default, chain[0], "x", why); return err })
 			wantCode(t, err, "reason_invalid")
 			err = g.Do(id.Default, func(tx *audit.Tx) error {
-				_, err := g.RevokeOf(tx, id.Default, "usr_x", id.Key{}, "x", why)
+				_, err := g.RevokeAll(tx, id.Default, lending.Of{Principals: []string{"usr_x"}}, "x", why)
 				return err
 			})
 			wantCode(t, err, "reason_invalid")
@@ -63,7 +63,7 @@ func TestRevokeEndsTheSubtree(t *testing.T) {
 	})
 }
 
-func TestRevokeOfEndsWhatThePrincipalLentAndWasLent(t *testing.T) {
+func TestRevokeAllEndsWhatThePrincipalLentAndWasLent(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		g := open(t, dsn)
 		priya, maya, bot, worker, last := person(), person(), agent(), agent(), agent()
@@ -85,7 +85,18 @@ func TestRevokeOfEndsWhatThePrincipalLentAndWasLent(t *testing.T) {
 		revokeOf := func(principal string, instance id.Key) (ended []string) {
 			t.Helper()
 			err := g.Do(id.Default, func(tx *audit.Tx) error {
-				all, err := g.RevokeOf(tx, id.Default, principal, instance, "server", "suspended")
+				of := lending.Of{Principals: []string{principal, principal}}
+				if !instance.IsZero() {
+					of = lending.Of{Keys: []id.Key{instance, instance}}
+				}
+				standing, _, err := g.Standing(tx, id.Default, of)
+				if err != nil {
+					return err
+				}
+				all, err := g.RevokeAll(tx, id.Default, of, "server", "suspended")
+				if !sameIDs(standing, all) {
+					t.Errorf("%v stood, %v ended", standing, all)
+				}
 				ended = nil
 				for _, d := range all {
 					ended = append(ended, d.String())
@@ -116,6 +127,11 @@ func TestRevokeOfEndsWhatThePrincipalLentAndWasLent(t *testing.T) {
 		want(revokeOf(worker.name(), id.Key{}))
 		want(revokeOf(maya.name(), id.Key{}))
 	})
+}
+
+func sameIDs(a, b []id.Delegation) bool {
+	byID := func(x, y id.Delegation) int { return strings.Compare(x.String(), y.String()) }
+	return slices.Equal(slices.SortedFunc(slices.Values(a), byID), slices.SortedFunc(slices.Values(b), byID))
 }
 
 func TestListsAndTrees(t *testing.T) {

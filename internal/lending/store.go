@@ -211,22 +211,6 @@ func revoke(tx *audit.Tx, ws id.Workspace, d id.Delegation, by, why string) ([]i
 		WHERE workspace = $1 AND id IN (SELECT id FROM down) AND status <> 'revoked' RETURNING id`, ws, d, tx.Now().UnixMicro(), by, why))
 }
 
-// downOf lists what was lent by or to the principal $2, with an instance $3 by or to that one alone, and all that descends from it.
-const downOf = `WITH RECURSIVE down (id) AS (
-	SELECT id FROM delegation WHERE workspace = $1 AND delegator = $2 AND (delegator_key = $3 OR $3 = '') AND status <> 'revoked'
-	UNION
-	SELECT id FROM delegation WHERE workspace = $1 AND delegate = $2 AND (instance = $3 OR $3 = '') AND status <> 'revoked'` + descend
-
-func revokeOf(tx *audit.Tx, ws id.Workspace, principal string, instance id.Key, by, why string) ([]id.Delegation, error) {
-	return ended(tx.Rows(downOf+` UPDATE delegation SET status = 'revoked', ended_at = $4, ended_by = $5, ended_why = $6
-		WHERE workspace = $1 AND id IN (SELECT id FROM down) AND status <> 'revoked' RETURNING id`,
-		ws, principal, instance.String(), tx.Now().UnixMicro(), by, why))
-}
-
-func under(tx *audit.Tx, ws id.Workspace, principal string, instance id.Key) ([]id.Delegation, error) {
-	return ended(tx.Rows(downOf+` SELECT id FROM down`, ws, principal, instance.String()))
-}
-
 func ended(rows *sql.Rows, err error) ([]id.Delegation, error) {
 	return collect(rows, err, func(s scanner) (id.Delegation, error) {
 		var d id.Delegation

@@ -49,7 +49,9 @@ func TestGrantRefused(t *testing.T) {
 	seen := func(c refusalCase) refusalCase { c.event = "grant_not_allowed"; return c }
 	refuseEach(t, w, []refusalCase{
 		not("a person's client credentials", func() answer { return w.priya.ask("grant_type", "client_credentials") }), // in the log of no workspace
-		seen(not("a service's client credentials", func() answer { return w.wiki.ask("grant_type", "client_credentials") })),
+		seen(not("a service's client credentials for a service", func() answer {
+			return w.wiki.ask("grant_type", "client_credentials", "resource", otherResource)
+		})),
 		not("a person's exchange", func() answer { return w.priya.exchange(link, typeDelegation) }),
 		seen(not("a service's exchange", func() answer { return w.wiki.exchange(link, typeDelegation) })),
 		seen(not("an agent's own key as a person's", func() answer { return bot.personAsk() })),

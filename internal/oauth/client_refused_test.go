@@ -126,7 +126,7 @@ func TestClientRefused(t *testing.T) {
 // What has another type of key: agents sign with Ed25519 only, services also with ES256.
 func TestES256(t *testing.T) {
 	w := start(t, "")
-	refuses(t, w.repo.ask("grant_type", "client_credentials"), 400, "unauthorized_client", "grant_not_allowed")
+	refuses(t, w.repo.ask("grant_type", "client_credentials", "resource", resource), 400, "unauthorized_client", "grant_not_allowed")
 	var offer api.Enrolment
 	bot := w.agentNamed("release-bot")
 	w.priya.api("POST", "/v1/agents/"+bot.sub+"/enrolment", struct{}{}, &offer)

@@ -106,12 +106,12 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_target", f.Code)
 	case "not_lent", "widens", "chain_broken", "delegation_too_deep", "workspace_mismatch", "statement_used":
 		return bad("invalid_grant", "not_lent")
-	case "delegation_ended", "delegation_revoked", "delegation_exhausted", "delegation_not_yet", "token_revoked":
+	case "delegation_ended", "delegation_revoked", "delegation_exhausted", "delegation_not_yet", "token_revoked", "token_ended":
 		return bad("invalid_grant", "delegation_ended")
 	case "delegation_expired", "token_expired":
 		return bad("invalid_grant", "expired")
 	case "principal_inactive", "agent_pending", "agent_suspended", "agent_revoked", "agent_expired", "instance_unknown", "instance_suspended",
-		"instance_revoked", "person_suspended", "key_ended":
+		"instance_revoked", "instance_rotated", "instance_expired", "parent_ended", "person_suspended", "key_ended", "workspace_halted":
 		return bad("invalid_grant", "principal_inactive")
 	case "signature_invalid", "signature_malformed", "alg_key_mismatch", "key_mismatch":
 		return bad("invalid_grant", "binding")

@@ -42,13 +42,22 @@ func (e Ends) Live() error {
 		return nil
 	}
 	return fault.New(fault.Denied, "workspace_halted", "the workspace is halted since %s: no agent acts in it", e.HaltedAt.UTC().Format(time.RFC3339)).
-		Try("have an administrator resume it: attorn resume all")
+		Try("have an administrator resume it: attorn workspace resume")
 }
 
 // Ends reads what has ended in a workspace. Code: workspace_unknown.
 func (room *Room) Ends(ctx context.Context, ws id.Workspace) (e Ends, err error) {
 	err = one(room.r.Row(ctx, `SELECT halted_at, tokens_from FROM workspace WHERE name = $1`, ws), unknownWorkspace(ws), micros{&e.HaltedAt}, &e.TokensFrom)
 	return e, err
+}
+
+// Running is Ends.Live inside the transaction. Codes: workspace_unknown, workspace_halted.
+func Running(tx *audit.Tx, ws id.Workspace) error {
+	var e Ends
+	if err := one(tx.Row(`SELECT halted_at FROM workspace WHERE name = $1`, ws), unknownWorkspace(ws), micros{&e.HaltedAt}); err != nil {
+		return err
+	}
+	return e.Live()
 }
 
 // Halt stops every agent of a workspace until Unhalt, and ends every token that one of them has. Codes: workspace_unknown, wrong_state.

@@ -30,14 +30,15 @@ import (
 
 // Server is the whole product in one process.
 type Server struct {
-	cfg     Config
-	writer  *db.Writer
-	log     *audit.Log
-	ring    *keyring.Ring
-	guard   *guard.Guard
-	gateway *gateway.Gateway
-	mux     *http.ServeMux
-	fatal   chan error
+	cfg      Config
+	writer   *db.Writer
+	log      *audit.Log
+	ring     *keyring.Ring
+	guard    *guard.Guard
+	gateway  *gateway.Gateway
+	mux      *http.ServeMux
+	fatal    chan error
+	unfollow func() // ends following the log, and waits for it
 }
 
 // Open starts everything but the listener. What it acknowledges from here on is durable.
@@ -95,6 +96,7 @@ func (s *Server) wire(ctx context.Context, reader *db.Reader, sealer *keyring.Se
 	if err := s.started(ctx); err != nil {
 		return err
 	}
+	s.follow()
 	return s.mount(sealer, cat)
 }
 
@@ -161,6 +163,9 @@ func (s *Server) SignInLink(ctx context.Context) (string, error) {
 func (s *Server) Close() {
 	if s.gateway != nil {
 		s.gateway.Close()
+	}
+	if s.unfollow != nil {
+		s.unfollow()
 	}
 	if s.log != nil {
 		if s.guard != nil {
