@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 
+	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 )
 
@@ -54,8 +55,13 @@ func (r *Ring) Holds(tx Tx) error {
 func (r *Ring) Stale() bool { return r.sealer.before.Load() != nil }
 
 // Reseal seals every key of the server again under the sealing key of now, and marks the database with it. Where the transaction does not commit,
-// everything is as it was, and can be tried again. Forget comes after the commit.
+// everything is as it was, and can be tried again. Forget comes after the commit. Code: resealed, where another process has done it.
 func (r *Ring) Reseal(tx Tx) (n int, err error) {
+	if mark, err := readMark(tx.Row(`SELECT mark FROM sealing WHERE one = 1`).Scan); err != nil {
+		return 0, err
+	} else if mark == r.sealer.mark() {
+		return 0, fault.New(fault.Conflict, "resealed", "another process has sealed everything again")
+	}
 	rows, err := tx.Rows(`SELECT kid, sealed FROM server_key`)
 	if err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -20,13 +21,15 @@ import (
 // Config is what a server is started with. The zero value, with Dev, is what `attorn dev` needs. A field with a key can come from flags, the
 // environment and the configuration file (Load); its tags say the key, its default, whether its value is a secret, and why the key exists.
 type Config struct {
-	URL        string     `key:"url" why:"the issuer and external address, without a final slash"`
-	Listen     string     `key:"listen" default:"localhost:7070" why:"address to listen on, behind a proxy that ends TLS"`
-	Data       string     `key:"data" why:"data directory, which others must not see into"`
-	DSN        string     `key:"storage.dsn" secret:"yes" why:"database: sqlite:PATH or postgres://…; SQLite in the data directory where it is not set"`
-	SealingKey string     `key:"sealing.key" why:"file with the 32 bytes of the sealing key, apart from the data"`
-	Trusted    []string   `key:"proxy.trusted" why:"networks of the proxies whose X-Forwarded-For gives the client's address, as 10.0.0.0/8"`
-	OIDC       []Upstream `key:"signin.oidc" why:"OpenID providers that people sign in with"`
+	URL             string     `key:"url" why:"the issuer and external address, without a final slash"`
+	Listen          string     `key:"listen" default:"localhost:7070" why:"address to listen on, behind a proxy that ends TLS"`
+	Data            string     `key:"data" why:"data directory, which others must not see into"`
+	DSN             string     `key:"storage.dsn" secret:"yes" why:"database: sqlite:PATH or postgres://…; SQLite in the data directory where it is not set"`
+	SealingKey      string     `key:"sealing.key" file:"yes" why:"file with the 32 bytes of the sealing key, apart from the data; or the key itself, in base64, in ATTORN_SEALING_KEY"`
+	SealingCommand  string     `key:"sealing.command" why:"command that writes the sealing key to its standard output, instead of a file; no shell reads it"`
+	SealingPrevious string     `key:"sealing.previous" file:"yes" why:"file with the sealing key before this one, for the one start at which everything is sealed again; or ATTORN_SEALING_PREVIOUS"`
+	Trusted         []string   `key:"proxy.trusted" why:"networks of the proxies whose X-Forwarded-For gives the client's address, as 10.0.0.0/8"`
+	OIDC            []Upstream `key:"signin.oidc" why:"OpenID providers that people sign in with"`
 
 	Dev    bool
 	Node   string           // "" is the host's name
@@ -34,6 +37,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	proxies []netip.Prefix
+	sealing sealingWords
 }
 
 // fill completes the configuration, or says what is missing and how to give it.
@@ -57,7 +61,7 @@ func (c *Config) fill() error {
 		if c.URL == "" {
 			c.URL = "http://" + c.Listen
 		}
-		if c.SealingKey == "" {
+		if c.SealingKey == "" && c.SealingCommand == "" && c.sealing.key == "" {
 			c.SealingKey = filepath.Join(c.Data, "sealing.key")
 		}
 	}
@@ -67,8 +71,8 @@ func (c *Config) fill() error {
 	if c.Data == "" {
 		return missing("data", "the data directory is not set").Try("start with --data /var/lib/attorn")
 	}
-	if c.SealingKey == "" {
-		return missing("sealing.key", "there is no sealing key").Try("make one with: head -c 32 /dev/urandom > sealing.key, keep it apart from the data, and start with --sealing.key sealing.key")
+	if err := c.checkSealing(); err != nil {
+		return err
 	}
 	if c.DSN == "" {
 		c.DSN = "sqlite:" + filepath.Join(c.Data, "attorn.db")
@@ -95,19 +99,10 @@ func (c Config) Check() error {
 	if strings.HasPrefix(c.URL, "https:") && len(c.proxies) == 0 {
 		return missing("proxy.trusted", "nothing ends TLS: no proxy is trusted").Try("name the proxy before this server, as in: --proxy.trusted 127.0.0.1")
 	}
-	key, err := filepath.Abs(c.SealingKey)
-	if err != nil {
+	if err := c.apart(); err != nil {
 		return err
 	}
-	data, err := filepath.Abs(c.Data)
-	if err != nil {
-		return err
-	}
-	if inside, err := filepath.Rel(data, key); err == nil && filepath.IsLocal(inside) {
-		return fault.New(fault.Invalid, "sealing_key", "the sealing key is inside the data directory: whoever gets a copy of one has the other").
-			Try("keep it apart, as in: --sealing.key /etc/attorn/sealing.key")
-	}
-	_, err = c.readSealingKey()
+	_, err := c.sealer(context.Background(), true)
 	return err
 }
 
@@ -148,6 +143,9 @@ func (c *Config) prepare() error {
 	if err := os.WriteFile(filepath.Join(c.Data, ".gitignore"), []byte("*\n"), 0o600); err != nil {
 		return err
 	}
+	if c.SealingKey == "" {
+		return nil
+	}
 	key := make([]byte, 32)
 	rand.Read(key)
 	f, err := os.OpenFile(c.SealingKey, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -161,16 +159,4 @@ func (c *Config) prepare() error {
 		return err
 	}
 	return f.Sync()
-}
-
-// readSealingKey refuses a key that others can read.
-func (c *Config) readSealingKey() ([]byte, error) {
-	info, err := os.Stat(c.SealingKey)
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Invalid, "sealing_key", "the sealing key cannot be read: %s", c.SealingKey).Try("check the path and the owner of the file")
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fault.New(fault.Invalid, "sealing_key", "others can read the sealing key %s", c.SealingKey).Try("chmod 600 %s", c.SealingKey)
-	}
-	return os.ReadFile(c.SealingKey)
 }

@@ -80,6 +80,7 @@ func Load(s Sources) (Config, []Setting, error) {
 	if err := l.environment(reflect.ValueOf(&c).Elem()); err != nil {
 		return c, nil, err
 	}
+	l.takeSealing(&c)
 	for _, key := range slices.Sorted(maps.Keys(s.Flags)) {
 		if err := l.setText(&c, key, s.Flags[key], "--"+key); err != nil {
 			return c, nil, err
@@ -266,6 +267,9 @@ func (l *loading) environment(v reflect.Value) error {
 		}
 		key := f.Tag.Get("key")
 		name := variable(key)
+		if f.Tag.Get("file") != "" { // the variable without _FILE is for what is in the file
+			name += "_FILE"
+		}
 		text := os.Getenv(name) // an empty one is none
 		if file := os.Getenv(name + "_FILE"); text == "" && file != "" && f.Tag.Get("secret") != "" {
 			var err error
@@ -309,7 +313,7 @@ func (l *loading) settings(v reflect.Value, at string) []Setting {
 			continue
 		}
 		s := Setting{key, shown(in), l.origin[key]}
-		if f.Tag.Get("secret") != "" && s.Value != "" {
+		if f.Tag.Get("secret") != "" && s.Value != "" || f.Tag.Get("file") != "" && s.Value == "" && s.Origin != "" {
 			s.Value = "set"
 		}
 		all = append(all, s)

@@ -155,8 +155,12 @@ func TestPrecedence(t *testing.T) {
 			}
 			expect(Sources{}, f.Tag.Get("default"), origin)
 			expect(Sources{File: path}, "from-file", "attorn.yaml:"+map[bool]string{true: "2", false: "1"}[strings.Contains(key, ".")])
-			t.Setenv(variable(key), "from-environment")
-			expect(Sources{File: path}, "from-environment", "environment "+variable(key))
+			name := variable(key)
+			if f.Tag.Get("file") != "" {
+				name += "_FILE"
+			}
+			t.Setenv(name, "from-environment")
+			expect(Sources{File: path}, "from-environment", "environment "+name)
 			expect(Sources{File: path, Flags: map[string]string{key: "from-flag"}}, "from-flag", "--"+key)
 		})
 	}

@@ -49,11 +49,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
 	}
-	key, err := cfg.readSealingKey()
-	if err != nil {
-		return nil, err
-	}
-	sealer, err := keyring.NewSealer(key)
+	sealer, err := cfg.sealer(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +76,9 @@ func (s *Server) wire(ctx context.Context, reader *db.Reader, sealer *keyring.Se
 		Fatal: func(err error) { s.fatal <- err },
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.reseal(ctx, cfg.SealingPrevious != "" || cfg.sealing.previous != ""); err != nil {
 		return err
 	}
 	cat := catalog.New(reader)
