@@ -226,6 +226,11 @@ func bodyOf(w http.ResponseWriter, r *http.Request, a action) ([]byte, error) {
 		return nil, fault.New(fault.Invalid, "malformed", "the body ended early")
 	case len(body) == 0:
 		return nil, nil
+	}
+	if err := guard.NoPrivateKey(body); err != nil {
+		return nil, err
+	}
+	switch {
 	case !a.HasBody():
 		return nil, fault.New(fault.Invalid, "malformed", "%s takes no body", a.Method)
 	case hasNull(body):

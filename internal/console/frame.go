@@ -197,7 +197,7 @@ func (x *request) body(most int64) ([]byte, error) {
 	} else if err != nil {
 		return nil, fault.New(fault.Invalid, "malformed", "the request ended early")
 	}
-	return body, nil
+	return body, guard.NoPrivateKey(body)
 }
 
 // form reads the fields of a form, each at most once; others than these are refused.
@@ -217,6 +217,9 @@ func (x *request) form(names ...string) (map[string]string, error) {
 	fields := map[string]string{}
 	for _, name := range names {
 		if got := values[name]; len(got) == 1 {
+			if err := guard.NoPrivateKey([]byte(got[0])); err != nil {
+				return nil, err
+			}
 			fields[name] = got[0]
 		} else if len(got) > 1 {
 			return nil, fault.New(fault.Invalid, "malformed", "the form has %s twice", name)

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/internal/guard"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 type form map[string]string
 
 // readForm reads a body strictly (oauth.md §12): form-urlencoded, at most 64 KiB and 64 fields, in UTF-8, no parameter twice (RFC 6749 §3.2), none
-// in the query. Codes: malformed, too_large, duplicate_parameter, query_not_allowed.
+// in the query, no private key. Codes: malformed, too_large, duplicate_parameter, query_not_allowed, private_key.
 func readForm(r *http.Request) (form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return nil, fault.New(fault.Invalid, "query_not_allowed", "the request has parameters in its URL, where they end up in logs").
@@ -80,6 +81,9 @@ func parseForm(body string) (form, error) {
 			return nil, fault.New(fault.Invalid, "duplicate_parameter", "the parameter %s was sent more than once", short(name)).Try("send each parameter once")
 		}
 		seen[name] = true
+		if err := guard.NoPrivateKey([]byte(value)); err != nil {
+			return nil, err
+		}
 		if value != "" {
 			f[name] = value
 		}

@@ -125,7 +125,7 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", "spent")
 	case "ticket_expired":
 		return bad("expired_token", "")
-	case "malformed", "duplicate_parameter", "query_not_allowed", "ambiguous_delegation":
+	case "malformed", "duplicate_parameter", "query_not_allowed", "ambiguous_delegation", "private_key":
 		return bad("invalid_request", f.Code)
 	case "token_malformed":
 		return bad("invalid_request", "malformed")
