@@ -60,12 +60,8 @@ func (g *Guard) Rotate(ctx context.Context, c *Caller, key id.Key, in KeyRequest
 	}
 	a := keyAct("rotate", evidence.InstanceRotated, st, in)
 	a.noun = "instance:" + key.String()
-	var of agents.Agent
 	if err == nil {
-		of, err = g.Agents.Agent(ctx, by.Workspace, by.Agent)
-	}
-	if err == nil {
-		a.attrs, err = g.instanceAttrs(ctx, of, by)
+		a.attrs, err = g.instanceAttrs(ctx, by)
 	}
 	if err != nil {
 		a.target = key.String()
