@@ -21,7 +21,7 @@ func (g *Guard) instanceAct(ctx context.Context, c *Caller, key id.Key, verb str
 				return err
 			}
 			s.ownsNow(c, of)
-			a.attrs, err = g.instanceAttrs(ctx, of, head)
+			a.attrs, err = g.instanceAttrs(ctx, head)
 			return err
 		}
 	}
@@ -32,7 +32,11 @@ func (g *Guard) instanceAct(ctx context.Context, c *Caller, key id.Key, verb str
 }
 
 // instanceAttrs lets policy speak of whose the instance is, and of who spawned it, as it is called now.
-func (g *Guard) instanceAttrs(ctx context.Context, of agents.Agent, i agents.Instance) (map[string]any, error) {
+func (g *Guard) instanceAttrs(ctx context.Context, i agents.Instance) (map[string]any, error) {
+	of, err := g.Agents.Agent(ctx, i.Workspace, i.Agent)
+	if err != nil {
+		return nil, err
+	}
 	attrs := map[string]any{"agent": policy.UID{Type: policy.TypeAgent, ID: i.Agent.String()}, "instance": i.Key.String()}
 	if !of.Owner.IsZero() {
 		attrs["owner"] = policy.UID{Type: policy.TypeUser, ID: of.Owner.String()}
