@@ -15,6 +15,7 @@ func (i *Identity) into() []any {
 	return []any{&i.Issuer, &i.Subject, &i.Person, &i.Provider, micros{&i.CreatedAt}, micros{&i.EndedAt}}
 }
 
+// insertIdentity takes an identity that was ended back for the same person, and never for another.
 func insertIdentity(tx *audit.Tx, i Identity) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO upstream_identity (issuer, subject, person, provider, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (issuer, subject) DO UPDATE SET provider = excluded.provider, created_at = excluded.created_at, ended_at = NULL

@@ -197,3 +197,46 @@ func TestSuspendAndResume(t *testing.T) {
 		}
 	})
 }
+
+// Recovery leaves no key and no account at another provider; the ties of who made the link reach the person.
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		p, ada, old := r.person(t, "Priya", id.Default), r.person(t, "Ada", id.Default), r.person(t, "Old", id.Default)
+		if err := r.linkIdentity(p.ID, acme, "1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.Vouch(tx, ada.ID, old.ID) }); err != nil {
+			t.Fatal(err)
+		}
+		r.Pass(people.TieLife - time.Hour)
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { _, err := r.Recover(tx, p.ID, ada.ID); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if has, err := r.IdentitiesOf(t.Context(), p.ID); err != nil || len(has) != 0 {
+			t.Errorf("left: %v, %v", has, err)
+		}
+		got, err := r.Person(t.Context(), id.Default, p.ID)
+		if err != nil || got.RecoveredBy != ada.ID || fault.Code(got.Settled(r.Now())) != "recovered_recently" || got.Settled(r.Now().Add(people.Quarantine)) != nil {
+			t.Errorf("%+v, %v", got, err)
+		}
+		tied := func() (names []string) {
+			all, err := r.Tied(t.Context(), p.ID, r.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range all {
+				names = append(names, map[id.User]string{p.ID: "Priya", ada.ID: "Ada", old.ID: "Old"}[u])
+			}
+			slices.Sort(names)
+			return names
+		}
+		for _, want := range []string{"Ada Old Priya", "Ada Old Priya", "Priya"} { // the second of these though Ada's own tie is over
+			if got := strings.Join(tied(), " "); got != want {
+				t.Errorf("tied: %s, want %s", got, want)
+			}
+			r.Pass(people.TieLife / 2)
+		}
+	})
+}
