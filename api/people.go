@@ -41,6 +41,9 @@ type User struct {
 	Status  string  `json:"status"`
 	Created string  `json:"created"`
 	Link    string  `json:"link,omitempty"`
+
+	Recovered   string  `json:"recovered,omitempty"` // when they were let in again by an administrator's link,
+	RecoveredBy id.User `json:"recovered_by,omitzero"`
 }
 
 // Link is a one-time sign-in link.

@@ -15,6 +15,7 @@ type cli struct {
 	talk    io.Writer // everything else
 	home    string
 	context string // --context
+	ws      string // --workspace
 	format  string // -o
 }
 
@@ -22,8 +23,8 @@ type cli struct {
 func (c *cli) root() *cobra.Command {
 	root := noun("attorn", "Power of attorney for AI agents",
 		c.devCommand(), c.serveCommand(), c.configCommand(), versionCommand(c),
-		c.killCommand(), c.workspaceCommand(), c.loginCommand(), c.whoamiCommand(), c.ctxCommand(),
-		c.userCommand(), c.roleCommand(), c.agentCommand(), c.instanceCommand(), c.deviceCommand(),
+		c.killCommand(), c.loginCommand(), c.logoutCommand(), c.whoamiCommand(), c.ctxCommand(), c.workspaceCommand(),
+		c.userCommand(), c.groupCommand(), c.roleCommand(), c.agentCommand(), c.instanceCommand(), c.deviceCommand(),
 		c.lendCommand(), c.delegationCommand(), c.tokenCommand(),
 		c.approvalCommand(), c.approveCommand(), c.denyCommand(),
 		c.policyCommand(), c.mcpCommand(), c.toolCommand(), c.serviceCommand(),
@@ -34,6 +35,7 @@ func (c *cli) root() *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions = cobra.CompletionOptions{HiddenDefaultCmd: true}
 	root.PersistentFlags().StringVar(&c.context, "context", "", "account to act as (attorn ctx ls); also ATTORN_CONTEXT")
+	root.PersistentFlags().StringVar(&c.ws, "workspace", "", "workspace to act in, for a person; else the account's own")
 	root.PersistentFlags().StringVarP(&c.format, "output", "o", "table", "table, json, jsonl or id")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
@@ -30,12 +31,16 @@ func (c *cli) client(context.Context) (*attorn.Client, account, error) {
 	if a.User.IsZero() {
 		return nil, a, fault.New(fault.Denied, "person_needed", "the context is an agent's (%s); this takes a person", a.Name).Try("use --context with a person's account: attorn ctx ls")
 	}
+	cl, err := c.clientOf(a)
+	return cl, a, err
+}
+
+func (c *cli) clientOf(a account) (*attorn.Client, error) {
 	signer, err := attorn.OpenKeyFile(filepath.Join(c.home, a.KeyFile))
 	if err != nil {
-		return nil, a, err
+		return nil, err
 	}
-	cl, err := attorn.NewClient(attorn.ClientConfig{Server: a.Server, Workspace: a.Workspace, User: a.User, Signer: signer})
-	return cl, a, err
+	return attorn.NewClient(attorn.ClientConfig{Server: a.Server, Workspace: a.Workspace, User: a.User, Signer: signer})
 }
 
 // agent is the current context's agent.
@@ -99,6 +104,9 @@ func (c *cli) findUser(ctx context.Context, cl *attorn.Client, text string) (api
 
 // findPrincipal reads an agent or a person by id or name.
 func (c *cli) findPrincipal(ctx context.Context, cl *attorn.Client, text string) (sub, name string, err error) {
+	if name, ok := strings.CutPrefix(text, "group:"); ok {
+		return text, "the group " + name, nil
+	}
 	if _, err := id.Parse[id.User](text); err != nil {
 		if a, err := cl.Agent(ctx, text); err == nil {
 			return a.ID.String(), a.Name, nil

@@ -116,6 +116,13 @@ func (c *cli) account() (account, error) {
 		return a, fault.New(fault.Unauthenticated, "not_signed_in", "you are not signed in").Try("attorn login LINK; an agent: attorn agent join --help")
 	case !ok:
 		return a, fault.New(fault.NotFound, "no_context", "there is no context %q", name).Try("attorn ctx ls")
+	case c.ws == "":
+		return a, nil
+	case a.User.IsZero():
+		return a, usageError{fmt.Errorf("an agent acts in its own workspace, %s: --workspace is for people", a.Workspace)}
+	}
+	if a.Workspace, err = id.ParseWorkspace(c.ws); err != nil {
+		return a, usageError{err}
 	}
 	return a, nil
 }

@@ -187,11 +187,15 @@ func (c *cli) userCommand() *cobra.Command {
 		return c.show(all, each(all.Items, func(u api.User) string { return u.ID.String() }), func(w io.Writer) {
 			row(w, "USER", "NAME", "STATUS")
 			for _, u := range all.Items {
-				row(w, u.ID.String(), u.Name, u.Status)
+				status := u.Status
+				if u.Recovered != "" {
+					status += ", recovered " + moment(u.Recovered) + " by " + u.RecoveredBy.String()
+				}
+				row(w, u.ID.String(), u.Name, status)
 			}
 		})
 	}}
-	link := &cobra.Command{Use: "link USER|me", Short: "Make a one-time sign-in link for a member, for another browser or machine", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+	link := &cobra.Command{Use: "link USER|me", Short: "Make a one-time sign-in link for yourself, for another browser or machine; or anew for who never signed in", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
 		cl, _, err := c.client(cmd.Context())
 		if err != nil {
 			return err
@@ -210,7 +214,7 @@ func (c *cli) userCommand() *cobra.Command {
 		}
 		return c.show(l, l.Link, func(w io.Writer) { row(w, l.Link) })
 	}}
-	return noun("user", "People", invite, ls, link, c.endUser("suspend", "Stop a person and all that they lent"), c.endUser("resume", "End a suspension"))
+	return noun("user", "People", invite, ls, link, c.userKeysCommand(), c.userKeyCommand(), c.userRecoverCommand(), c.userSignOutCommand(), c.endUser("suspend", "Stop a person and all that they lent"), c.endUser("resume", "End a suspension"))
 }
 
 func (c *cli) endUser(verb, short string) *cobra.Command {
@@ -255,7 +259,7 @@ func (c *cli) showEnded(e api.Ended, what string) error {
 
 func (c *cli) roleCommand() *cobra.Command {
 	var reason string
-	bind := &cobra.Command{Use: "bind PRINCIPAL ROLE", Short: "Give a person or an agent a role", Args: exactly(2), RunE: func(cmd *cobra.Command, args []string) error {
+	bind := &cobra.Command{Use: "bind PRINCIPAL ROLE", Short: "Give a person, an agent or a group (group:NAME) a role", Args: exactly(2), RunE: func(cmd *cobra.Command, args []string) error {
 		return c.bind(cmd, args[0], args[1], reason, false)
 	}}
 	bind.Flags().StringVar(&reason, "reason", "", "why")

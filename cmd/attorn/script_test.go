@@ -315,7 +315,7 @@ var shapes = map[string]func() any{
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
 	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
 	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
-	"Device": func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
+	"PersonKeys": func() any { return &api.List[api.PersonKey]{} }, "Device": func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
 	"Head": func() any { return &api.Head{} }, "SignedIn": func() any { return &api.SignedIn{} }, "Enrolment": func() any { return &api.Enrolment{} }, "Accounts": func() any { return &accounts{} },
 }
 

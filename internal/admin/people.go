@@ -59,7 +59,7 @@ func newLink(x *request, _ none) (api.Link, error) {
 }
 
 func userOf(p people.Person) api.User {
-	return api.User{ID: p.ID, Name: p.Name, Status: string(p.Status), Created: when(p.CreatedAt)}
+	return api.User{ID: p.ID, Name: p.Name, Status: string(p.Status), Created: when(p.CreatedAt), Recovered: when(p.RecoveredAt), RecoveredBy: p.RecoveredBy}
 }
 
 func endUser(verb string) func(*request, api.Reason) (api.Ended, error) {

@@ -19,6 +19,7 @@ type link struct {
 	by   id.User  // who made it for somebody else
 	key  string   // with which the person made it for themselves
 	made id.Event // nothing comes from nowhere
+	tie  bool     // whoever made it would get roles by it that others may have given
 }
 
 // What a sign-in link is for.
@@ -174,10 +175,21 @@ func (g *Guard) account(ctx context.Context, c *Caller, user id.User) (people.Pe
 	return p, err
 }
 
-// mayStill refuses a link for somebody else whose maker can no longer act.
-func (g *Guard) mayStill(ctx context.Context, l link) error {
+// mayStill refuses a link for somebody else whose maker can no longer act, and looks what roles the person has by now.
+func (g *Guard) mayStill(ctx context.Context, l *link, user id.User) error {
 	if l.by.IsZero() {
 		return nil
+	}
+	in, err := g.People.Workspaces(ctx, user)
+	if err != nil {
+		return err
+	}
+	for _, ws := range in {
+		found, _, err := g.known(ctx, ws, user.String())
+		if err != nil {
+			return err
+		}
+		l.tie = l.tie || len(rolesOf(found[0])) > 0
 	}
 	p, err := g.People.Anywhere(ctx, l.by)
 	if err == nil {
@@ -195,7 +207,9 @@ func (g *Guard) mayStill(ctx context.Context, l link) error {
 func (g *Guard) redeem(tx *audit.Tx, l link, user id.User) error {
 	switch l.use {
 	case forAgain:
-		return g.People.Vouch(tx, user, l.by)
+		if l.tie { // as an invited person with roles, the maker could vote on what is their own
+			return g.People.Vouch(tx, user, l.by)
+		}
 	case forRecovery:
 		ended, err := g.People.Recover(tx, user, l.by)
 		if err != nil {

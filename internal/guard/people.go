@@ -138,7 +138,7 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 			return id.Workspace{}, err
 		}
 	}
-	if err := g.mayStill(ctx, l); err != nil {
+	if err := g.mayStill(ctx, &l, user); err != nil {
 		return t.Workspace, err
 	}
 	d := draft(t, user, l)
