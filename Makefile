@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 STEP := tools/step
 FUZZTIME ?= 10s
+BROWSER := internal/console/testdata/browser
 
 .PHONY: help build check test demo fmt fuzz bench
 
@@ -23,9 +24,9 @@ check: ## the gate for every commit: format, vet, staticcheck, architecture, mod
 	@tools/check
 
 test: ## everything that must hold: check, then all tests on SQLite and on a PostgreSQL of its own, then again with the race detector
-	@tools/need go node npm cc postgres
+	@tools/need go node npm cc postgres chromium
 	@tools/check
-	@$(MAKE) demo/node_modules/.package-lock.json
+	@$(MAKE) demo/node_modules/.package-lock.json $(BROWSER)/node_modules/.package-lock.json
 	@$(STEP) "building bin/pgtest, which gives the tests a PostgreSQL" go build -o bin/pgtest ./internal/pgtest
 	@$(STEP) "all tests, on SQLite and PostgreSQL" bin/pgtest -- go test -timeout 30m ./...
 	@$(STEP) "the stateful packages again, with the race detector (building it takes minutes the first time)" \
@@ -40,6 +41,10 @@ demo: ## tell the story against a real MCP server, then keep the server up; ONCE
 # npm writes this file last: it is newer than the lock exactly when everything is installed.
 demo/node_modules/.package-lock.json: demo/package-lock.json demo/package.json
 	@$(STEP) "installing the MCP servers of demo/ (npm ci)" npm --prefix demo ci --no-audit --no-fund
+	@touch $@
+
+$(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package-lock.json $(BROWSER)/package.json
+	@$(STEP) "installing the OpenID provider and the browser's driver of the console's tests (npm ci)" npm --prefix $(BROWSER) ci --no-audit --no-fund
 	@touch $@
 
 fmt: ## format the source
