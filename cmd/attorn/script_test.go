@@ -47,6 +47,9 @@ func TestMain(m *testing.M) {
 //	fetch PATH FILE              gets $URL/PATH
 //	browser LINK                 opens a one-time sign-in link in a browser
 //	submit PATH NAME=VALUE…      sends a form of a page in that browser; the answer is what was written
+//	provider USERS [CONFIG]      starts a certified OpenID provider with the users of a file, and puts its issuer for ISSUER into a configuration file;
+//	                             or changes the users of the one that runs
+//	through USER                 signs in at the server through that provider, in such a browser, and prints where it ends
 //	flip FILE                    flips one bit in the middle
 //
 // UPDATE_SCRIPTS=1 writes what is seen into the files that cmp compares it with.
@@ -62,7 +65,7 @@ func TestScript(t *testing.T) {
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "fetch": (*stage).fetch, "browser": (*stage).browser, "submit": (*stage).submit, "flip": (*stage).flip,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "fetch": (*stage).fetch, "browser": (*stage).browser, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "flip": (*stage).flip,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {
@@ -97,6 +100,7 @@ type stage struct {
 	server *process
 	known  bool // there was a server before, and somebody has signed in
 	begun  map[string]*process
+	idp    *idp
 	web    *http.Client // the browser
 }
 
