@@ -25,6 +25,10 @@ type AgentConfig struct {
 	Signer    jose.Signer  // an enrolled key that is kept elsewhere
 	HTTP      *http.Client // nil is a new one
 
+	// Evidence makes the key an instance, by a trust rule, and renews it for as long as the Agent is used. Without KeyFile, Name and Signer the key
+	// lives in this process alone.
+	Evidence Evidence
+
 	file  string // that Signer was read from
 	whose *keyHolder
 }
@@ -34,6 +38,7 @@ type Agent struct {
 	door *door
 	id   id.Agent
 	name string
+	work *workload // nil for a key that was enrolled otherwise
 
 	spawned bool   // by this process
 	lent    string // with its making, in compact form
@@ -42,8 +47,12 @@ type Agent struct {
 	links map[id.Delegation]string // compact links that were looked up
 }
 
-// Open makes an Agent of an enrolled key; nothing is sent yet. Codes: key_missing, key_unsafe, key_malformed, not_enrolled, server_url.
-func Open(_ context.Context, cfg AgentConfig) (*Agent, error) {
+// Open makes an Agent of an enrolled key; nothing is sent yet, but to join by evidence where it is not known yet which agent that makes. Codes:
+// key_missing, key_unsafe, key_malformed, not_enrolled, server_url; with evidence no_evidence, untrusted_issuer.
+func Open(ctx context.Context, cfg AgentConfig) (*Agent, error) {
+	if cfg.Evidence != nil {
+		return openWorkload(ctx, cfg)
+	}
 	if cfg.Signer == nil {
 		if err := cfg.fromFile(); err != nil {
 			return nil, err
@@ -178,8 +187,12 @@ func walletKey(resource string, r TokenRequest) (string, error) {
 	return resource + "\n" + r.Delegation + "\n" + string(ps), err
 }
 
-// grant asks for a token with the key of now. The refusal of a key that was rotated may be what an interrupted rotation left.
+// grant asks for a token with the key of now. The refusal of a key that was rotated may be what an interrupted rotation left; that of a workload's is
+// mended by new evidence.
 func (a *Agent) grant(ctx context.Context, form url.Values, ps []delegation.Permission) (Token, error) {
+	if a.work != nil {
+		return a.grantWorkload(ctx, form, ps)
+	}
 	t, err := a.grantWith(ctx, a.door.keys.key(), form, ps)
 	if fault.Code(err) == "invalid_client" && a.resume(ctx) {
 		return a.grantWith(ctx, a.door.keys.key(), form, ps)

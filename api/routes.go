@@ -68,6 +68,12 @@ var routes = []Route{
 	{Name: "ConfirmDevice", Method: "POST", Path: "/v1/device/{code}/confirm", Permission: "attorn:agent:enrol", Status: 200, Doc: "Make the waiting key an instance of an agent, or the caller's own key; a person does it, and a new agent takes attorn:agent:create."},
 	{Name: "DenyDevice", Method: "POST", Path: "/v1/device/{code}/deny", Status: 200, Doc: "Refuse what waits under the code."},
 
+	{Name: "AddTrustRule", Method: "POST", Path: "/v1/trust-rules", Permission: "attorn:trust:add", Status: 201, Doc: "Let workloads of another platform become instances of an agent."},
+	{Name: "TrustRules", Method: "GET", Path: "/v1/trust-rules", Query: []string{"agent", "after", "limit"}, Permission: "attorn:trust:read", Status: 200, Doc: "List trust rules."},
+	{Name: "TrustRule", Method: "GET", Path: "/v1/trust-rules/{id}", Permission: "attorn:trust:read", Status: 200, Doc: "Read a trust rule."},
+	{Name: "RemoveTrustRule", Method: "DELETE", Path: "/v1/trust-rules/{id}", Permission: "attorn:trust:remove", Status: 200, Doc: "Take a trust rule away; instances that it let in live until they expire."},
+	{Name: "TestTrust", Method: "POST", Path: "/v1/trust-rules/test", Permission: "attorn:trust:read", Status: 200, Doc: "Say which trust rules an assertion matches, or which claim does not; nothing of it is spent or kept."},
+
 	{Name: "Lend", Method: "POST", Path: "/v1/delegations", Permission: "attorn:delegation:lend", Status: 201, Doc: "Hand in a signed delegation; the answer is its countersigned link."},
 	{Name: "Delegations", Method: "GET", Path: "/v1/delegations", Query: []string{"delegator", "delegate", "task", "before", "limit"}, Permission: "attorn:delegation:read", Status: 200, Doc: "List delegations, newest first; me is the caller, who needs no permission for their own."},
 	{Name: "Delegation", Method: "GET", Path: "/v1/delegations/{id}", Permission: "attorn:delegation:read", Status: 200, Doc: "Read a delegation."},

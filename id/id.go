@@ -20,6 +20,7 @@ type (
 	decisionKind   struct{}
 	approvalKind   struct{}
 	serviceKind    struct{}
+	trustRuleKind  struct{}
 )
 
 type kind interface{ prefix() string }
@@ -31,6 +32,7 @@ func (eventKind) prefix() string      { return "evt" }
 func (decisionKind) prefix() string   { return "dec" }
 func (approvalKind) prefix() string   { return "apr" }
 func (serviceKind) prefix() string    { return "svc" }
+func (trustRuleKind) prefix() string  { return "tru" }
 
 // Of is an identifier of kind K: a UUIDv7 (RFC 9562 §5.7) printed as `prefix_` and 26 characters of lower-case base32 (RFC 4648 §7
 // alphabet, which sorts like the bytes). The zero value is no identifier and prints as "".
@@ -45,6 +47,7 @@ type (
 	Decision   = Of[decisionKind]
 	Approval   = Of[approvalKind]
 	Service    = Of[serviceKind]
+	TrustRule  = Of[trustRuleKind]
 )
 
 // The extended-hex alphabet keeps the order of the bytes in the text.

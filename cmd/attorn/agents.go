@@ -33,23 +33,28 @@ func (c *cli) agentCommand() *cobra.Command {
 		return c.show(e, e.Token, func(w io.Writer) { row(w, e.Token) })
 	}}
 	return noun("agent", "Agents and their running copies", c.createAgent(), c.listAgents(), c.showAgent(), c.setAgent(), c.tagAgent(), c.untagAgent(),
-		c.ownAgent(), c.approveAgent(), c.bulkCommand(), c.importCommand(), c.identityCommand(), enrol, c.joinCommand(), c.instancesCommand(), c.rotateCommand(), c.spawnCommand(), c.leaveCommand(),
+		c.ownAgent(), c.approveAgent(), c.bulkCommand(), c.importCommand(), c.identityCommand(), enrol, c.joinCommand(), c.trustCommand(), c.instancesCommand(), c.rotateCommand(), c.spawnCommand(), c.leaveCommand(),
 		c.endAgent("suspend", "Stop an agent, or one instance, until it is resumed"), c.endAgent("resume", "End a suspension"),
 		c.endAgent("revoke", "End an agent, or one instance, for ever"))
 }
 
 func (c *cli) joinCommand() *cobra.Command {
 	var server, tokenFile, as string
-	var by deviceFlags
+	var by joinFlags
 	cmd := &cobra.Command{
 		Use: "join", Short: "Become an instance: makes a key here and proves that it is held", Args: exactly(0),
 		Example: "  attorn agent enrol deployer | ssh there attorn agent join --server https://attorn.example.com --token - --as deployer",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if by.on {
+			switch {
+			case by.device && by.workload:
+				return usageError{fmt.Errorf("--device and --workload are two ways to join: one at a time")}
+			case by.device:
 				return c.joinByDevice(cmd.Context(), server, tokenFile, as, by)
+			case by.workload:
+				return c.joinByWorkload(cmd.Context(), server, tokenFile, as, by)
 			}
 			if server == "" || tokenFile == "" || as == "" {
-				return usageError{fmt.Errorf("attorn agent join takes --server URL, --token FILE (or - for standard input) and --as NAME; or --server URL and --device")}
+				return usageError{fmt.Errorf("attorn agent join takes --server URL, --token FILE (or - for standard input) and --as NAME; or --server URL and --device or --workload")}
 			}
 			if err := c.free(as); err != nil {
 				return err
@@ -77,9 +82,11 @@ func (c *cli) joinCommand() *cobra.Command {
 	cmd.Flags().StringVar(&server, "server", "", "the server's URL")
 	cmd.Flags().StringVar(&tokenFile, "token", "", "file with the enrolment token, or - for standard input")
 	cmd.Flags().StringVar(&as, "as", "", "name of the new context")
-	cmd.Flags().BoolVar(&by.on, "device", false, "instead of a token: a person confirms a code in the browser")
+	cmd.Flags().BoolVar(&by.device, "device", false, "instead of a token: a person confirms a code in the browser")
 	cmd.Flags().StringVar(&by.name, "name", "", "with --device: what to propose as the agent's name")
-	cmd.Flags().StringVar(&by.workspace, "workspace", "", "with --device: the workspace to join (default: default)")
+	cmd.Flags().BoolVar(&by.workload, "workload", false, "instead of a token: by what the platform that this runs on says of it, and a trust rule")
+	cmd.Flags().StringVar(&by.assertion, "assertion-file", "", "with --workload: file with the platform's token (default: of GitHub Actions, or "+attorn.KubernetesTokenFile+")")
+	cmd.Flags().StringVar(&by.workspace, "workspace", "", "with --device or --workload: the workspace to join (default: default)")
 	return cmd
 }
 

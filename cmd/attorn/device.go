@@ -14,16 +14,16 @@ import (
 	"github.com/attorn/attorn/id"
 )
 
-// deviceFlags are those of attorn agent join --device.
-type deviceFlags struct {
-	on              bool
-	name, workspace string
+// joinFlags are those of attorn agent join without a token.
+type joinFlags struct {
+	device, workload           bool
+	name, workspace, assertion string
 }
 
 // joinByDevice becomes an instance that a person confirms.
-func (c *cli) joinByDevice(ctx context.Context, server, tokenFile, as string, by deviceFlags) error {
-	if server == "" || tokenFile != "" {
-		return usageError{fmt.Errorf("attorn agent join --device takes --server URL, and no --token")}
+func (c *cli) joinByDevice(ctx context.Context, server, tokenFile, as string, by joinFlags) error {
+	if server == "" || tokenFile != "" || by.assertion != "" {
+		return usageError{fmt.Errorf("attorn agent join --device takes --server URL, and neither --token nor --assertion-file")}
 	}
 	as = cmp.Or(as, by.name, "agent")
 	if err := c.free(as); err != nil {
@@ -44,11 +44,7 @@ func (c *cli) joinByDevice(ctx context.Context, server, tokenFile, as string, by
 	if err := c.remember(as, a); err != nil {
 		return err
 	}
-	return c.show(a, got.Instance().String(), func(w io.Writer) {
-		row(w, "joined as", a.Name+" ("+a.Agent.String()+")")
-		row(w, "instance", got.Instance().String())
-		row(w, "key in", filepath.Join(c.home, keyFile))
-	})
+	return c.showJoined(a, got)
 }
 
 // loginByDevice registers a key that the person confirms in a browser where they are signed in.

@@ -52,7 +52,7 @@ func (c *cli) agent(ctx context.Context) (*attorn.Agent, account, error) {
 	if a.Agent.IsZero() {
 		return nil, a, fault.New(fault.Denied, "agent_needed", "the context is a person's (%s); this takes an agent", a.Name).Try("use --context with an agent's account: attorn ctx ls")
 	}
-	ag, err := attorn.Open(ctx, attorn.AgentConfig{Server: a.Server, Workspace: a.Workspace, ID: a.Agent, KeyFile: filepath.Join(c.home, a.KeyFile)})
+	ag, err := attorn.Open(ctx, attorn.AgentConfig{Server: a.Server, Workspace: a.Workspace, ID: a.Agent, KeyFile: filepath.Join(c.home, a.KeyFile), Evidence: a.evidence()})
 	return ag, a, err
 }
 

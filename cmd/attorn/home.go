@@ -23,7 +23,8 @@ type account struct {
 	User      id.User      `json:"user,omitzero"`
 	Agent     id.Agent     `json:"agent,omitzero"`
 	Name      string       `json:"name"`
-	KeyFile   string       `json:"key_file"` // relative to the home directory
+	KeyFile   string       `json:"key_file"`          // relative to the home directory
+	Evidence  string       `json:"evidence,omitzero"` // of a workload: "github", or "file:" and the file
 }
 
 // accounts is contexts.json.

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/attorntest"
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/jose"
@@ -50,6 +51,8 @@ func TestMain(m *testing.M) {
 //	provider USERS [CONFIG]      starts a certified OpenID provider with the users of a file, and puts its issuer for ISSUER into a configuration file;
 //	                             or changes the users of the one that runs
 //	through USER                 signs in at the server through that provider, in such a browser, and prints where it ends
+//	platform                     starts a platform that vouches for workloads, at $ISSUER; its keys are in keys.json and bundle.json
+//	vouch FILE CLAIM=VALUE…      writes a token of its for $URL; a claim inside another is named a/b
 //	flip FILE                    flips one bit in the middle
 //
 // UPDATE_SCRIPTS=1 writes what is seen into the files that cmp compares it with.
@@ -65,7 +68,7 @@ func TestScript(t *testing.T) {
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "fetch": (*stage).fetch, "browser": (*stage).browser, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "flip": (*stage).flip,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "flip": (*stage).flip,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {
@@ -84,7 +87,7 @@ func TestScript(t *testing.T) {
 				return err
 			}
 			e.Vars = append(e.Vars, "FILES="+files, "REPO="+repo, "PORT="+port, "URL=http://localhost:"+port, "ESC=\x1b", "BIDI=\u202e", "NL=\n", "TAB=\t")
-			s := &stage{begun: map[string]*process{}}
+			s := &stage{begun: map[string]*process{}, tb: t}
 			e.Values[stageKey{}] = s
 			e.Defer(s.clear)
 			return nil
@@ -102,6 +105,10 @@ type stage struct {
 	begun  map[string]*process
 	idp    *idp
 	web    *http.Client // the browser
+	tb     testing.TB
+
+	platform *attorntest.Platform
+	vouched  int
 }
 
 // clear ends what a script that failed has left.
@@ -319,7 +326,9 @@ var shapes = map[string]func() any{
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
 	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
 	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
-	"PersonKeys": func() any { return &api.List[api.PersonKey]{} }, "Device": func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
+	"PersonKeys": func() any { return &api.List[api.PersonKey]{} },
+	"Device":     func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "TrustRule": func() any { return &api.TrustRule{} }, "TrustRules": func() any { return &api.List[api.TrustRule]{} }, "TrustTested": func() any { return &api.TrustTested{} },
+	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
 	"Head": func() any { return &api.Head{} }, "SignedIn": func() any { return &api.SignedIn{} }, "Enrolment": func() any { return &api.Enrolment{} }, "Accounts": func() any { return &accounts{} },
 }
 

@@ -22,6 +22,8 @@ func endpoints() map[string]endpoint {
 
 		"Device": on(device), "ConfirmDevice": on(confirmDevice), "DenyDevice": on(denyDevice),
 
+		"AddTrustRule": on(addTrustRule), "TrustRules": on(trustRules), "TrustRule": on(oneTrustRule), "RemoveTrustRule": on(removeTrustRule), "TestTrust": on(testTrust),
+
 		"Lend": on(lend), "Delegations": on(delegations), "Delegation": on(oneDelegation), "Chain": on(chain), "RevokeDelegation": on(revokeDelegation),
 
 		"AddServer": on(addServer), "Servers": on(servers), "Server": on(oneServer), "RemoveServer": on(removeServer), "Tools": on(tools),

@@ -1,6 +1,11 @@
 package guard
 
-import "context"
+import (
+	"context"
+	"time"
+
+	"github.com/attorn/attorn/internal/agents"
+)
 
 // Again is the same request received once more, as a thief would send it.
 func Again(c *Caller) *Caller {
@@ -17,4 +22,17 @@ func (g *Guard) Rests(ctx context.Context, c *Caller) ([]string, error) {
 		return nil, err
 	}
 	return s.depends, nil
+}
+
+// VerifyVouched reads an assertion of another issuer's and holds it to a key set.
+func VerifyVouched(raw, audience string, now time.Time, set []byte) error {
+	f, err := parseVouched(raw, audience, now)
+	if err != nil {
+		return err
+	}
+	keys, err := readKeySet(set, agents.MaxKeySet)
+	if err != nil {
+		return err
+	}
+	return f.verify(keys)
 }

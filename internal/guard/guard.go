@@ -30,6 +30,7 @@ type Config struct {
 	Catalog   *catalog.Room
 	Clients   *clients.Room
 	Tickets   *tickets.Room
+	Fetch     Fetcher // of other issuers' keys; nil: none are discovered
 	Now       func() time.Time
 	TokenTTL  time.Duration // life of an access token; zero is 5 minutes
 }
@@ -46,6 +47,7 @@ type Guard struct {
 	used      used
 	running   running
 	following following
+	issuers   issuers
 }
 
 // New makes a Guard.

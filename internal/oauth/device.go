@@ -96,6 +96,8 @@ type madeAnswer struct {
 	Instance  id.Key       `json:"instance,omitzero"`
 	User      id.User      `json:"user,omitzero"`
 	Key       id.Key       `json:"key,omitzero"`
+
+	InstanceExpiresIn int64 `json:"instance_expires_in,omitzero"` // seconds
 }
 
 // deviceCode is the grant that polls (RFC 8628 §3.4). Who asks again before the interval is over is told to slow down.

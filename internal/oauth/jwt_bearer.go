@@ -1,7 +1,7 @@
 package oauth
 
 // jwtBearer gives a token to a person who acts themselves, proved by their own registered key (RFC 7523 §2.1): the assertion is the grant, and
-// the DPoP proof is by the same key. The parameter workspace names where they act.
+// the DPoP proof is by the same key. The parameter workspace names where they act. An assertion of another issuer's is a workload's.
 func (x *exchange) jwtBearer() (any, error) {
 	assertion, err := x.form.need("assertion")
 	if err != nil {
@@ -20,6 +20,9 @@ func (x *exchange) jwtBearer() (any, error) {
 	want, err := x.asked()
 	if err != nil {
 		return nil, err
+	}
+	if !ours(assertion) {
+		return x.workload(assertion, ws, want)
 	}
 	x.asGrant = true
 	c, err := x.prove(assertion, true)

@@ -113,19 +113,21 @@ func classify(f *fault.Error) refusal {
 	case "principal_inactive", "agent_pending", "agent_suspended", "agent_revoked", "agent_expired", "instance_unknown", "instance_suspended",
 		"instance_revoked", "instance_rotated", "instance_expired", "parent_ended", "person_suspended", "key_ended", "workspace_halted":
 		return bad("invalid_grant", "principal_inactive")
+	case "too_many_instances":
+		return bad("invalid_grant", f.Code)
 	case "signature_invalid", "signature_malformed", "alg_key_mismatch", "key_mismatch":
 		return bad("invalid_grant", "binding")
-	case "token_issuer", "token_signature", "key_unknown":
+	case "token_issuer", "token_signature", "key_unknown", "untrusted_issuer", "rule_removed":
 		return bad("invalid_grant", "untrusted_issuer")
 	case "authorization_pending", "slow_down", "access_denied", "expired_token": // RFC 8628 §3.5
 		return bad(f.Code, "")
-	case "device_key":
+	case "device_key", "assertion_bound":
 		return bad("invalid_grant", "binding")
 	case "ticket_spent":
 		return bad("invalid_grant", "spent")
 	case "ticket_expired":
 		return bad("expired_token", "")
-	case "malformed", "duplicate_parameter", "query_not_allowed", "ambiguous_delegation", "private_key":
+	case "malformed", "duplicate_parameter", "query_not_allowed", "ambiguous_delegation", "ambiguous_rule", "private_key":
 		return bad("invalid_request", f.Code)
 	case "token_malformed":
 		return bad("invalid_request", "malformed")

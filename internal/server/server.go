@@ -84,7 +84,8 @@ func (s *Server) wire(ctx context.Context, reader *db.Reader, sealer *keyring.Se
 	cat := catalog.New(reader)
 	s.guard = guard.New(guard.Config{
 		Issuer: cfg.URL, Log: s.log, Ring: s.ring, People: people.New(reader), Agents: agents.New(reader), Lending: lending.New(reader),
-		Rules: rules.New(reader), Approvals: approvals.New(reader), Catalog: cat, Clients: clients.New(reader), Tickets: tickets.New(reader), Now: cfg.Now,
+		Rules: rules.New(reader), Approvals: approvals.New(reader), Catalog: cat, Clients: clients.New(reader), Tickets: tickets.New(reader),
+		Fetch: newFetcher(cfg.Dev), Now: cfg.Now,
 	})
 	if err := s.guard.FirstKey(ctx); err != nil {
 		return err
