@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/db"
 )
@@ -40,7 +42,25 @@ func (r *run) spendNonces() error {
 			r.fresh[n] = -1
 		}
 	}
-	return err
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	// Read after the insert, which waits for whoever forgets one of these values just now.
+	return r.tx.Row(`SELECT up_to FROM forgotten`).Scan(&r.upTo)
+}
+
+// tooLate refuses single-use values that end before others that were forgotten: they may have been used, and nobody knows any more. The clock stood later
+// then than it does now. Code: clock_moved.
+func (r *run) tooLate(once []evidence.Nonce) error {
+	for _, n := range once {
+		if n.Expires.UnixMicro() > r.upTo {
+			continue
+		}
+		at := time.UnixMicro(r.upTo).UTC().Format(time.RFC3339)
+		return fault.New(fault.Unavailable, "clock_moved", "the server's clock was set back: what was used once was forgotten up to %s, so that no proof that ends before can be known to be new", at).
+			Try("check the server's clock; proofs are accepted again when it has passed %s", at)
+	}
+	return nil
 }
 
 const (
@@ -49,7 +69,8 @@ const (
 	forgetMany  = 4096             // at a time; those that end in the same second go together
 )
 
-// forget deletes nonces that would be refused as old anyway, in the order of their index, so that nodes do not lock each other out.
+// forget deletes nonces that would be refused as old anyway, in the order of their index, so that nodes do not lock each other out. Up to where is written
+// down in the same transaction: after a clock that jumps ahead, forgets and jumps back, no proof is taken twice.
 func (r *run) forget() error {
 	if r.forgot = r.log.forgot; r.now.Sub(r.forgot).Abs() < forgetEvery {
 		return nil
@@ -57,8 +78,15 @@ func (r *run) forget() error {
 	r.forgot = r.now
 	steady := r.log.opened.Add(r.now.Sub(r.log.opened)) // by the monotonic clock: a wall clock that was set ahead forgets nothing early
 	before := min(steady.UnixMicro(), r.now.UnixMicro()) - forgetAfter.Microseconds()
-	_, err := r.tx.Exec(`DELETE FROM seen WHERE expires_at <= (SELECT MAX(expires_at) FROM
-		(SELECT expires_at FROM seen WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) AS old)`, before, forgetMany)
+	var upTo sql.NullInt64
+	err := r.tx.Row(`SELECT MAX(expires_at) FROM (SELECT expires_at FROM seen WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) AS old`, before, forgetMany).Scan(&upTo)
+	if err != nil || !upTo.Valid {
+		return err
+	}
+	if _, err := r.tx.Exec(`UPDATE forgotten SET up_to = $1 WHERE up_to < $1`, upTo.Int64); err != nil {
+		return err
+	}
+	_, err = r.tx.Exec(`DELETE FROM seen WHERE expires_at <= $1`, upTo.Int64)
 	return err
 }
 

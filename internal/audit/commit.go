@@ -114,6 +114,7 @@ type run struct {
 	heads      map[id.Workspace]*head
 	closed     []*head                // shards that this run closed
 	fresh      map[evidence.Nonce]int // nonces that this run inserted, and the entry they belong to
+	upTo       int64                  // end of the last nonce that was forgotten, µs
 	forgot     time.Time
 	subjects   map[string]subjectKey
 	events     [][]any
@@ -183,6 +184,10 @@ func (r *run) all() []*head {
 
 // entry runs one draft's change and gives its event its place.
 func (r *run) entry(i int, e *entry) error {
+	if err := r.tooLate(e.draft.Once); err != nil {
+		e.err = err
+		return r.giveBack(i, e)
+	}
 	if kind := r.replayed(i, e.draft.Once); kind != "" {
 		e.got.Code, e.got.Reason, e.got.Seen = "replayed", "this proof was used before; each one is accepted once", kind
 		if e.plain {
