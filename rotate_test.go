@@ -17,6 +17,7 @@ import (
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
 )
 
 // cut is a network that fails at one path: before the server hears of it, or before its answer is heard.
@@ -86,6 +87,12 @@ func TestRotateReachesEveryProcess(t *testing.T) {
 			whole(t, path)
 			works(t, a)
 			works(t, other)
+			for _, by := range []*attorn.Agent{a, other} { // also where the old key's token would still do
+				access := must[attorn.Token](t)(by.Token(t.Context(), w.URL+"/api", attorn.TokenRequest{})).AccessToken
+				if j, err := jose.Parse(access, 0); err != nil || !strings.Contains(string(j.Payload), got.Instance.String()) {
+					t.Errorf("a token of another key: %v", err)
+				}
+			}
 			_, err := other.Rotate(t.Context(), 0)
 			if want := map[bool]string{false: "", true: "rotation_in_grace"}[grace > 0]; fault.Code(err) != want {
 				t.Errorf("again: %v, want %q", err, want)

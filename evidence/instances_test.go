@@ -15,15 +15,14 @@ import (
 
 // vouch is how one key comes to vouch for another in a story; each member can be another than it should be.
 type vouch struct {
-	name, use   string
-	at          float64
-	life        time.Duration // of the old key, or the child
-	by, fresh   jose.Signer
-	of, as      id.Agent // whose the vouching key is, and the new one
-	statement   func(*token.KeyStatement)
-	halves      func(voucher, possession string) (string, string)
-	event       func(*evidence.Event)
-	keep, shown bool
+	name, use string
+	at        float64
+	life      time.Duration // of the old key, or the child
+	by, fresh jose.Signer
+	of, as    id.Agent // whose the vouching key is, and the new one
+	statement func(*token.KeyStatement)
+	halves    func(voucher, possession string) (string, string)
+	event     func(*evidence.Event)
 }
 
 // line is the story with a longer history: release-bot's key is replaced before it lends, in its grace; the new one spawns a deployer; and that one's

@@ -180,9 +180,15 @@ func (room *Room) LiveKeys(ctx context.Context, agent id.Agent, now time.Time) (
 		return nil, err
 	}
 	instances, err := room.active(ctx, a, now)
-	keys := make([]jose.PublicKey, len(instances))
-	for i, in := range instances {
-		keys[i] = in.JWK
+	if err != nil {
+		return nil, err
+	}
+	stopped, err := room.stopped(ctx, a, now)
+	keys := make([]jose.PublicKey, 0, len(instances))
+	for _, in := range instances {
+		if !slices.Contains(stopped, in.Key) {
+			keys = append(keys, in.JWK)
+		}
 	}
 	return keys, err
 }

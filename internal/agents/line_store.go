@@ -22,6 +22,21 @@ func liveAt(now string) string {
 	return `(status = 'active' AND (expires_at IS NULL OR expires_at > ` + now + `) OR status = 'rotated' AND ended_at > ` + now + `)`
 }
 
+// stopped lists the keys of an agent that could act but for the head of their line, or whatever is above them.
+func (room *Room) stopped(ctx context.Context, a Agent, now time.Time) ([]id.Key, error) {
+	rows, err := room.r.Rows(ctx, `WITH RECURSIVE up (start, key, n) AS (
+			SELECT i.key, h.key, 0 FROM instance i JOIN instance h ON h.line = i.line AND h.status <> 'rotated'
+				WHERE i.workspace = $1 AND i.agent = $2 AND (i.status = 'active' AND i.parent IS NOT NULL AND i.expires_at > $3 OR i.status = 'rotated' AND i.ended_at > $3)
+			UNION ALL
+			SELECT up.start, h.key, up.n + 1 FROM up JOIN instance c ON c.key = up.key JOIN instance p ON p.key = c.parent
+				JOIN instance h ON h.line = p.line AND h.status <> 'rotated' WHERE up.n <= $4
+		)
+		SELECT DISTINCT up.start FROM up JOIN instance h ON h.key = up.key JOIN agent ON agent.id = h.agent AND agent.workspace = h.workspace
+			WHERE h.status <> 'active' OR h.expires_at <= $3 OR up.n > 0 AND (agent.status <> 'active' OR agent.expires_at <= $3)`,
+		a.Workspace, a.ID, now.UnixMicro(), MaxDepth)
+	return all(rows, err, func(k *id.Key) []any { return []any{k} })
+}
+
 // above reads the head of a key's line with its agent, then that of the line that spawned it, and so on up.
 func (room *Room) above(ctx context.Context, key id.Key) ([]Standing, error) {
 	rows, err := room.r.Rows(ctx, `WITH RECURSIVE up (key, n) AS (

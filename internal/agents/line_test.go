@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -463,7 +464,7 @@ func TestPlaces(t *testing.T) {
 				return err
 			})
 		}
-		if !before("home") || !before("home") {
+		if first, again := before("home"), before("home"); !first || !again {
 			t.Error("the first place is no news")
 		}
 		if before("work") {
@@ -493,5 +494,48 @@ func TestPlaces(t *testing.T) {
 		if err := r.Do(id.Default, func(tx *audit.Tx) error { _, err := r.SeenBefore(tx, newKey(t).Thumbprint(), "x"); return err }); fault.Code(err) != "not_found" {
 			t.Error(errors.New("nobody was seen"), err)
 		}
+	})
+}
+
+// The keys that are published are those that may act: not a child's whose parent stands still, nor an old one's whose line does.
+func TestLiveKeysOfLines(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		a, b := r.agent(t, id.Default, "a"), r.agent(t, id.Default, "b")
+		old, own := r.instance(t, a.ID), r.instance(t, b.ID)
+		head := r.must(t)(r.rotate(a.ID, old.Key, newKey(t), time.Hour))
+		child := r.must(t)(r.spawn(head.Key, b.ID, time.Time{}))
+		below := r.must(t)(r.spawn(child.Key, b.ID, r.Now().Add(time.Minute)))
+		live := func(when string, of agents.Agent, want ...id.Key) {
+			t.Helper()
+			keys, err := r.LiveKeys(t.Context(), of.ID, r.Now())
+			var got []id.Key
+			for _, k := range keys {
+				got = append(got, k.Thumbprint())
+			}
+			slices.SortFunc(want, func(a, b id.Key) int { return strings.Compare(a.String(), b.String()) })
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s: %v, %v; want %v", when, got, err, want)
+			}
+		}
+		live("both keys", a, old.Key, head.Key)
+		live("the family", b, own.Key, child.Key, below.Key)
+		r.Pass(time.Minute)
+		live("one has expired", b, own.Key, child.Key)
+		r.change(t, "suspend", old.Key)
+		live("suspended", a)
+		live("below what is suspended", b, own.Key)
+		r.change(t, "resume", old.Key)
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return verbs["suspend"].agent(r.Room, tx, id.Default, a.ID) }); err != nil {
+			t.Fatal(err)
+		}
+		live("below an agent that is suspended", b, own.Key)
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return verbs["resume"].agent(r.Room, tx, id.Default, a.ID) }); err != nil {
+			t.Fatal(err)
+		}
+		r.Pass(time.Hour)
+		live("after the grace", a, head.Key)
+		live("resumed", b, own.Key, child.Key)
 	})
 }

@@ -411,6 +411,16 @@ func TestNoChildIsPermittedAfterItsParentsEnd(t *testing.T) {
 			_, _, _, err := g.EndInstance(context.Background(), admin, s.bot.instance(), "suspend", "")
 			return err
 		},
+		"the parent, in an event that does not say what is below": func(s *story, g *guard.Guard, _ *guard.Caller) error {
+			d := evidence.Draft{Workspace: id.Default}
+			d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.InstanceSuspended, evidence.OK, evidence.ServerSub, "server"
+			d.What = &evidence.What{Instance: s.bot.instance()}
+			_, err := g.Log.Record(context.Background(), d, func(tx *audit.Tx) error {
+				_, err := g.Agents.SuspendInstance(tx, id.Default, s.bot.instance())
+				return err
+			})
+			return err
+		},
 		"the parent's agent": func(s *story, g *guard.Guard, admin *guard.Caller) error {
 			_, _, _, err := g.EndAgent(context.Background(), admin, s.bot.agent, "suspend", "")
 			return err
@@ -441,9 +451,12 @@ func TestNoChildIsPermittedAfterItsParentsEnd(t *testing.T) {
 					}
 					return strings.TrimSpace(string(v.Outcome) + " " + v.Code)
 				})
-				kind := map[string]evidence.Kind{"the parent": evidence.InstanceSuspended, "the parent's agent": evidence.AgentSuspended}[name]
+				kind := evidence.InstanceSuspended
+				if name == "the parent's agent" {
+					kind = evidence.AgentSuspended
+				}
 				ended := s.newest(audit.Filter{Kind: kind})
-				if got["ended"] != 1 || !slices.Contains(ended.What.Ended, child.instance().String()) {
+				if got["ended"] != 1 || ended.Who.Sub != evidence.ServerSub && !slices.Contains(ended.What.Ended, child.instance().String()) {
 					t.Errorf("%v, %s", got, ended.Body)
 				}
 				found, err := s.log.Search(t.Context(), id.Default, audit.Filter{Kind: evidence.ToolStarted, Limit: 200})
