@@ -6,6 +6,9 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
+// Refusal is the fault of an answer that is no success, by the API or by somebody's Verifier.
+func Refusal(status int, body []byte) error { return problem(status, body) }
+
 // problem makes the fault of a refusal by the API (RFC 9457).
 func problem(status int, answer []byte) error {
 	var p api.Problem

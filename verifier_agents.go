@@ -23,10 +23,9 @@ const (
 
 // agentKey is a key that a live instance of an agent signs with; zero where there is none.
 type agentKey struct {
-	key       jose.PublicKey
-	agent     id.Agent
-	workspace id.Workspace
-	read      time.Time
+	key   jose.PublicKey
+	agent id.Agent
+	read  time.Time
 }
 
 // agentKeys are the keys that were asked for, those that nobody has too.
@@ -88,13 +87,12 @@ func (k *agentKeys) ask(ctx context.Context, kid id.Key) (agentKey, error) {
 			continue
 		}
 		var of struct {
-			Agent     id.Agent     `json:"agent"`
-			Workspace id.Workspace `json:"ws"`
+			Agent id.Agent `json:"agent"`
 		}
 		if err := jose.DecodeForeign(raw, &of, jose.Limits{}); err != nil || of.Agent.IsZero() {
 			continue // a key of the issuer's own signs no requests
 		}
-		return agentKey{key: key, agent: of.Agent, workspace: of.Workspace}, nil
+		return agentKey{key: key, agent: of.Agent}, nil
 	}
 	return agentKey{}, nil
 }

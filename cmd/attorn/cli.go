@@ -28,6 +28,7 @@ func (c *cli) root() *cobra.Command {
 		c.lendCommand(), c.delegationCommand(), c.tokenCommand(),
 		c.approvalCommand(), c.approveCommand(), c.denyCommand(),
 		c.policyCommand(), c.mcpCommand(), c.toolCommand(), c.serviceCommand(),
+		c.signCommand(), c.fetchCommand(),
 		c.whyCommand(), c.auditCommand(), c.verifyCommand(), c.keysCommand(),
 	)
 	root.Long = "attorn lends AI agents limited authority, decides every call, and proves who did what under which authority.\n\n" +

@@ -90,10 +90,14 @@ func whyText(a api.Answer) string {
 }
 
 func (c *cli) verifyCommand() *cobra.Command {
-	var trust string
+	var trust, audience, server string
 	cmd := &cobra.Command{
-		Use: "verify FILE", Short: "Verify an evidence pack offline, with your own trust policy", Args: exactly(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Use: "verify FILE", Short: "Verify an evidence pack offline, with your own trust policy; or a signed object", Args: exactly(1),
+		Example: "  attorn verify pack.zip --trust trust.policy\n  attorn verify note.jws --audience deploy-queue --server https://attorn.example.com",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if audience != "" {
+				return c.openObject(cmd, args[0], audience, server)
+			}
 			if trust == "" {
 				return usageError{fmt.Errorf("verify takes --trust FILE: your own copy of `attorn audit trust`, for what a pack says of itself proves nothing")}
 			}
@@ -136,5 +140,7 @@ func (c *cli) verifyCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&trust, "trust", "", "your trust policy (attorn audit trust)")
+	cmd.Flags().StringVar(&audience, "audience", "", "of a signed object: whom it must be for")
+	cmd.Flags().StringVar(&server, "server", "", "of a signed object: whose agents may have signed it (default: the current account's)")
 	return cmd
 }

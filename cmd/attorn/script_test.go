@@ -45,6 +45,8 @@ func TestMain(m *testing.M) {
 //	mask [REGEXP]                replaces in it what differs each time, and ends it before the first line that matches
 //	decodes TYPE                 it must be strict JSON of the API's TYPE
 //	upstream                     starts a small MCP server, which speaks HTTP, at $UPSTREAM; its tool says is told a word and says it
+//	place                        finds a free place for a service: sets $SERVICE to its URL
+//	guarded KEYFILE SVC          starts a service there, behind a Verifier, with that key; it says who calls
 //	fetch PATH FILE              gets $URL/PATH
 //	browser LINK                 opens a one-time sign-in link in a browser
 //	submit PATH NAME=VALUE…      sends a form of a page in that browser; the answer is what was written
@@ -68,7 +70,7 @@ func TestScript(t *testing.T) {
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "flip": (*stage).flip,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "flip": (*stage).flip,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	attorn "github.com/attorn/attorn"
+	"github.com/attorn/attorn/id"
+)
+
+// place finds a port that is free, so that a service can be registered before it runs.
+func (s *stage) place([]string) {
+	port, err := freePort()
+	s.Check(err)
+	s.Setenv("SERVICE", "http://127.0.0.1:"+port)
+}
+
+// guarded runs somebody's service in this process, as their Go program would have it.
+func (s *stage) guarded(args []string) {
+	if len(args) != 2 {
+		s.Fatalf("usage: guarded KEYFILE SVC")
+	}
+	key, err := attorn.OpenKeyFile(s.MkAbs(args[0]))
+	s.Check(err)
+	service, err := id.Parse[id.Service](args[1])
+	s.Check(err)
+	resource := s.Getenv("SERVICE") + "/api"
+	v, err := attorn.NewVerifier(attorn.VerifierConfig{Issuer: s.Getenv("URL"), Resource: resource, Service: service, Signer: key})
+	s.Check(err)
+	l, err := net.Listen("tcp", strings.TrimPrefix(s.Getenv("SERVICE"), "http://"))
+	s.Check(err)
+	srv := &http.Server{Handler: v.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := attorn.CallerOf(r)
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s by %s (%s) for %s, %d between, %v, may write: %v, %s\n",
+			r.Method, r.URL.RequestURI(), c.Agent, c.Instance.Short(), c.Person, len(c.Chain), c.Proofs, c.Allows("repo:acme:write", nil), body)
+	}))}
+	go srv.Serve(l)
+	s.Defer(func() { srv.Close(); v.Close() })
+}
