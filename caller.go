@@ -12,7 +12,7 @@ import (
 // Caller is who sent a request, as a Verifier proved it: which instance of which agent, for whom, and what was lent to it. Requests with the same
 // token share what its slices hold: read them, do not change them.
 type Caller struct {
-	Workspace   id.Workspace            // where the token is of; zero where no token was sent
+	Workspace   id.Workspace
 	Agent       id.Agent                // zero for a person who acts themself
 	Instance    id.Key                  // the key that signed the request; zero with a bearer token
 	Person      id.User                 // at the root of the chain; zero: the agent acts for nobody

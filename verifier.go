@@ -14,17 +14,18 @@ import (
 
 // VerifierConfig says whose requests a service accepts, and what it calls itself. Issuer and Resource are needed.
 type VerifierConfig struct {
-	Issuer   string           // the attorn server, as it stands in tokens
-	Resource string           // this service: what tokens and message signatures are made for
-	Base     string           // the external URL that the service's paths hang on, without a final slash; "" is the origin of Resource
-	Signed   bool             // every request must carry a message signature, which binds its body too
-	Bearer   bool             // tokens bound to no key are accepted: whoever holds one may use it
-	MaxBody  int64            // of a signed request, in bytes; 0 is 1 MiB
-	Service  id.Service       // as whom the service follows what ends at the issuer, with Signer; zero: an end is noticed when the token expires
-	Signer   jose.Signer      // the key that the service was registered with
-	Replay   Replay           // nil: this process's memory
-	HTTP     *http.Client     // nil is a new one
-	Now      func() time.Time // nil is the clock
+	Issuer    string           // the attorn server, as it stands in tokens
+	Resource  string           // this service: what tokens and message signatures are made for
+	Base      string           // the external URL that the service's paths hang on, without a final slash; "" is the origin of Resource
+	Signed    bool             // every request must carry a message signature, which binds its body too
+	Bearer    bool             // tokens bound to no key are accepted: whoever holds one may use it
+	MaxBody   int64            // of a signed request, in bytes; 0 is 1 MiB
+	Workspace id.Workspace     // that the service is registered in; zero is default
+	Service   id.Service       // as whom the service follows what ends at the issuer, with Signer; zero: an end is noticed when the token expires
+	Signer    jose.Signer      // the key that the service was registered with
+	Replay    Replay           // nil: this process's memory
+	HTTP      *http.Client     // nil is a new one
+	Now       func() time.Time // nil is the clock
 }
 
 // Verifier proves who sent a request, as the service that receives it: by an access token and the proof that its key signed the request
@@ -36,12 +37,14 @@ type Verifier struct {
 	keys   *issuerKeys
 	agents *agentKeys
 	tokens *seenTokens
+	feed   *follower // nil: the service does not follow
+	ends   *ends
 	now    func() time.Time
 
 	forgets bool // Replay is this process's memory
 }
 
-// NewVerifier makes a Verifier; nothing is sent yet. Close ends it. Code: verifier_invalid.
+// NewVerifier makes a Verifier, which begins to follow the issuer where it is told as whom; nothing else is sent yet. Close ends it. Code: verifier_invalid.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -74,7 +77,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		}
 		v.base = u.Scheme + "://" + u.Host
 	}
-	return v, nil
+	return v, v.follow()
 }
 
 func (cfg *VerifierConfig) check() error {
@@ -187,4 +190,9 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 }
 
 // Close ends what the Verifier does by itself.
-func (v *Verifier) Close() {}
+func (v *Verifier) Close() {
+	if v.feed != nil {
+		v.feed.stop()
+		<-v.feed.done
+	}
+}

@@ -23,9 +23,10 @@ const (
 
 // agentKey is a key that a live instance of an agent signs with; zero where there is none.
 type agentKey struct {
-	key   jose.PublicKey
-	agent id.Agent
-	read  time.Time
+	key       jose.PublicKey
+	agent     id.Agent
+	workspace id.Workspace
+	read      time.Time
 }
 
 // agentKeys are the keys that were asked for, those that nobody has too.
@@ -87,12 +88,13 @@ func (k *agentKeys) ask(ctx context.Context, kid id.Key) (agentKey, error) {
 			continue
 		}
 		var of struct {
-			Agent id.Agent `json:"agent"`
+			Agent     id.Agent     `json:"agent"`
+			Workspace id.Workspace `json:"ws"`
 		}
 		if err := jose.DecodeForeign(raw, &of, jose.Limits{}); err != nil || of.Agent.IsZero() {
 			continue // a key of the issuer's own signs no requests
 		}
-		return agentKey{key: key, agent: of.Agent}, nil
+		return agentKey{key: key, agent: of.Agent, workspace: of.Workspace}, nil
 	}
 	return agentKey{}, nil
 }
@@ -106,5 +108,16 @@ func (k *agentKeys) forget(kids ...id.Key) {
 	}
 	if len(kids) == 0 {
 		clear(k.known)
+	}
+}
+
+// forgetAgent drops what was known of an agent's keys.
+func (k *agentKeys) forgetAgent(agent id.Agent) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for kid, is := range k.known {
+		if is.agent == agent {
+			delete(k.known, kid)
+		}
 	}
 }

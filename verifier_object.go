@@ -60,5 +60,5 @@ func (v *Verifier) Open(ctx context.Context, compact, audience string) ([]byte, 
 	if err := v.cfg.Replay.Once(ctx, o.Key.Thumbprint(), "object "+o.Nonce, end.Add(clockSkew)); err != nil {
 		return nil, Caller{}, err
 	}
-	return o.Object, Caller{Agent: holder.agent, Instance: o.Key.Thumbprint(), Proofs: []string{"object"}}, nil
+	return o.Object, Caller{Workspace: holder.workspace, Agent: holder.agent, Instance: o.Key.Thumbprint(), Proofs: []string{"object"}}, nil
 }

@@ -47,7 +47,7 @@ func (v *Verifier) signed(r *http.Request, c *Caller, key jose.PublicKey) (*Call
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if c == nil {
-		return &Caller{Agent: holder.agent, Instance: s.KeyID, Proofs: []string{"httpsig"}}, nil
+		return &Caller{Workspace: holder.workspace, Agent: holder.agent, Instance: s.KeyID, Proofs: []string{"httpsig"}}, nil
 	}
 	both := *c
 	both.Proofs = []string{"dpop", "httpsig"}

@@ -28,9 +28,7 @@ type guarded struct {
 	*httptest.Server
 	*attorn.Verifier
 	service  id.Service
-	signer   jose.Signer
 	resource string
-	issuer   string
 	ahead    atomic.Int64 // of its clock, nanoseconds
 	mu       sync.Mutex
 	calls    []attorn.Caller
@@ -39,18 +37,25 @@ type guarded struct {
 // guarded registers a service with the product and starts it; change is made to its configuration.
 func (w *world) guarded(change func(*attorn.VerifierConfig)) *guarded {
 	w.t.Helper()
-	g := &guarded{signer: newSigner(w.t), issuer: w.URL}
+	return w.guardedAs(newSigner(w.t), func(_ *guarded, cfg *attorn.VerifierConfig) {
+		if change != nil {
+			change(cfg)
+		}
+	})
+}
+
+func (w *world) guardedAs(signer jose.Signer, change func(*guarded, *attorn.VerifierConfig)) *guarded {
+	w.t.Helper()
+	g := &guarded{}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		g.Middleware(http.HandlerFunc(g.answer)).ServeHTTP(out, r)
 	}))
 	w.t.Cleanup(g.Server.Close)
 	g.resource = g.URL + "/api"
-	s := must[api.Service](w.t)(w.priya.AddService(w.t.Context(), api.NewService{Name: "guarded", Resource: g.resource, Prefix: "repo:acme", JWK: g.signer.Public()}))
+	s := must[api.Service](w.t)(w.priya.AddService(w.t.Context(), api.NewService{Name: "guarded", Resource: g.resource, Prefix: "repo:acme", JWK: signer.Public()}))
 	g.service = s.ID
 	cfg := attorn.VerifierConfig{Issuer: w.URL, Resource: g.resource, Now: func() time.Time { return time.Now().Add(time.Duration(g.ahead.Load())) }}
-	if change != nil {
-		change(&cfg)
-	}
+	change(g, &cfg)
 	g.Verifier = must[*attorn.Verifier](w.t)(attorn.NewVerifier(cfg))
 	w.t.Cleanup(g.Verifier.Close)
 	return g

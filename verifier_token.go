@@ -67,15 +67,54 @@ type seenToken struct {
 	jkt     id.Key
 	issued  int64 // seconds
 	expires int64
+	rests   []string // on what
+	known   uint64   // the place among ends up to which it is known to be live
+	ended   bool     // the issuer said so: for ever
 }
 
-// token verifies an access token, or remembers that it did.
+func (t *seenToken) within(now time.Time) bool {
+	return now.Add(-clockSkew).Before(time.Unix(t.expires, 0)) && !now.Add(clockSkew).Before(time.Unix(t.issued, 0))
+}
+
+// token verifies an access token, or remembers that it did. Where the service follows what ends, one that rests on something which ended or changed
+// is asked about.
 func (v *Verifier) token(ctx context.Context, raw string) (*seenToken, error) {
 	now := v.now()
 	hash := sha256.Sum256([]byte(raw))
-	if t := v.tokens.get(hash); t != nil && now.Add(-clockSkew).Before(time.Unix(t.expires, 0)) && !now.Add(clockSkew).Before(time.Unix(t.issued, 0)) {
-		return t, nil
+	t, fresh := v.tokens.get(hash), false
+	if t == nil || !t.within(now) {
+		var err error
+		if t, err = v.read(ctx, raw, now); err != nil {
+			return nil, err
+		}
+		fresh = true
 	}
+	if v.follows() {
+		if err := v.contact(ctx); err != nil {
+			return nil, err
+		}
+		if !t.ended && !v.ends.sure(t.rests, t.issued, t.known) {
+			again := *t
+			again.known = v.ends.now()
+			active, err := v.introspect(ctx, raw)
+			if err != nil {
+				return nil, err
+			}
+			again.ended = !active
+			t, fresh = &again, true
+		}
+	}
+	if fresh {
+		v.tokens.put(hash, t)
+	}
+	if t.ended {
+		return nil, fault.New(fault.Unauthenticated, "token_ended", "the access token, or something that it rests on, has ended").Try("get a new token, if you still may")
+	}
+	return t, nil
+}
+
+// read verifies a token by its signature and claims.
+func (v *Verifier) read(ctx context.Context, raw string, now time.Time) (*seenToken, error) {
 	var failed error
 	find := func(kid id.Key) (jose.PublicKey, bool) {
 		key, ok, err := v.keys.find(ctx, kid, now)
@@ -96,9 +135,7 @@ func (v *Verifier) token(ctx context.Context, raw string) (*seenToken, error) {
 	if !claims.JKT.IsZero() {
 		c.Proofs = []string{"dpop"}
 	}
-	t := &seenToken{caller: &c, jkt: claims.JKT, issued: claims.IssuedAt, expires: claims.Expires}
-	v.tokens.put(hash, t)
-	return t, nil
+	return &seenToken{caller: &c, jkt: claims.JKT, issued: claims.IssuedAt, expires: claims.Expires, rests: restsOn(claims)}, nil
 }
 
 // seenTokens are the tokens that were verified, by their hash: at most two generations of maxSeen, the older of which is dropped whole.
