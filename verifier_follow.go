@@ -48,7 +48,7 @@ func (v *Verifier) follow() error {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &follower{door: d, service: v.cfg.Service.String(), process: rand.Text()[:10], stop: stop, done: make(chan struct{}), first: make(chan struct{})}
 	d.own = func(ctx context.Context, resource string) (Token, error) {
-		return d.grant(ctx, url.Values{"grant_type": {"client_credentials"}, "resource": {resource}}, func(form url.Values, assertion string) {
+		return d.grant(ctx, v.cfg.Signer, url.Values{"grant_type": {"client_credentials"}, "resource": {resource}}, func(form url.Values, assertion string) {
 			form.Set("client_assertion_type", assertionType)
 			form.Set("client_assertion", assertion)
 		}, f.service)
@@ -158,12 +158,12 @@ func (v *Verifier) contact(ctx context.Context) error {
 // introspect asks the issuer whether a token still stands (RFC 7662).
 func (v *Verifier) introspect(ctx context.Context, raw string) (bool, error) {
 	d := v.feed.door
-	assertion, err := token.SignAssertion(d.signer, v.feed.service, d.server, rand.Text(), time.Now(), assertionLife)
+	assertion, err := token.SignAssertion(v.cfg.Signer, v.feed.service, d.server, rand.Text(), time.Now(), assertionLife)
 	if err != nil {
 		return false, err
 	}
 	form := url.Values{"token": {raw}, "client_assertion_type": {assertionType}, "client_assertion": {assertion}}
-	res, answer, err := d.ask(ctx, http.MethodPost, d.server+"/oauth/introspect", "application/x-www-form-urlencoded", []byte(form.Encode()), "", maxDocument)
+	res, answer, err := d.ask(ctx, http.MethodPost, d.server+"/oauth/introspect", "application/x-www-form-urlencoded", []byte(form.Encode()), Token{}, maxDocument)
 	if err != nil {
 		return false, err
 	}
