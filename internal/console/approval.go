@@ -22,6 +22,7 @@ type approvalView struct {
 	Votes     []voteRow
 	Need      int
 	Voters    []principal
+	Recovered []recovery
 	MayVote   bool
 	Barred    shown
 	BarredTry shown
@@ -88,6 +89,11 @@ func (x *request) approvalView(a guard.Asked) approvalView {
 	v.Because = x.reasons(a)
 	for _, u := range a.Voters {
 		v.Voters = append(v.Voters, x.principal(u))
+	}
+	for _, p := range a.Recovered {
+		if r := x.recoveryOf(p); r != nil {
+			v.Recovered = append(v.Recovered, *r)
+		}
 	}
 	if v.Open {
 		total := a.ExpiresAt.Sub(a.CreatedAt)

@@ -81,6 +81,9 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		"POST /signin/link":                f.page(false, spendLink),
 		"POST /signin/oidc/{name}":         f.page(false, departPage),
 		"GET /signin/oidc/{name}/callback": f.page(false, callbackPage),
+		"GET /account":                     f.page(true, accountPage),
+		"POST /account/remove":             f.page(true, removeKey),
+		"POST /account/signout":            f.page(true, signOutEverywhere),
 		"GET /account/upstream":            f.page(true, upstreamPage),
 		"POST /account/upstream/remove":    f.page(true, removeUpstream),
 		"POST /signout":                    f.page(false, signOut),
@@ -96,7 +99,7 @@ func (f *face) parse() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(template.FuncMap{"asset": f.assetPath, "show": show, "pill": func(kind, word string) pill { return pill{kind, word} }}).
 		ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "error"} {
+	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "account", "error"} {
 		pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, path.Join("templates", name+".html")))
 	}
 	return pages

@@ -1,5 +1,7 @@
 package console
 
+import "strings"
+
 // passkeyView is the page on which a person makes a passkey.
 type passkeyView struct {
 	Passkeys  []passkeyRow
@@ -46,7 +48,7 @@ type madePasskey struct {
 }
 
 func finishPasskey(x *request, body []byte) (any, error) {
-	k, err := x.Guard.FinishPasskey(x.ctx, x.caller, body)
+	k, err := x.Guard.FinishPasskey(x.ctx, x.caller, body, strings.TrimSpace(x.r.URL.Query().Get("label")))
 	if err != nil {
 		return nil, err
 	}

@@ -161,6 +161,8 @@ type Asked struct {
 	By       evidence.Who // that asked: the instance and its proof
 	Voters   []string     // who holds the role and is not excluded
 	Barred   error        // why the reader may not vote; nil if they may, as long as it is pending
+
+	Recovered []people.Person // of those who are on it or could vote, who were let in again by an administrator's link in the last 30 days
 }
 
 // Asked reads an approval for who may see it: who asks, for whom, who could vote, and whom policy lets. Code: not_found.
@@ -196,6 +198,9 @@ func (p *Page) Asked(ctx context.Context, a id.Approval) (Asked, error) {
 		if _, err := id.Parse[id.User](h); err == nil && !slices.Contains(found.Excluded, h) {
 			x.Voters = append(x.Voters, h)
 		}
+	}
+	if x.Recovered, err = p.recoveredOf(ctx, append(slices.Clone(found.Excluded), x.Voters...)); err != nil {
+		return x, err
 	}
 	x.Barred = g.eligible(ctx, ws, p.c.person, found)
 	if x.Barred == nil && slices.ContainsFunc(x.Votes, func(b evidence.Ballot) bool { return b.Vote.Voter == p.c.person }) {
@@ -239,6 +244,27 @@ func (g *Guard) toolOf(ctx context.Context, a approvals.Approval) (catalog.Tool,
 		return catalog.Tool{}, nil
 	}
 	return t, nil
+}
+
+// Keys reads what the reader signs in with.
+func (p *Page) Keys(ctx context.Context) (Keys, error) { return p.g.keysOf(ctx, p.c, p.s.person) }
+
+// recoveredOf are those of these users who were recovered not long ago: voters know who counts as one.
+func (p *Page) recoveredOf(ctx context.Context, users []string) (found []people.Person, err error) {
+	for _, u := range slices.Compact(slices.Sorted(slices.Values(users))) {
+		user, err := id.Parse[id.User](u)
+		if err != nil {
+			continue
+		}
+		of, err := p.g.People.Person(ctx, p.c.ws, user)
+		if err != nil && fault.Code(err) != "not_found" {
+			return nil, err
+		}
+		if err == nil && !of.RecoveredAt.IsZero() && p.s.now.Before(of.RecoveredAt.Add(people.TieLife)) {
+			found = append(found, of)
+		}
+	}
+	return found, nil
 }
 
 // Passkeys reads the reader's own passkeys, oldest first.

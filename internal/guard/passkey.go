@@ -80,7 +80,7 @@ func (c *Caller) signedInJustNow(now time.Time) bool {
 
 // FinishPasskey registers the passkey that the browser made. The challenge is spent, whether it is accepted or not. Codes: sign_in_old,
 // passkey_malformed, those of people.Ceremony.Register and people.AddPasskey, and those of a challenge that is not good any more.
-func (g *Guard) FinishPasskey(ctx context.Context, c *Caller, answer []byte) (people.Passkey, error) {
+func (g *Guard) FinishPasskey(ctx context.Context, c *Caller, answer []byte, label string) (people.Passkey, error) {
 	var none people.Passkey
 	if err := g.fresh(ctx, c); err != nil {
 		return none, err
@@ -94,6 +94,7 @@ func (g *Guard) FinishPasskey(ctx context.Context, c *Caller, answer []byte) (pe
 		return none, err
 	}
 	made, invalid := k.Register(c.person, a)
+	made.Label = label
 	s, err := g.resolve(ctx, c)
 	if err != nil {
 		return none, err

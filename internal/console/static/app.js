@@ -76,7 +76,7 @@
 
   const credential = (c, response) => ({ id: c.id, rawId: base64(c.rawId), type: c.type, response });
 
-  const signIn = async (button) => {
+  const prove = async () => {
     const c = await request(await post("/signin/begin", {}));
     const r = c.response;
     await post("/signin/finish", credential(c, {
@@ -85,12 +85,16 @@
       signature: base64(r.signature),
       userHandle: r.userHandle ? base64(r.userHandle) : "",
     }));
+  };
+
+  const signIn = async (button) => {
+    await prove();
     location.replace(button.dataset.next);
   };
 
   const register = async (button) => {
     const c = await create(await post("/passkey/begin", {}));
-    await post("/passkey/finish", credential(c, {
+    await post("/passkey/finish?label=" + encodeURIComponent(byID("label").value.trim()), credential(c, {
       clientDataJSON: base64(c.response.clientDataJSON),
       attestationObject: base64(c.response.attestationObject),
     }));
@@ -153,6 +157,18 @@
     }
     button.disabled = false;
     button.addEventListener("click", () => busy([button], () => run(button)));
+  }
+
+  // What takes a fresh sign-in gets one first: a new session, in which the form is then sent.
+  for (const form of document.querySelectorAll("form[data-prove]")) {
+    if (!able) continue;
+    form.addEventListener("submit", (e) => {
+      e.preventDefault();
+      busy([form.querySelector("button")], async () => {
+        await prove();
+        form.submit();
+      });
+    });
   }
 
   const ballot = byID("vote");
