@@ -327,6 +327,9 @@ func (g *Guard) failSignIn(ctx context.Context, i Identity, person id.User, ip s
 		return cause
 	}
 	d, err := i.draft(person, evidence.UserSignInFailed, ip)
+	if err == nil && !person.IsZero() { // their provider says that it is they: where they are a member it is known that they tried
+		err = g.everywhereOf(ctx, &d, person)
+	}
 	if err != nil {
 		return err
 	}
