@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"math/big"
 	"net/http"
 	"strings"
 	"sync"
@@ -124,6 +126,20 @@ func TestWorkload(t *testing.T) {
 		t.Fatalf("%d %s", got.status, got.raw)
 	}
 	w.refusedAs("another key", w.key().shows(used), 400, "invalid_grant", "binding")
+
+	// Nor has one that is written in another way: of an ECDSA signature (r, s) there is also (r, n−s).
+	c.AddKey("ES256")
+	w.pass(time.Minute)
+	used = c.Token(c.pod(nil))
+	if got := pod.shows(used); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.raw)
+	}
+	dot := strings.LastIndexByte(used, '.')
+	sig, err := base64.RawURLEncoding.DecodeString(used[dot+1:])
+	w.ok(err)
+	s := new(big.Int).SetBytes(sig[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(sig[32:])
+	w.refusedAs("another key, another signature", w.key().shows(used[:dot+1]+b64(sig)), 400, "invalid_grant", "binding")
 
 	// What was suspended or revoked is not renewed; and without its rule nothing is.
 	w.priya.api("POST", "/v1/instances/"+key.String()+"/suspend", api.Reason{}, nil)
@@ -423,9 +439,12 @@ func TestWorkloadKeys(t *testing.T) {
 
 	for name, f := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"metadata of another issuer": func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/keys" {
+				return false
+			}
 			rw.Header().Set("Content-Type", "application/json")
 			fmt.Fprintf(rw, `{"issuer":"https://other.example","jwks_uri":%q}`, c.Issuer+"/keys")
-			return r.URL.Path != "/keys"
+			return true
 		},
 		"keys at a file": func(rw http.ResponseWriter, r *http.Request) bool {
 			rw.Header().Set("Content-Type", "application/json")
