@@ -1,8 +1,11 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -59,4 +62,42 @@ func TestForwardedAddresses(t *testing.T) {
 			t.Errorf("without a trusted proxy: %s", r.RemoteAddr)
 		}
 	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// Rate limits count clients, not their proxy: a client behind it is stopped alone, and cannot escape by a header of its own.
+func TestLimitsBehindAProxy(t *testing.T) {
+	s, err := Open(t.Context(), Config{Dev: true, Data: filepath.Join(t.TempDir(), "d"), Node: "n", Trusted: []string{"127.0.0.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	try := func(peer, says string) int {
+		r := httptest.NewRequest("POST", "/signin/begin", strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-Forwarded-For", says)
+		r.RemoteAddr = peer + ":5000"
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		return w.Code
+	}
+	stopped := func(peer string, says func(n int) string) bool {
+		for n := range 70 {
+			if try(peer, says(n)) == http.StatusTooManyRequests {
+				return true
+			}
+		}
+		return false
+	}
+	if stopped("127.0.0.1", func(n int) string { return fmt.Sprintf("198.51.100.%d", n) }) {
+		t.Error("clients behind the proxy are counted as one")
+	}
+	if !stopped("127.0.0.1", func(n int) string { return fmt.Sprintf("192.0.2.%d, 203.0.113.7", n) }) {
+		t.Error("a client behind the proxy escapes by what it writes before")
+	}
+	if !stopped("203.0.113.8", func(n int) string { return fmt.Sprintf("192.0.2.%d", n) }) {
+		t.Error("a client that is no proxy escapes by its header")
+	}
+	if try("127.0.0.1", "203.0.113.9") != http.StatusOK {
+		t.Error("one client's limit is another's")
+	}
 }
