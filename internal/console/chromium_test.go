@@ -183,8 +183,8 @@ func TestChromium(t *testing.T) {
 	}
 	c.click("noor", "#register") // right after signing in
 	c.arrive("noor", "/")
-	c.visit("noor", home+"/passkey")
-	c.click("noor", "text=Your accounts at other providers")
+	c.visit("noor", home+"/account")
+	c.click("noor", "text=Accounts at other providers")
 	c.arrive("noor", "/account/upstream")
 	c.says("noor", "main", "noor")
 	c.says("noor", "main", "An account is added within five minutes of signing in with a passkey")

@@ -6,7 +6,6 @@ import "strings"
 type passkeyView struct {
 	Passkeys  []passkeyRow
 	Elsewhere string
-	Providers bool     // whether accounts at other providers sign in, too
 	Again     []string // providers where the reader can sign in anew, if that was a while ago
 }
 
@@ -24,7 +23,7 @@ func passkeyPage(x *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	v := passkeyView{Elsewhere: x.elsewhere(), Providers: len(x.providers) > 0}
+	v := passkeyView{Elsewhere: x.elsewhere()}
 	if !p.SignedInJustNow() {
 		if v.Again, err = x.ownProviders(p); err != nil {
 			return view{}, err
