@@ -59,7 +59,7 @@ func TestLifecycle(t *testing.T) {
 			for range rapid.IntRange(1, 12).Draw(t, "steps") {
 				verb := rapid.SampledFrom([]string{"approve", "suspend", "resume", "revoke", "wait"}).Draw(t, "verb")
 				if verb == "wait" {
-					r.Pass(3 * time.Second)
+					r.Pass(6 * time.Second)
 				}
 				if is != agents.Revoked && !end.IsZero() && !r.Now().Before(end) {
 					is = agents.Expired

@@ -90,6 +90,64 @@ func TestTagsAreNotTheOwners(t *testing.T) {
 	}
 }
 
+// TestDevelopersDoNotHandOver: who may do everything with agents may still make nobody answer for one, nor take one from its owner.
+func TestDevelopersDoNotHandOver(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	dev, noor := s.priya.invite("Dev"), s.priya.invite("Noor Haddad")
+	s.bind(dev, "developer", false)
+	for what, do := range map[string]func() error{
+		"registering for another": func() error {
+			_, _, err := s.RegisterAgent(t.Context(), dev.api(), agents.NewAgent{Name: "x", Owner: noor.user})
+			return err
+		},
+		"proposing for another": func() error {
+			_, _, err := s.RegisterAgent(t.Context(), dev.api(), agents.NewAgent{Name: "x", Owner: noor.user, Pending: true})
+			return err
+		},
+		"offering another's": func() error {
+			_, _, err := s.HandOver(t.Context(), dev.api(), s.deployer.agent, noor.user, false)
+			return err
+		},
+		"assigning": func() error {
+			_, _, err := s.HandOver(t.Context(), dev.api(), s.deployer.agent, noor.user, true)
+			return err
+		},
+		"taking": func() error {
+			_, _, err := s.HandOver(t.Context(), dev.api(), s.deployer.agent, dev.user, false)
+			return err
+		},
+	} {
+		if err := do(); fault.Code(err) != "no_permit" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, _, err := s.RegisterAgent(t.Context(), dev.api(), agents.NewAgent{Name: "own"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFormerMembersLeaveAgentsBehind: who is removed from the workspace answers for its agents no longer.
+func TestFormerMembersLeaveAgentsBehind(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	noor := s.priya.invite("Noor Haddad")
+	_, _, err := s.HandOver(t.Context(), s.priya.api(), s.deployer.agent, noor.user, true)
+	s.ok(err)
+	report := func() int {
+		t.Helper()
+		found, err := s.ListAgents(t.Context(), s.priya.api(), guard.AgentQuery{Query: agents.Query{Ownerless: true}})
+		s.ok(err)
+		return len(found)
+	}
+	if n := report(); n != 0 {
+		t.Errorf("%d before", n)
+	}
+	_, _, err = s.RemoveMember(t.Context(), s.priya.api(), noor.user, "left")
+	s.ok(err)
+	if n := report(); n != 1 {
+		t.Errorf("%d after", n)
+	}
+}
+
 // TestHandOverEndsWhatWaits: the new owner may not vote on what the agent asked for before, and evidence names whoever was the owner at the time, however
 // often the agent changed since.
 func TestHandOverEndsWhatWaits(t *testing.T) {
@@ -97,18 +155,24 @@ func TestHandOverEndsWhatWaits(t *testing.T) {
 		s := newStory(t, dsn, 1000)
 		omar := s.priya.invite("Omar Said")
 		s.bind(omar, "release-manager", false)
+		s.priya.publish(rulesOfTheStory + `@id("alone") permit (principal is Agent, action, resource) when { context.perm.s0 == "tool" };`)
 		asked := s.start(s.deployer.tool(s.leaf), s.call("write", `{"path":"production/a"}`))
+		own, err := s.ClientCredentials(t.Context(), s.deployer.client(), guard.TokenRequest{Resource: issuer + "/mcp/files"})
+		s.ok(err)
+		forNobody := s.start(s.deployer.caller(own.Token, issuer+"/mcp/files", issuer+"/mcp/files"), s.call("write", `{"path":"production/b"}`))
 		c, call := s.from("")
 		before := s.start(c, call)
-		_, _, err := s.HandOver(t.Context(), s.priya.api(), s.deployer.agent, omar.user, false)
+		_, _, err = s.HandOver(t.Context(), s.priya.api(), s.deployer.agent, omar.user, false)
 		s.ok(err)
 		if found, err := s.Approvals.Get(t.Context(), id.Default, asked.Approval.ID); err != nil || found.Status != approvals.Pending {
 			t.Errorf("an offer ended the approval: %s, %v", found.Status, err)
 		}
 		_, _, err = s.HandOver(t.Context(), omar.api(), s.deployer.agent, omar.user, false)
 		s.ok(err)
-		if found, err := s.Approvals.Get(t.Context(), id.Default, asked.Approval.ID); err != nil || found.Status != approvals.Void {
-			t.Errorf("after the hand-over the approval is %s, %v", found.Status, err)
+		for _, a := range []id.Approval{asked.Approval.ID, forNobody.Approval.ID} {
+			if found, err := s.Approvals.Get(t.Context(), id.Default, a); err != nil || found.Status != approvals.Void {
+				t.Errorf("after the hand-over the approval is %s, %v", found.Status, err)
+			}
 		}
 		again := s.start(s.deployer.tool(s.leaf), s.call("write", `{"path":"production/a"}`))
 		if err := omar.vote(again.Approval.ID, evidence.Approve); fault.Code(err) != "not_found" { // whom it does not ask it does not show
