@@ -141,6 +141,9 @@ func keyInUse() error {
 // Known reports whether the key is or was an instance of any agent, in any workspace, so that nobody else is given its name.
 func (room *Room) Known(tx *audit.Tx, key id.Key) (bool, error) { return known(tx, key) }
 
+// Taken is Known outside a change, which may find something else a moment later.
+func (room *Room) Taken(ctx context.Context, key id.Key) (bool, error) { return room.taken(ctx, key) }
+
 // Instance reads the instance that is key. A thumbprint is the name itself, the same in every workspace, and the caller proved or saw the
 // key; whoever reads on behalf of a workspace compares Instance.Workspace. Code: instance_unknown.
 func (room *Room) Instance(ctx context.Context, key id.Key) (Instance, error) {

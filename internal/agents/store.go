@@ -160,9 +160,17 @@ func insertInstance(tx *audit.Tx, i Instance) (bool, error) {
 	return n == 1, err
 }
 
+const countInstance = `SELECT count(*) FROM instance WHERE key = $1`
+
 func known(tx *audit.Tx, key id.Key) (bool, error) {
 	var n int
-	err := tx.Row(`SELECT count(*) FROM instance WHERE key = $1`, key).Scan(&n)
+	err := tx.Row(countInstance, key).Scan(&n)
+	return n > 0, err
+}
+
+func (room *Room) taken(ctx context.Context, key id.Key) (bool, error) {
+	var n int
+	err := room.r.Row(ctx, countInstance, key).Scan(&n)
 	return n > 0, err
 }
 

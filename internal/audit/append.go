@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -45,20 +46,46 @@ func (r *run) spendNonces() error {
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	// Read after the insert, which waits for whoever forgets one of these values just now.
-	return r.tx.Row(`SELECT up_to FROM forgotten`).Scan(&r.upTo)
+	return r.readForgotten(rows)
 }
 
-// tooLate refuses single-use values that end before others that were forgotten: they may have been used, and nobody knows any more. The clock stood later
+// readForgotten reads what was forgotten among the ends of the values in rows. It comes after their insert, which waits for whoever forgets one of them
+// just now.
+func (r *run) readForgotten(rows [][]any) error {
+	first, last := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, row := range rows {
+		end := row[3].(int64)
+		first, last = min(first, end), max(last, end)
+	}
+	found, err := r.tx.Rows(`SELECT from_at, to_at FROM forgotten WHERE from_at <= $1 AND to_at >= $2`, last, first)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	r.forgotten = nil
+	for found.Next() {
+		var span [2]int64
+		if err := found.Scan(&span[0], &span[1]); err != nil {
+			return err
+		}
+		r.forgotten = append(r.forgotten, span)
+	}
+	return found.Err()
+}
+
+// tooLate refuses single-use values that end while others did that were forgotten: they may have been used, and nobody knows any more. The clock stood later
 // then than it does now. Code: clock_moved.
 func (r *run) tooLate(once []evidence.Nonce) error {
 	for _, n := range once {
-		if n.Expires.UnixMicro() > r.upTo {
-			continue
+		end := n.Expires.UnixMicro()
+		for _, span := range r.forgotten {
+			if end < span[0] || end > span[1] {
+				continue
+			}
+			at := time.UnixMicro(span[1]).UTC().Format(time.RFC3339)
+			return fault.New(fault.Unavailable, "clock_moved", "the server's clock was set back: what was used at this time was forgotten already, so that no proof of it can be known to be new").
+				Try("check the server's clock; proofs that end after %s are accepted", at)
 		}
-		at := time.UnixMicro(r.upTo).UTC().Format(time.RFC3339)
-		return fault.New(fault.Unavailable, "clock_moved", "the server's clock was set back: what was used once was forgotten up to %s, so that no proof that ends before can be known to be new", at).
-			Try("check the server's clock; proofs are accepted again when it has passed %s", at)
 	}
 	return nil
 }
@@ -67,6 +94,7 @@ const (
 	forgetEvery = time.Second
 	forgetAfter = 10 * time.Minute // past its end: other nodes' clocks may be behind
 	forgetMany  = 4096             // at a time; those that end in the same second go together
+	forgetSpan  = time.Hour        // of ends at a time
 )
 
 // forget deletes nonces that would be refused as old anyway, in the order of their index, so that nodes do not lock each other out. Up to where is written
@@ -78,15 +106,32 @@ func (r *run) forget() error {
 	r.forgot = r.now
 	steady := r.log.opened.Add(r.now.Sub(r.log.opened)) // by the monotonic clock: a wall clock that was set ahead forgets nothing early
 	before := min(steady.UnixMicro(), r.now.UnixMicro()) - forgetAfter.Microseconds()
-	var upTo sql.NullInt64
-	err := r.tx.Row(`SELECT MAX(expires_at) FROM (SELECT expires_at FROM seen WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) AS old`, before, forgetMany).Scan(&upTo)
-	if err != nil || !upTo.Valid {
+	var from, to sql.NullInt64
+	if err := r.tx.Row(`SELECT MIN(expires_at) FROM seen WHERE expires_at < $1`, before).Scan(&from); err != nil || !from.Valid {
 		return err
 	}
-	if _, err := r.tx.Exec(`UPDATE forgotten SET up_to = $1 WHERE up_to < $1`, upTo.Int64); err != nil {
+	err := r.tx.Row(`SELECT MAX(expires_at) FROM (SELECT expires_at FROM seen WHERE expires_at < $1 AND expires_at <= $2 ORDER BY expires_at LIMIT $3) AS old`,
+		before, from.Int64+forgetSpan.Microseconds(), forgetMany).Scan(&to)
+	if err != nil || !to.Valid {
 		return err
 	}
-	_, err = r.tx.Exec(`DELETE FROM seen WHERE expires_at <= $1`, upTo.Int64)
+	if err := r.note(from.Int64, to.Int64); err != nil {
+		return err
+	}
+	_, err = r.tx.Exec(`DELETE FROM seen WHERE expires_at >= $1 AND expires_at <= $2`, from.Int64, to.Int64)
+	return err
+}
+
+// note writes down what is forgotten: as the end of the span before, where it goes on from that, or as a span of its own, so that the time over which a clock
+// jumped stays free.
+func (r *run) note(from, to int64) error {
+	n, err := r.tx.Exec(`UPDATE forgotten SET to_at = CASE WHEN to_at > $1 THEN to_at ELSE $1 END
+		WHERE from_at = (SELECT MAX(from_at) FROM forgotten WHERE from_at <= $2) AND to_at >= $3`, to, from, from-forgetSpan.Microseconds())
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = r.tx.Exec(`INSERT INTO forgotten (from_at, to_at) VALUES ($1, $2)
+		ON CONFLICT (from_at) DO UPDATE SET to_at = CASE WHEN forgotten.to_at > excluded.to_at THEN forgotten.to_at ELSE excluded.to_at END`, from, to)
 	return err
 }
 

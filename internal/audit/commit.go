@@ -114,7 +114,7 @@ type run struct {
 	heads      map[id.Workspace]*head
 	closed     []*head                // shards that this run closed
 	fresh      map[evidence.Nonce]int // nonces that this run inserted, and the entry they belong to
-	upTo       int64                  // end of the last nonce that was forgotten, µs
+	forgotten  [][2]int64             // spans of ends, in µs, of nonces that were forgotten, as far as the batch's may be among them
 	forgot     time.Time
 	subjects   map[string]subjectKey
 	events     [][]any

@@ -64,9 +64,13 @@ func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agent
 	if err != nil {
 		return agents.Agent{}, agents.Instance{}, err
 	}
-	t, err := g.Tickets.Peek(ctx, tickets.Enrol, secret)
+	t, refusal, err := g.opens(ctx, tickets.Enrol, secret, key.Thumbprint())
 	if err != nil {
 		return agents.Agent{}, agents.Instance{}, err
+	}
+	if t.Workspace.IsZero() {
+		d := keyDraft(id.Server, key, once, raw, cr, evidence.TokenRefused)
+		return agents.Agent{}, agents.Instance{}, g.refuseSecret(ctx, tickets.Enrol, secret, t, d, refusal)
 	}
 	agent, err := id.Parse[id.Agent](t.Subject)
 	if err != nil {
@@ -78,6 +82,13 @@ func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agent
 	}
 	d.Agent, d.Who.Sub, d.Who.Instance = agent, agent.String(), key.Thumbprint()
 	d.What = &evidence.What{Agent: agent, Instance: key.Thumbprint(), Key: &key, Status: string(agents.Enrolled)}
+	if refusal != nil {
+		err := g.refuseSecret(ctx, tickets.Enrol, secret, t, d, refusal)
+		if f := fault.Of(err); f != nil && f.Code == fault.Code(refusal) {
+			err = fault.New(fault.Denied, f.Code, "%s", f.Reason).Try("ask for a new enrolment token, and enrol a new key")
+		}
+		return agents.Agent{}, agents.Instance{}, err
+	}
 	var made agents.Instance
 	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
 		if _, err := g.Tickets.Spend(tx, tickets.Enrol, secret); err != nil {

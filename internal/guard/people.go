@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -85,7 +86,7 @@ func (g *Guard) SignIn(ctx context.Context, secret, name, label string, cr Crede
 		return people.Person{}, id.Workspace{}, err
 	}
 	var p people.Person
-	ws, err := g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User, _ link) evidence.Draft {
+	ws, err := g.spendLink(ctx, secret, name, key.Thumbprint(), &p, func(t tickets.Ticket, user id.User, _ link) evidence.Draft {
 		d := keyDraft(t.Workspace, key, once, raw, cr, evidence.UserPasskeyChanged)
 		d.Target = user.String()
 		d.What = &evidence.What{User: user, Key: &key}
@@ -99,7 +100,7 @@ func (g *Guard) SignIn(ctx context.Context, secret, name, label string, cr Crede
 
 // SignInPage spends a sign-in link in the browser and opens a session, in which the person makes a passkey.
 func (g *Guard) SignInPage(ctx context.Context, secret, name, ip string) (session string, p people.Person, ws id.Workspace, err error) {
-	ws, err = g.spendLink(ctx, secret, name, &p, func(t tickets.Ticket, user id.User, l link) evidence.Draft {
+	ws, err = g.spendLink(ctx, secret, name, id.Key{}, &p, func(t tickets.Ticket, user id.User, l link) evidence.Draft {
 		d := evidence.Draft{Workspace: t.Workspace, Target: user.String()}
 		d.Kind, d.Outcome, d.Where = evidence.UserSignedIn, evidence.OK, evidence.Where{Face: "console"}
 		if l.use == forRecovery { // it ends all keys
@@ -116,12 +117,15 @@ func (g *Guard) SignInPage(ctx context.Context, secret, name, ip string) (sessio
 }
 
 // spendLink is what both ways to use a link share: the link is spent, whatever before refuses; the person exists; then does its part.
-func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Person, draft func(tickets.Ticket, id.User, link) evidence.Draft,
+func (g *Guard) spendLink(ctx context.Context, secret, name string, key id.Key, p *people.Person, draft func(tickets.Ticket, id.User, link) evidence.Draft,
 	before func(*audit.Tx) error, then func(*audit.Tx, link) error,
 ) (id.Workspace, error) {
-	t, err := g.Tickets.Peek(ctx, tickets.SignIn, secret)
+	t, refusal, err := g.opens(ctx, tickets.SignIn, secret, key)
 	if err != nil {
 		return id.Workspace{}, err
+	}
+	if refusal != nil {
+		return t.Workspace, g.refuseLink(ctx, secret, t, draft, refusal)
 	}
 	user := id.New[id.User](g.Now())
 	also := []id.Workspace{id.Server}
@@ -192,6 +196,18 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, p *people.Pe
 	return t.Workspace, err
 }
 
+// refuseLink refuses a link that is not good, or not for this key.
+func (g *Guard) refuseLink(ctx context.Context, secret string, t tickets.Ticket, draft func(tickets.Ticket, id.User, link) evidence.Draft, refusal error) error {
+	user, _ := id.Parse[id.User](t.Subject) // of the first administrator's there is none
+	d := draft(tickets.Ticket{Workspace: cmp.Or(t.Workspace, id.Server)}, user, link{})
+	d.Person, d.Who.Sub = user, cmp.Or(user.String(), evidence.ServerSub)
+	err := g.refuseSecret(ctx, tickets.SignIn, secret, t, d, refusal)
+	if f := fault.Of(err); f != nil && !t.Workspace.IsZero() && f.Code == fault.Code(refusal) {
+		err = fault.New(fault.Unauthenticated, f.Code, "%s", f.Reason).Try("ask an administrator for a new link")
+	}
+	return err
+}
+
 // unheld refuses a key that names, or ever named, anybody: an instance or a person.
 func (g *Guard) unheld(tx *audit.Tx, key id.Key) error {
 	agents, err := g.Agents.Known(tx, key)
@@ -203,9 +219,13 @@ func (g *Guard) unheld(tx *audit.Tx, key id.Key) error {
 		return err
 	}
 	if agents || persons {
-		return fault.New(fault.Conflict, "key_in_use", "this key names somebody already, or did: a key is registered once").Try("make a new key pair")
+		return keyInUse()
 	}
 	return nil
+}
+
+func keyInUse() error {
+	return fault.New(fault.Conflict, "key_in_use", "this key names somebody already, or did: a key is registered once").Try("make a new key pair")
 }
 
 func (g *Guard) firstOwner(tx *audit.Tx, ws id.Workspace, user id.User, name string, p *people.Person) error {

@@ -74,6 +74,9 @@ func (room *Room) EndKey(tx *audit.Tx, person id.User, key id.Key) error {
 // Known reports whether the key is or was a person's, so that nobody else is given its name.
 func (room *Room) Known(tx *audit.Tx, key id.Key) (bool, error) { return known(tx, key) }
 
+// Taken is Known outside a change, which may find something else a moment later.
+func (room *Room) Taken(ctx context.Context, key id.Key) (bool, error) { return room.taken(ctx, key) }
+
 // PersonByKey reads the active person whose live registered key this is. Codes: key_unknown, key_ended, person_suspended.
 func (room *Room) PersonByKey(ctx context.Context, key id.Key) (Person, Key, error) {
 	p, k, err := room.byKey(ctx, key)

@@ -278,9 +278,17 @@ func liveKeys(tx *audit.Tx, person id.User) (n int, err error) {
 	return n, err
 }
 
+const countKey = `SELECT count(*) FROM person_key WHERE key = $1`
+
 func known(tx *audit.Tx, key id.Key) (bool, error) {
 	var n int
-	err := tx.Row(`SELECT count(*) FROM person_key WHERE key = $1`, key).Scan(&n)
+	err := tx.Row(countKey, key).Scan(&n)
+	return n > 0, err
+}
+
+func (room *Room) taken(ctx context.Context, key id.Key) (bool, error) {
+	var n int
+	err := room.r.Row(ctx, countKey, key).Scan(&n)
 	return n > 0, err
 }
 

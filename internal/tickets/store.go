@@ -40,14 +40,23 @@ func spendOthers(tx *audit.Tx, kind Kind, subject string) error {
 	return err
 }
 
-func (room *Room) peek(ctx context.Context, hash id.Digest, kind Kind) (Ticket, error) {
+func (room *Room) peek(ctx context.Context, hash id.Digest, kind Kind, now time.Time) (Ticket, error) {
 	t := Ticket{Kind: kind}
-	err := room.r.Row(ctx, `SELECT workspace, subject, body FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)).
-		Scan(&t.Workspace, &t.Subject, &t.Body)
-	if errors.Is(err, sql.ErrNoRows) {
+	var spent sql.Null[int64]
+	var end int64
+	err := room.r.Row(ctx, `SELECT workspace, subject, body, spent_at, expires_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)).
+		Scan(&t.Workspace, &t.Subject, &t.Body, &spent, &end)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return Ticket{}, unknown()
+	case err != nil:
+		return Ticket{}, err
+	case spent.Valid:
+		return t, spentAlready()
+	case now.UnixMicro() >= end:
+		return t, expired()
 	}
-	return t, err
+	return t, nil
 }
 
 // whyNot says why spend gave nothing, for the reason alone.
@@ -60,9 +69,17 @@ func whyNot(tx *audit.Tx, hash id.Digest, kind Kind) error {
 	case err != nil:
 		return err
 	case spent.Valid:
-		return fault.New(fault.Unauthenticated, "ticket_spent", "this one-time secret has been used already").
-			Try("if that was not you, tell an administrator; then ask for a new one")
+		return spentAlready()
 	}
+	return expired()
+}
+
+func spentAlready() error {
+	return fault.New(fault.Unauthenticated, "ticket_spent", "this one-time secret has been used already").
+		Try("if that was not you, tell an administrator; then ask for a new one")
+}
+
+func expired() error {
 	return fault.New(fault.Unauthenticated, "ticket_expired", "this one-time secret has expired unused").Try("ask for a new one")
 }
 

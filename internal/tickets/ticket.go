@@ -77,16 +77,20 @@ func (room *Room) Issue(tx *audit.Tx, kind Kind, ws id.Workspace, subject, body 
 // not an error). Codes: ticket_unknown, ticket_expired, ticket_spent.
 func (room *Room) Spend(tx *audit.Tx, kind Kind, secret string) (Ticket, error) {
 	t, ok, err := spend(tx, hash(secret), kind)
-	if err != nil || ok {
+	if err != nil {
 		return t, err
 	}
-	return Ticket{}, whyNot(tx, hash(secret), kind)
+	// Asked of a good one, too: what a secret is worth is not to be told from how much was done about it.
+	if why := whyNot(tx, hash(secret), kind); !ok {
+		return Ticket{}, why
+	}
+	return t, nil
 }
 
-// Peek reads a ticket, spent, expired or not, without taking it, so that its spending can be recorded in the right log. It promises nothing:
-// only Spend says whether the ticket is good. Code: ticket_unknown.
-func (room *Room) Peek(ctx context.Context, kind Kind, secret string) (Ticket, error) {
-	return room.peek(ctx, hash(secret), kind)
+// Peek reads a ticket without taking it, so that its spending can be recorded in the right log, and says whether it is good now. It promises nothing:
+// only Spend takes it. A spent or expired ticket comes with its refusal. Codes: ticket_unknown, ticket_expired, ticket_spent.
+func (room *Room) Peek(ctx context.Context, kind Kind, secret string, now time.Time) (Ticket, error) {
+	return room.peek(ctx, hash(secret), kind, now)
 }
 
 // hash names a secret in the table. Nobody can find another text with the same hash, so equality of hashes needs no constant time.

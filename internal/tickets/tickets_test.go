@@ -45,7 +45,7 @@ func TestTicketGivesBackWhatWasPutIn(t *testing.T) {
 		for _, kind := range kinds {
 			secret, want := r.issue(t, kind, kind.Life()), tickets.Ticket{Kind: kind, Workspace: id.Default, Subject: agent, Body: `{"n":1}`}
 			for range 2 { // a look takes nothing
-				if got, err := r.Peek(t.Context(), kind, secret); err != nil || got != want {
+				if got, err := r.Peek(t.Context(), kind, secret, r.Now()); err != nil || got != want {
 					t.Errorf("%s: peeked %+v, %v", kind, got, err)
 				}
 			}
@@ -102,7 +102,7 @@ func TestSpendRefuses(t *testing.T) {
 			if _, err := r.spend(id.Default, kind, good); fault.Code(err) != "ticket_unknown" {
 				t.Errorf("as %q: %v", kind, err)
 			}
-			if _, err := r.Peek(t.Context(), kind, good); fault.Code(err) != "ticket_unknown" {
+			if _, err := r.Peek(t.Context(), kind, good, r.Now()); fault.Code(err) != "ticket_unknown" {
 				t.Errorf("peeked as %q: %v", kind, err)
 			}
 		}

@@ -1,3 +1,2 @@
--- audit: up to where the single-use values of seen were forgotten, in microseconds of their end; one row
-CREATE TABLE forgotten (one INTEGER PRIMARY KEY, up_to INTEGER NOT NULL) STRICT;
-INSERT INTO forgotten (one, up_to) VALUES (1, 0);
+-- audit: which single-use values of seen were forgotten: those that ended from the one moment to the other, in microseconds, both inclusive
+CREATE TABLE forgotten (from_at INTEGER PRIMARY KEY, to_at INTEGER NOT NULL) STRICT;
