@@ -737,7 +737,8 @@ func TestUpstreamAuthReachesPolicy(t *testing.T) {
 	r.makeGroups("platform")
 	owner := r.firstOwner("Priya")
 	owner.publish(`@id("team") permit (principal in Group::"platform", action == Action::"attorn:agent:read", resource);
-@id("careful") forbid (principal, action == Action::"attorn:agent:read", resource) unless { context has auth && context.auth.acr >= 2 && context.auth.age < 300 };`)
+@id("careful") forbid (principal, action == Action::"attorn:agent:read", resource) unless { context has auth && context.auth.acr >= 2 && context.auth.age < 300 };
+@id("sure") permit (principal in Group::"platform", action == Action::"attorn:delegation:read", resource) when { context has auth && context.auth.acr >= 2 };`)
 	may := func(change func(map[string]any)) string {
 		t.Helper()
 		b, got := r.signInAt(i, "acme", "noor-1", change)
@@ -745,6 +746,17 @@ func TestUpstreamAuthReachesPolicy(t *testing.T) {
 			t.Fatal(said(got.body))
 		}
 		return fault.Code(r.May(t.Context(), r.at(b).caller(), "attorn:agent:read", "workspace"))
+	}
+	// Where it is not said when, the sign-in is old, but as sure as it was.
+	b, got := r.signInAt(i, "acme", "noor-1", func(c map[string]any) {
+		delete(c, "auth_time")
+		c["groups"], c["amr"] = "Platform Team", "mfa"
+	})
+	if got.status != http.StatusSeeOther {
+		t.Fatal(said(got.body))
+	}
+	if err := r.May(t.Context(), r.at(b).caller(), "attorn:delegation:read", "workspace"); err != nil {
+		t.Error(err)
 	}
 	team := func(c map[string]any) { c["groups"] = "Platform Team" }
 	mfa := func(c map[string]any) { team(c); c["amr"] = []string{"mfa"} }
