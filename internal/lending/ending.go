@@ -20,7 +20,7 @@ func (*Room) Standing(tx *audit.Tx, ws id.Workspace, of Of) (all, live []id.Dele
 	err = of.each(func(seed string, args []any) error {
 		now := "$" + strconv.Itoa(len(args)+2)
 		rows, err := tx.Rows(seed+` SELECT id, CASE WHEN status = 'active' AND expires_at > `+now+` THEN 1 ELSE 0 END FROM delegation
-			WHERE workspace = $1 AND id IN (SELECT id FROM down) AND status <> 'revoked'`, append(append([]any{ws}, args...), tx.Now().UnixMicro())...)
+			WHERE id IN (SELECT id FROM down) AND status <> 'revoked'`, append(append([]any{ws}, args...), tx.Now().UnixMicro())...)
 		_, err = collect(rows, err, func(s scanner) (id.Delegation, error) {
 			var d id.Delegation
 			var usable int
@@ -46,7 +46,7 @@ func (*Room) RevokeAll(tx *audit.Tx, ws id.Workspace, of Of, by, why string) (en
 	err = of.each(func(seed string, args []any) error {
 		n := len(args) + 1
 		rows, err := tx.Rows(seed+` UPDATE delegation SET status = 'revoked', ended_at = $`+strconv.Itoa(n+1)+`, ended_by = $`+strconv.Itoa(n+2)+`, ended_why = $`+strconv.Itoa(n+3)+`
-			WHERE workspace = $1 AND id IN (SELECT id FROM down) AND status <> 'revoked' RETURNING id`,
+			WHERE id IN (SELECT id FROM down) AND status <> 'revoked' RETURNING id`,
 			append(append([]any{ws}, args...), tx.Now().UnixMicro(), by, why)...)
 		some, err := collect(rows, err, func(s scanner) (id.Delegation, error) {
 			var d id.Delegation

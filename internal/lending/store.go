@@ -23,13 +23,13 @@ func New(r *db.Reader) *Room { return &Room{r} }
 
 const columns = `id, workspace, parent, root, statement, signed, depth, uses, status, created_at, ended_at, ended_by, ended_why`
 
-// up lists a delegation, found by %, and its ancestors.
+// up lists a delegation, found by %, and its ancestors, which are in its workspace; see descend.
 const up = `WITH RECURSIVE up (id, parent, n) AS (
 	SELECT id, parent, 1 FROM delegation WHERE workspace = $1 AND % = $2
 	UNION ALL
 	SELECT d.id, d.parent, up.n + 1 FROM up JOIN delegation d ON d.id = up.parent WHERE d.workspace = $1 AND up.n <= 8
 )
-SELECT ` + columns + ` FROM delegation WHERE workspace = $1 AND id IN (SELECT id FROM up) ORDER BY depth`
+SELECT ` + columns + ` FROM delegation WHERE id IN (SELECT id FROM up) ORDER BY depth`
 
 // Chain reads a delegation with all its ancestors, the root first. Code: not_found.
 func (r *Room) Chain(ctx context.Context, ws id.Workspace, d id.Delegation) ([]Delegation, error) {
@@ -117,7 +117,7 @@ const MaxTree = 1000
 
 // Tree reads a delegation and all that descends from it, parents before children; more says that it stopped at MaxTree. Code: not_found.
 func (r *Room) Tree(ctx context.Context, ws id.Workspace, top id.Delegation) (all []Delegation, more bool, err error) {
-	rows, err := r.r.Rows(ctx, down+` SELECT `+columns+` FROM delegation WHERE workspace = $1 AND id IN (SELECT id FROM down)
+	rows, err := r.r.Rows(ctx, down+` SELECT `+columns+` FROM delegation WHERE id IN (SELECT id FROM down)
 		ORDER BY depth, id LIMIT $3`, ws, top, MaxTree+1)
 	all, err = collect(rows, err, scan)
 	switch {
@@ -201,14 +201,16 @@ func lockOne(tx *audit.Tx, ws id.Workspace, d id.Delegation) error {
 	return err
 }
 
-const descend = ` UNION SELECT d.id FROM down JOIN delegation d ON d.parent = down.id WHERE d.workspace = $1)`
+// descend goes on from what down begins with. It does not name the workspace again, nor does what reads down: a child is in its parent's, and the engines
+// would look through all of the workspace instead.
+const descend = ` UNION SELECT d.id FROM down JOIN delegation d ON d.parent = down.id)`
 
 // down lists the delegation $2 and all that descends from it.
 const down = `WITH RECURSIVE down (id) AS (SELECT id FROM delegation WHERE workspace = $1 AND id = $2` + descend
 
 func revoke(tx *audit.Tx, ws id.Workspace, d id.Delegation, by, why string) ([]id.Delegation, error) {
 	return ended(tx.Rows(down+` UPDATE delegation SET status = 'revoked', ended_at = $3, ended_by = $4, ended_why = $5
-		WHERE workspace = $1 AND id IN (SELECT id FROM down) AND status <> 'revoked' RETURNING id`, ws, d, tx.Now().UnixMicro(), by, why))
+		WHERE id IN (SELECT id FROM down) AND status <> 'revoked' RETURNING id`, ws, d, tx.Now().UnixMicro(), by, why))
 }
 
 func ended(rows *sql.Rows, err error) ([]id.Delegation, error) {
