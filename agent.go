@@ -204,13 +204,10 @@ func (a *Agent) grantWith(ctx context.Context, by jose.Signer, form url.Values, 
 	if err := setPermissions(form, ps); err != nil {
 		return Token{}, err
 	}
-	return a.door.grant(ctx, by, form, asClient, a.id.String())
-}
-
-// asClient puts an assertion into a form as the client's own authentication (RFC 7523 §2.2).
-func asClient(f url.Values, assertion string) {
-	f.Set("client_assertion_type", assertionType)
-	f.Set("client_assertion", assertion)
+	return a.door.grant(ctx, by, form, func(f url.Values, assertion string) {
+		f.Set("client_assertion_type", assertionType)
+		f.Set("client_assertion", assertion)
+	}, a.id.String())
 }
 
 // compact is the compact form of a delegation: what was given, or what the server has under its id.

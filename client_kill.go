@@ -31,7 +31,7 @@ func (c *Client) Confirmations(ctx context.Context, rev int64) (api.List[api.Con
 // Feed reads what ended since an earlier answer, whose Rev and Server it is given, and waits up to a second for something. To ask after a revision
 // confirms that everything up to it is applied. The zero FeedAfter begins with now. Code: feed_gap, where everything that was kept has to be dropped.
 func (c *Client) Feed(ctx context.Context, after FeedAfter) (api.Feed, error) {
-	return c.door.feed(ctx, after, after.Began)
+	return c.door.feed(ctx, after)
 }
 
 // FeedAfter says how far a follower has applied the feed.
@@ -41,13 +41,10 @@ type FeedAfter struct {
 	Process     string // tells processes that follow as the same principal apart
 }
 
-func (d *door) feed(ctx context.Context, after FeedAfter, wait bool) (api.Feed, error) {
+func (d *door) feed(ctx context.Context, after FeedAfter) (api.Feed, error) {
 	q := url.Values{}
 	if after.Began {
-		q = url.Values{"after": {strconv.FormatInt(after.Rev, 10)}, "server": {strconv.FormatInt(after.Server, 10)}}
-	}
-	if wait {
-		q.Set("wait", "1")
+		q = url.Values{"after": {strconv.FormatInt(after.Rev, 10)}, "server": {strconv.FormatInt(after.Server, 10)}, "wait": {"1"}}
 	}
 	set(q, "process", after.Process)
 	return ask[api.Feed](ctx, d, "Feed", nil, q, nil)
