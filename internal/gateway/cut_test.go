@@ -53,9 +53,12 @@ func TestRunningCallsAreCut(t *testing.T) {
 	a, other := r.agent("bot", "tool-user"), r.agent("other", "tool-user")
 	n := 0
 	for _, c := range []struct{ server, revision, kind, code string }{
-		{"sdk-http", modern, "agent", "agent_suspended"}, {"sdk-stdio", modern, "instance", "instance_suspended"},
-		{"sdk-http", legacy, "tool sdk-http:wait", "tool_suspended"}, {"sdk-stdio", modern, "tool sdk-stdio", "tool_suspended"},
-		{"sdk-http", modern, "all", "workspace_halted"}, {"sdk-stdio", legacy, "agent", "agent_suspended"},
+		{"sdk-http", modern, "agent", "agent_suspended"},
+		{"sdk-stdio", modern, "instance", "instance_suspended"},
+		{"sdk-http", legacy, "tool sdk-http:wait", "tool_suspended"},
+		{"sdk-stdio", modern, "tool sdk-stdio", "tool_suspended"},
+		{"sdk-http", modern, "all", "workspace_halted"},
+		{"sdk-stdio", legacy, "agent", "agent_suspended"},
 	} {
 		t.Run(c.kind+" "+c.server+" "+c.revision, func(t *testing.T) {
 			n++
