@@ -17,11 +17,24 @@ func (e Event) Elsewhere() Event {
 	if e.What != nil {
 		what := *e.What
 		if what.Text = nil; !what.User.IsZero() { // what a person lent in one workspace
-			what.Ended, what.Count, what.List = nil, 0, id.Digest{}
+			what.Ended, what.Count, what.List = e.endedKeys(), 0, id.Digest{}
 		}
 		e.What = &what
 	}
 	return e
+}
+
+// endedKeys are the keys that an event takes from a person, who has them in every workspace.
+func (e Event) endedKeys() (keys []string) {
+	if e.Kind != UserPasskeyChanged && e.Kind != UserChanged {
+		return nil
+	}
+	for _, s := range e.What.Ended {
+		if _, err := id.Parse[id.Delegation](s); err != nil {
+			keys = append(keys, s)
+		}
+	}
+	return keys
 }
 
 // ElsewhereDetails are those of an event's details that other logs hold, too: the name of a person who is now known there.

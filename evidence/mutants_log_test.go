@@ -109,6 +109,12 @@ func logMutants() []mutant {
 		{"agent never registered", "keys", hidden, "registration of", onOther("bot", func(e *evidence.Event) { e.What.Agent = agent("eve") })},
 		{"key of another person", "keys", hidden, "registration of the key", onOther("priya", func(e *evidence.Event) { e.What.User = user("maya") })},
 		{"key that was removed", "keys", no, "had been removed", onOther("priya", func(e *evidence.Event) { e.What.Status = evidence.KeyRemoved })},
+		{"key that ended with others", "keys", no, "had been removed", func(t *testing.T, s *story) {
+			key := s.priya.Public().Thumbprint().String()
+			onOther("policy", func(e *evidence.Event) {
+				e.Kind, e.What = evidence.UserChanged, &evidence.What{User: user("priya"), Ended: []string{"x", key}}
+			})(t, s)
+		}},
 		{"another bundle published", "bundle", no, "is another one", onOther("policy", func(e *evidence.Event) { e.What.Bundle = id.Sum([]byte("x")) })},
 	}
 }

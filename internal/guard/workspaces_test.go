@@ -418,7 +418,7 @@ func TestAccountsAreTheServers(t *testing.T) {
 		t.Errorf("invites at once: %v", err)
 	}
 	told, err := s.log.Search(t.Context(), acme, audit.Filter{Kind: evidence.UserPasskeyChanged, Target: zoe.sub()})
-	if err != nil || told[0].What.Status != evidence.Recovered {
+	if err != nil || told[0].What.Status != evidence.Recovered || !told[0].EndsKey(zoe.user, zoe.thumbprint()) {
 		t.Errorf("acme was not told: %v", err)
 	}
 }
