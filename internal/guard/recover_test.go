@@ -389,3 +389,25 @@ func TestARecoveryLinkIsSpentOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoBecomeOneAfterTheyVoted: both recover the same third person, so each could be the other; what they had approved together is one vote.
+func TestTwoBecomeOneAfterTheyVoted(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	s.priya.publish(`
+@id("people") permit (principal is User, action, resource) when { context.perm.s0 == "tool" };
+@id("agents") permit (principal is Agent, action, resource) when { context.perm.s0 == "tool" && context has subject };
+@id("prod") @approve("2 of release-manager") forbid (principal, action == Action::"tool:files:write", resource) when { context.args.path like "production/*" };`)
+	ada, zoe, omar := s.priya.invite("Ada"), s.priya.invite("Zoe"), s.priya.invite("Omar")
+	for _, p := range []*party{ada, zoe} {
+		s.bind(p, "owner", false)
+		s.bind(p, "release-manager", false)
+	}
+	call := s.call("write", `{"path":"production/a"}`)
+	a := s.start(s.deployer.tool(s.leaf), call).Approval.ID
+	s.ok(ada.vote(a, evidence.Approve))
+	s.ok(zoe.vote(a, evidence.Approve))
+	s.recovered(zoe, s.recovered(ada, omar))
+	if v := s.start(s.deployer.tool(s.leaf), call); v.Outcome == evidence.Permit {
+		t.Errorf("%+v", v)
+	}
+}
