@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/people"
 )
 
 // TestAccountPage: a person sees what they sign in with, removes a passkey after showing one, keeps the last, and signs out everywhere.
@@ -88,5 +89,30 @@ func TestRecoveryIsTold(t *testing.T) {
 	s.ok(err)
 	if p.RecoveredBy != ada.id {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestAMemberOfAnotherWorkspace has an account and pages, those of that workspace.
+func TestAMemberOfAnotherWorkspace(t *testing.T) {
+	s := newStory(t)
+	acme, err := id.ParseWorkspace("acme")
+	s.ok(err)
+	_, err = s.CreateWorkspace(t.Context(), s.priya.caller(), people.Workspace{Name: acme, PublishOwner: "id"})
+	s.ok(err)
+	c, _, err := s.Session(t.Context(), s.priya.cookie(), acme, "")
+	s.ok(err)
+	p, secret, err := s.Invite(t.Context(), c, "Zoe")
+	s.ok(err)
+	b := newBrowser(t, s.url)
+	if got := b.form("/signin/link", "secret", secret); got.status != http.StatusSeeOther {
+		t.Fatal(got.body)
+	}
+	b.makePasskey()
+	contains(t, b.page("/account"), "Your account", p.ID.String()[:4])
+	page := b.page("/")
+	contains(t, page, ">acme<")
+	lacks(t, page, s.asked.String(), "deployer", "Maya Chen")
+	if got := b.get("/approvals/" + s.asked.String()); got.status != http.StatusNotFound {
+		t.Errorf("default's approval: %d", got.status)
 	}
 }

@@ -256,13 +256,23 @@ func (g *Guard) Whoami(ctx context.Context, c *Caller) (people.Person, error) {
 	return g.People.Person(ctx, c.ws, c.person)
 }
 
-// Session authenticates a console session's cookie. Code: session_unknown.
+// Session authenticates a console session's cookie. Who is no member of ws acts in the first, by name, of their own workspaces: an account is the
+// server's. Codes: session_unknown, not_found for who is in none.
 func (g *Guard) Session(ctx context.Context, secret string, ws id.Workspace, ip string) (*Caller, people.Person, error) {
 	s, p, err := g.People.Session(ctx, secret, g.Now())
 	if err != nil {
 		return nil, p, err
 	}
-	if _, err := g.People.Person(ctx, ws, p.ID); err != nil {
+	if _, err := g.People.Person(ctx, ws, p.ID); fault.Code(err) == "not_found" {
+		own, err := g.People.Workspaces(ctx, p.ID)
+		if err != nil {
+			return nil, p, err
+		}
+		if len(own) == 0 {
+			return nil, p, fault.New(fault.NotFound, "not_found", "you are in no workspace").Try("ask an administrator to add you to one")
+		}
+		ws = own[0]
+	} else if err != nil {
 		return nil, p, err
 	}
 	return &Caller{ws: ws, person: p.ID, acr: int64(s.ACR), authTime: s.AuthTime.Unix(), openedBy: s.OpenedBy, ip: address(ip), face: "console"}, p, nil
