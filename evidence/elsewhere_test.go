@@ -53,8 +53,11 @@ func TestElsewhere(t *testing.T) {
 		name string
 		want bool
 	}{
-		{evidence.UserChanged, user("priya"), "key", true}, {evidence.UserPasskeyChanged, user("priya"), "key", true},
-		{evidence.UserChanged, user("maya"), "key", false}, {evidence.UserChanged, user("priya"), "other", false}, {evidence.UserChanged, user("priya"), "", false},
+		{evidence.UserChanged, user("priya"), "key", true},
+		{evidence.UserPasskeyChanged, user("priya"), "key", true},
+		{evidence.UserChanged, user("maya"), "key", false},
+		{evidence.UserChanged, user("priya"), "other", false},
+		{evidence.UserChanged, user("priya"), "", false},
 		{evidence.UserSuspended, user("priya"), "key", false},
 	} {
 		e := evidence.Event{Kind: k.kind, What: &evidence.What{User: user("priya"), Ended: []string{"key", ""}}}
