@@ -21,11 +21,8 @@ func (s *Server) Listen() (net.Listener, error) {
 
 // Serve answers on l until ctx ends, then drains for at most 30 s. Its error is the log's, when the log can no longer be kept.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	// A body must arrive within a minute, which is more than the longest poll; the gateway, which holds longer, lifts it for its own requests.
-	hs := &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 32 << 10, IdleTimeout: 2 * time.Minute,
-		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-	}
+	hs := patient(s.Handler())
+	hs.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	hs.RegisterOnShutdown(s.gateway.Drain)
 	ended := make(chan error, 1)
 	go func() { ended <- hs.Serve(l) }()
@@ -46,6 +43,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return err
 	}
 	return broken
+}
+
+// patient serves with limits on how long a client may take: for a request's head, for its body, which must arrive within a minute, more than the longest
+// poll, for taking the answer, and between requests. The gateway, which holds longer, lifts them for its own requests.
+func patient(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 3 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	}
 }
 
 // sweep writes down each minute what time has ended, until ctx does.
