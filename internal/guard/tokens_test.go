@@ -88,8 +88,15 @@ func TestEndedTokensStayEnded(t *testing.T) {
 					}
 				}
 				s.ok(do(s, "resume"))
+				between, err := s.deployer.exchange(s.leaf.String(), guard.TypeDelegation)
+				s.ok(err)
+				s.ok(do(s, "suspend")) // again in the same second
+				s.ok(do(s, "resume"))
 				fresh, err := s.deployer.exchange(s.leaf.String(), guard.TypeDelegation)
 				s.ok(err)
+				if code, active, sub := good(between); code != "token_ended" || active || sub != "token_ended" {
+					t.Errorf("the one between two ends: %q %v %q", code, active, sub)
+				}
 				for _, later := range []time.Duration{0, 4 * time.Second, time.Minute} {
 					s.now = s.now.Add(later)
 					if code, active, sub := good(old); code != "token_ended" || active || sub != "token_ended" {

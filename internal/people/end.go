@@ -62,7 +62,7 @@ func Running(tx *audit.Tx, ws id.Workspace) error {
 
 // Halt stops every agent of a workspace until Unhalt, and ends every token that one of them has. Codes: workspace_unknown, wrong_state.
 func (room *Room) Halt(tx *audit.Tx, ws id.Workspace) error {
-	n, err := tx.Exec(`UPDATE workspace SET halted_at = $2, tokens_from = CASE WHEN tokens_from < $3 THEN $3 ELSE tokens_from END
+	n, err := tx.Exec(`UPDATE workspace SET halted_at = $2, tokens_from = CASE WHEN tokens_from < $3 THEN $3 ELSE tokens_from + 1 END
 		WHERE name = $1 AND halted_at IS NULL`, ws, tx.Now().UnixMicro(), token.EndMark(tx.Now()))
 	return halted(tx, ws, n, err, "halted")
 }
