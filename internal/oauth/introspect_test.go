@@ -132,6 +132,8 @@ func TestIntrospectAfterTheEnd(t *testing.T) {
 			w.repo.active(below, false)
 			if name == "person suspended" {
 				w.priya.api("POST", "/v1/users/"+maya.sub+"/resume", api.Reason{}, nil)
+				w.repo.active(own, false) // what ended stays ended
+				maya.access = ""          // hers, too
 			}
 		})
 	}
