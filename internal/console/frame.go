@@ -189,6 +189,7 @@ func (f *face) act(x *request, signedIn bool, do actor) (any, error) {
 	return do(x, body)
 }
 
+// body reads the body, at which the sender may take their time: what they signed in with may have ended meanwhile.
 func (x *request) body(most int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, most))
 	var over *http.MaxBytesError
@@ -197,7 +198,10 @@ func (x *request) body(most int64) ([]byte, error) {
 	} else if err != nil {
 		return nil, fault.New(fault.Invalid, "malformed", "the request ended early")
 	}
-	return body, guard.NoPrivateKey(body)
+	if err := guard.NoPrivateKey(body); err != nil || x.caller == nil {
+		return body, err
+	}
+	return body, x.signIn()
 }
 
 // form reads the fields of a form, each at most once; others than these are refused.

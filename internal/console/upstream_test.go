@@ -512,7 +512,7 @@ func TestUpstreamInvitation(t *testing.T) {
 	if _, got := r.signInAt(i, "acme", "noor-1", nil); got.code() != "identity_unknown" {
 		t.Errorf("%d %s", got.status, got.code())
 	}
-	noor, _, err := r.InviteEmail(t.Context(), owner.caller(), "Noor", "Noor@Acme.example")
+	noor, made, err := r.InviteEmail(t.Context(), owner.caller(), "Noor", "Noor@Acme.example")
 	r.ok(err)
 	for _, bad := range []string{"noor", "@acme.example", "noor@", "a@b@c", "noor@acme.example\n", "nöör@acme.example", strings.Repeat("n", 250) + "@acme.example"} {
 		if _, _, err := r.InviteEmail(t.Context(), owner.caller(), "Noor", bad); fault.Code(err) != "email_invalid" {
@@ -543,6 +543,9 @@ func TestUpstreamInvitation(t *testing.T) {
 	b, got := r.signInAt(i, "acme", "noor-1", verified)
 	if got.status != http.StatusSeeOther || r.at(b).id != noor.ID {
 		t.Fatalf("%d %s", got.status, said(got.body))
+	}
+	if _, _, _, err := r.SignInPage(t.Context(), made, "", ""); fault.Code(err) != "ticket_spent" { // or whoever made it would become her
+		t.Errorf("the link, after she has arrived: %v", err)
 	}
 	changed := r.events(id.Default, evidence.UserChanged)
 	if len(changed) != 1 || changed[0].What.User != noor.ID || changed[0].Who.Proof.Type != "oidc" {

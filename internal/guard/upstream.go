@@ -248,7 +248,8 @@ func (g *Guard) awaited(ctx context.Context, i Identity) (id.User, error) {
 	return person, err
 }
 
-// arrive links the identity to the person who was invited by its email address, which ends the invitation.
+// arrive links the identity to the person who was invited by its email address, which ends the invitation and its sign-in link: whoever made that link
+// could else become the person after them.
 func (g *Guard) arrive(ctx context.Context, i Identity, person id.User, ip string) (id.Event, error) {
 	d, err := i.draft(person, evidence.UserChanged, ip)
 	if err != nil {
@@ -260,6 +261,9 @@ func (g *Guard) arrive(ctx context.Context, i Identity, person id.User, ip strin
 	email, _ := g.emailDigest(i.Email)
 	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
 		if err := g.People.Arrive(tx, i.Workspace, email, person); err != nil {
+			return err
+		}
+		if err := g.Tickets.EndAll(tx, tickets.SignIn, person.String()); err != nil {
 			return err
 		}
 		return g.link(tx, i, person)
