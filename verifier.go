@@ -20,7 +20,7 @@ type VerifierConfig struct {
 	Signed    bool             // every request must carry a message signature, which binds its body too
 	Bearer    bool             // tokens bound to no key are accepted: whoever holds one may use it
 	MaxBody   int64            // of a signed request, in bytes; 0 is 1 MiB
-	Workspace id.Workspace     // that the service is registered in; zero is default
+	Workspace id.Workspace     // that the service is registered in; zero is default. Tokens of others, and requests that their instances signed, are refused
 	Service   id.Service       // as whom the service follows what ends at the issuer, with Signer; zero: an end is noticed when the token expires
 	Signer    jose.Signer      // the key that the service was registered with
 	Replay    Replay           // nil: this process's memory
@@ -41,7 +41,8 @@ type Verifier struct {
 	ends   *ends
 	now    func() time.Time
 
-	forgets bool // Replay is this process's memory
+	forgets   bool // Replay is this process's memory
+	workspace id.Workspace
 }
 
 // NewVerifier makes a Verifier, which begins to follow the issuer where it is told as whom; nothing else is sent yet. Close ends it. Code: verifier_invalid.
@@ -68,7 +69,10 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	v := &Verifier{
 		cfg: cfg, base: cfg.Base, tokens: newSeenTokens(), now: cfg.Now, keys: &issuerKeys{url: cfg.Issuer + "/oauth/jwks", http: &own},
 		agents:  &agentKeys{url: cfg.Issuer + "/.well-known/http-message-signatures-directory", http: &own, known: map[id.Key]agentKey{}},
-		forgets: forgets,
+		forgets: forgets, workspace: cfg.Workspace,
+	}
+	if v.workspace.IsZero() {
+		v.workspace = id.Default
 	}
 	if v.base == "" {
 		u, err := url.Parse(cfg.Resource)

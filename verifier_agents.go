@@ -2,6 +2,7 @@ package attorn
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -36,6 +37,7 @@ type agentKeys struct {
 
 	mu        sync.Mutex
 	known     map[id.Key]agentKey
+	forgot    uint64 // how often anything was: an answer that was asked for before may be of before
 	second    int64
 	questions int
 }
@@ -51,8 +53,12 @@ func (k *agentKeys) find(ctx context.Context, kid id.Key, now time.Time) (agentK
 	if k.second != now.Unix() {
 		k.second, k.questions = now.Unix(), 0
 	}
-	k.questions++
-	over := k.questions > maxQuestions
+	over := false
+	if found.agent.IsZero() { // a stranger's: however many there are, those who were known are asked about
+		k.questions++
+		over = k.questions > maxQuestions
+	}
+	forgot := k.forgot
 	k.mu.Unlock()
 	if over {
 		return agentKey{}, fault.New(fault.Unavailable, "overloaded", "this service is asked by more keys that it does not know than it can look up").Try("try again in a few seconds")
@@ -64,6 +70,12 @@ func (k *agentKeys) find(ctx context.Context, kid id.Key, now time.Time) (agentK
 	found.read = now
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.forgot != forgot {
+		return found, nil
+	}
+	if len(k.known) >= maxAgents {
+		maps.DeleteFunc(k.known, func(_ id.Key, is agentKey) bool { return is.agent.IsZero() })
+	}
 	if len(k.known) >= maxAgents {
 		clear(k.known)
 	}
@@ -103,6 +115,7 @@ func (k *agentKeys) ask(ctx context.Context, kid id.Key) (agentKey, error) {
 func (k *agentKeys) forget(kids ...id.Key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.forgot++
 	for _, kid := range kids {
 		delete(k.known, kid)
 	}
@@ -115,6 +128,7 @@ func (k *agentKeys) forget(kids ...id.Key) {
 func (k *agentKeys) forgetAgent(agent id.Agent) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.forgot++
 	for kid, is := range k.known {
 		if is.agent == agent {
 			delete(k.known, kid)

@@ -144,8 +144,18 @@ func TestVerifierRefusesWhenItHearsNothing(t *testing.T) {
 	if got := g.get(t, key, raw); got != "ok" {
 		t.Fatal(got)
 	}
+	signed := func() string {
+		res, err := (&http.Client{Transport: bot.Signed(nil, g.resource)}).Get(g.resource)
+		return codeOf(t, res, err)
+	}
+	if got := signed(); got != bot.ID().String()+" " {
+		t.Fatal(got)
+	}
 	w.Stop()
 	g.until(t, "stale", func() string { return g.get(t, key, raw) })
+	if got := signed(); got != "stale" { // by a key that was asked about a moment ago
+		t.Errorf("a signature alone: %s", got)
+	}
 	attorntest.Start(t, attorntest.Config{URL: w.URL, Data: w.Data})
 	g.until(t, "ok", func() string { return g.get(t, key, raw) })
 }

@@ -29,7 +29,7 @@ func (a *Agent) Sign(object []byte, audience string, ttl time.Duration) (string,
 
 // Open proves who signed an object for an audience, "" being the service's Resource, and returns the object in RFC 8785 form. The agent acts for nobody. An object is good until it says,
 // at most five minutes where Replay is the process's own memory, and once. Codes: those of jose.OpenObject, replayed; Unavailable: issuer_unreachable,
-// overloaded.
+// stale, overloaded.
 func (v *Verifier) Open(ctx context.Context, compact, audience string) ([]byte, Caller, error) {
 	if audience == "" {
 		audience = v.cfg.Resource
@@ -40,7 +40,7 @@ func (v *Verifier) Open(ctx context.Context, compact, audience string) ([]byte, 
 		Audience: audience, Now: now, Past: objectAge,
 		Key: func(issuer string, kid id.Key) (jose.PublicKey, error) {
 			var err error
-			if holder, err = v.agents.find(ctx, kid, now); err != nil || holder.agent.String() != issuer {
+			if holder, err = v.holder(ctx, kid, now); err != nil || holder.agent.String() != issuer {
 				return jose.PublicKey{}, err
 			}
 			return holder.key, nil

@@ -2,10 +2,12 @@ package attorn
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/httpsig"
@@ -25,8 +27,10 @@ func (v *Verifier) signed(r *http.Request, c *Caller, key jose.PublicKey) (*Call
 				return key, nil // another keyid is not this key's
 			}
 			var err error
-			holder, err = v.agents.find(r.Context(), keyid, now)
-			return holder.key, err
+			if holder, err = v.holder(r.Context(), keyid, now); err != nil || holder.workspace != v.workspace {
+				return jose.PublicKey{}, err // of another workspace: not known here
+			}
+			return holder.key, nil
 		},
 	})
 	if err != nil {
@@ -52,6 +56,16 @@ func (v *Verifier) signed(r *http.Request, c *Caller, key jose.PublicKey) (*Call
 	both := *c
 	both.Proofs = []string{"dpop", "httpsig"}
 	return &both, nil
+}
+
+// holder finds whose key signed, where no token says so: what ended is known of it, as of a token. Codes: those of agentKeys.find, stale.
+func (v *Verifier) holder(ctx context.Context, kid id.Key, now time.Time) (agentKey, error) {
+	if v.follows() {
+		if err := v.contact(ctx); err != nil {
+			return agentKey{}, err
+		}
+	}
+	return v.agents.find(ctx, kid, now)
 }
 
 // target is the request's URL as it was sent: path and query unnormalised, under the configured base.

@@ -278,6 +278,36 @@ func TestVerifierWithoutItsIssuer(t *testing.T) {
 	}
 }
 
+// A service is of one workspace: what is proved in another is nothing to it.
+func TestVerifierKnowsItsWorkspace(t *testing.T) {
+	w := start(t)
+	signer := newSigner(t)
+	acme := must[id.Workspace](t)(id.ParseWorkspace("acme"))
+	ada := newSigner(t)
+	u := must[api.User](t)(w.priya.Invite(t.Context(), api.NewUser{Name: "Ada"}))
+	must[api.SignedIn](t)(attorn.SignIn(t.Context(), attorn.SignInConfig{Server: w.URL, Secret: u.Link, Signer: ada}))
+	must[api.Done](t)(w.priya.Bind(t.Context(), api.Binding{Principal: u.ID.String(), Role: "owner", Reason: "x"}))
+	in := func(ws id.Workspace) *attorn.Client {
+		return must[*attorn.Client](t)(attorn.NewClient(attorn.ClientConfig{Server: w.URL, Workspace: ws, User: u.ID, Signer: ada}))
+	}
+	must[api.Workspace](t)(in(id.Default).CreateWorkspace(t.Context(), api.NewWorkspace{Name: acme}))
+	w.priya = in(acme)
+	bot, key := w.agentWithKey("bot")
+	g := w.guardedAs(signer, func(_ *guarded, cfg *attorn.VerifierConfig) { cfg.Workspace = acme })
+	raw := must[attorn.Token](t)(bot.Token(t.Context(), g.resource, attorn.TokenRequest{})).AccessToken
+	signed := func() string {
+		res, err := (&http.Client{Transport: bot.Signed(nil, g.resource)}).Get(g.resource)
+		return codeOf(t, res, err)
+	}
+	if a, b := g.get(t, key, raw), signed(); a != "ok" || b != bot.ID().String()+" " {
+		t.Fatal(a, b)
+	}
+	g.Verifier = must[*attorn.Verifier](t)(attorn.NewVerifier(attorn.VerifierConfig{Issuer: w.URL, Resource: g.resource}))
+	if a, b := g.get(t, key, raw), signed(); a != "invalid_token" || b != "signature_key_unknown" {
+		t.Error(a, b)
+	}
+}
+
 func TestVerifierConfigIsChecked(t *testing.T) {
 	for name, cfg := range map[string]attorn.VerifierConfig{
 		"no issuer":          {Resource: "https://api.example"},

@@ -128,6 +128,10 @@ func (v *Verifier) read(ctx context.Context, raw string, now time.Time) (*seenTo
 	if err != nil {
 		return nil, err
 	}
+	if claims.Workspace != v.workspace { // a resource is one workspace's
+		return nil, fault.New(fault.Unauthenticated, "invalid_token", "the access token is of another workspace than the service").
+			Try("get a token in the workspace %s", v.workspace)
+	}
 	c, ok := callerOf(claims)
 	if !ok {
 		return nil, fault.New(fault.Unauthenticated, "invalid_token", "the token does not say who acts")
