@@ -12,6 +12,7 @@ import (
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/tickets"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -119,6 +120,9 @@ func (g *Guard) HandOver(ctx context.Context, c *Caller, agent id.Agent, to id.U
 	var after agents.Agent
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
 		if after, err = change(tx, c.ws, agent, to); err != nil || a.kind != evidence.AgentChanged {
+			return err
+		}
+		if err := g.Tickets.EndAll(tx, tickets.Enrol, agent.String()); err != nil { // what the owner before had kept
 			return err
 		}
 		if _, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Actor: agent.String()}); err != nil {

@@ -80,6 +80,9 @@ func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agent
 	if d.Cause, err = id.Parse[id.Event](t.Body); err != nil {
 		return agents.Agent{}, agents.Instance{}, err
 	}
+	if err := g.stillOffers(ctx, t.Workspace, d.Cause); err != nil {
+		return agents.Agent{}, agents.Instance{}, err
+	}
 	d.Agent, d.Who.Sub, d.Who.Instance = agent, agent.String(), key.Thumbprint()
 	d.What = &evidence.What{Agent: agent, Instance: key.Thumbprint(), Key: &key, Status: string(agents.Enrolled)}
 	if refusal != nil {
@@ -114,6 +117,26 @@ func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agent
 	}
 	found, err := g.Agents.Agent(ctx, t.Workspace, agent)
 	return found, made, err
+}
+
+// stillOffers refuses an enrolment that was offered by a person who may not act any more, or has left.
+func (g *Guard) stillOffers(ctx context.Context, ws id.Workspace, offer id.Event) error {
+	e, err := g.Log.Event(ctx, ws, offer)
+	if err != nil {
+		return err
+	}
+	by, err := id.Parse[id.User](e.Who.Sub)
+	if err != nil { // an agent's own offer, which its agent answers for
+		return nil
+	}
+	p, err := g.People.Person(ctx, ws, by)
+	if err == nil {
+		err = p.Live()
+	}
+	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable {
+		return fault.New(fault.Unauthenticated, "ticket_unknown", "whoever offered this enrolment may no longer do so").Try("ask the agent's owner for a new enrolment token")
+	}
+	return err
 }
 
 // keepable is nil for a refusal, which keeps what was spent, and the error itself for a failure of the store.

@@ -429,3 +429,43 @@ func TestAgentsOfAGroup(t *testing.T) {
 		}
 	})
 }
+
+// TestAnEnrolmentEndsWithWhatItRestsOn: a token that was kept enrols nothing after its agent was stopped or handed over, or who offered it was.
+func TestAnEnrolmentEndsWithWhatItRestsOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		happens func(s *story) error
+		code    string
+	}{
+		"nothing": {func(*story) error { return nil }, ""},
+		"the agent was suspended": {func(s *story) error {
+			if _, _, _, err := s.EndAgent(t.Context(), s.priya.api(), s.bot.agent, "suspend", ""); err != nil {
+				return err
+			}
+			_, _, _, err := s.EndAgent(t.Context(), s.priya.api(), s.bot.agent, "resume", "")
+			return err
+		}, "ticket_spent"},
+		"the agent was handed over": {func(s *story) error {
+			_, _, err := s.HandOver(t.Context(), s.priya.api(), s.bot.agent, s.priya.invite("Noor").user, true)
+			return err
+		}, "ticket_spent"},
+		"who offered it is suspended": {func(s *story) error {
+			_, _, err := s.EndPerson(t.Context(), s.priya.api(), s.maya.user, "suspend", "")
+			return err
+		}, "ticket_unknown"},
+		"who offered it has left": {func(s *story) error {
+			_, _, err := s.RemoveMember(t.Context(), s.priya.api(), s.maya.user, "")
+			return err
+		}, "ticket_unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStory(t, dbtest.SQLite(t), 10)
+			s.bind(s.maya, "developer", false)
+			kept, _, err := s.OfferEnrolment(t.Context(), s.maya.api(), s.bot.agent)
+			s.ok(err)
+			s.ok(c.happens(s))
+			if _, _, err := s.Enrol(t.Context(), kept, s.keyCredentials(newSigner(t), "/v1/enrol")); fault.Code(err) != c.code {
+				t.Errorf("%v, want %s", err, c.code)
+			}
+		})
+	}
+}

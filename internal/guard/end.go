@@ -10,6 +10,7 @@ import (
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/tickets"
 )
 
 // ending is something that ends, or goes on: how it is decided and recorded, and what it changes.
@@ -38,7 +39,7 @@ func (g *Guard) end(ctx context.Context, c *Caller, find func() (ending, error))
 }
 
 // EndAgent suspends, resumes or revokes an agent. Suspending and revoking end all that descends from it (Toll): what it lent and was lent, its
-// instances and what these spawned, their tokens, the approvals that rest on any of that.
+// instances and what these spawned, their tokens, enrolments that were offered, the approvals that rest on any of that.
 func (g *Guard) EndAgent(ctx context.Context, c *Caller, agent id.Agent, verb, why string) (agents.Agent, []id.Delegation, evidence.Receipt, error) {
 	t, got, err := g.end(ctx, c, func() (ending, error) { return g.endAgent(ctx, c, agent, verb, why) })
 	if err != nil {
@@ -80,6 +81,9 @@ func (g *Guard) endAgent(ctx context.Context, c *Caller, agent id.Agent, verb, w
 			return err
 		}
 		if err := g.Agents.EndTokens(tx, c.ws, agent); err != nil {
+			return err
+		}
+		if err := g.Tickets.EndAll(tx, tickets.Enrol, agent.String()); err != nil {
 			return err
 		}
 		if err := g.void(tx, c.ws, t, approvals.Ground{Actor: agent.String()}); err != nil {
