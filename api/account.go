@@ -57,7 +57,7 @@ type NewWorkspace struct {
 type Workspace struct {
 	Name         id.Workspace `json:"name"`
 	PublishOwner string       `json:"publish_owner"`
-	Created      string       `json:"created"`
+	Created      string       `json:"created,omitempty"` // absent for those that every server has
 }
 
 // WorkspaceSettings are what can be changed of a workspace.

@@ -234,8 +234,9 @@ func TestPrint(t *testing.T) {
 	}
 	var b bytes.Buffer
 	row(&b, "a\nb", "c\td", "", "")
+	row(&b, "roles", "")
 	say(&b, "%s is %d", "x\ny", 2)
-	if want := "a\uFFFDb\tc\uFFFDd\nx\uFFFDy is 2\n"; b.String() != want {
+	if want := "a\uFFFDb\tc\uFFFDd\nroles\t-\nx\uFFFDy is 2\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 	for _, c := range []struct{ got, want string }{

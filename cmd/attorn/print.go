@@ -61,6 +61,9 @@ func row(w io.Writer, cells ...string) {
 	for i, s := range cells {
 		cells[i] = line(s)
 	}
+	if len(cells) == 2 { // a row of one cell would end the columns of those around it
+		cells[1] = orDash(cells[1])
+	}
 	fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 }
 

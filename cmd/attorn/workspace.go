@@ -43,7 +43,7 @@ func (c *cli) workspaceCommand() *cobra.Command {
 		return c.show(all, each(all.Items, func(w api.Workspace) string { return w.Name.String() }), func(out io.Writer) {
 			row(out, "WORKSPACE", "OWNERS ARE PUBLISHED BY", "MADE")
 			for _, w := range all.Items {
-				row(out, w.Name.String(), w.PublishOwner, moment(w.Created))
+				row(out, w.Name.String(), w.PublishOwner, orDash(moment(w.Created)))
 			}
 		})
 	}}

@@ -327,7 +327,7 @@ var accountChecks = map[string]check{
 			w.workspace("acme")
 			l, err := w.priya.Workspaces(w.ctx)
 			w.ok(err)
-			if len(l.Items) != 2 || l.Items[0].Name.String() != "acme" || l.Items[0].PublishOwner != "id" {
+			if len(l.Items) != 2 || l.Items[0].Name.String() != "acme" || l.Items[0].PublishOwner != "id" || l.Items[0].Created == "" || l.Items[1].Created != "" {
 				t.Errorf("workspaces %+v", l)
 			}
 			if l, err = w.noor.Workspaces(w.ctx); err != nil || len(l.Items) != 1 {

@@ -91,7 +91,7 @@ var deviceChecks = map[string]check{
 			w.refusal("a name that is taken", "name_taken", w.noor.User(), confirm(api.ConfirmDevice{New: "bot"}))
 			w.refusal("no agent", "choice_invalid", id.User{}, confirm(api.ConfirmDevice{}))
 			code = w.device(newSigner(w.t), "purpose", "person")
-			w.refusal("a key of one's own, by a key", "sign_in_old", id.User{}, confirm(api.ConfirmDevice{}))
+			w.refusal("a key of one's own, by a key", "sign_in_old", w.noor.User(), confirm(api.ConfirmDevice{}))
 		},
 	},
 	"DenyDevice": {

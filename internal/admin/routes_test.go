@@ -265,6 +265,9 @@ var agentChecks = map[string]check{
 		func(w *world) {
 			a := w.agent("bot")
 			w.refusal("an enrolment", "no_permit", w.noor.User(), func() error { return only(w.noor.OfferEnrolment(w.ctx, a.ID())) })
+			_, err := w.priya.RevokeAgent(w.ctx, a.ID(), "")
+			w.ok(err)
+			w.refusal("of an agent that has ended", "wrong_state", w.priya.User(), func() error { return only(w.priya.OfferEnrolment(w.ctx, a.ID())) })
 			w.refusal("of nobody", "not_found", w.priya.User(), func() error { return only(w.priya.OfferEnrolment(w.ctx, id.New[id.Agent](time.Now()))) })
 		},
 	},

@@ -60,6 +60,11 @@ var trustChecks = map[string]check{
 			w.refusal("a bundle that is none", "rule_invalid", w.priya.User(), add(w.priya, func(r *api.NewTrustRule) {
 				*r = api.SPIFFETrust(r.Agent, "example.org", "spiffe://example.org/x", p.KeySet("x509-svid"))
 			}))
+			ended, err := w.priya.CreateAgent(w.ctx, api.NewAgent{Name: "ended"})
+			w.ok(err)
+			_, err = w.priya.RevokeAgent(w.ctx, ended.ID, "")
+			w.ok(err)
+			w.refusal("an agent that has ended", "wrong_state", w.priya.User(), add(w.priya, func(r *api.NewTrustRule) { r.Agent = ended.ID }))
 			w.refusal("an agent that there is not", "not_found", w.priya.User(), add(w.priya, func(r *api.NewTrustRule) { r.Agent = id.New[id.Agent](w.now()) }))
 		},
 	},

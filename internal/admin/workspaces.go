@@ -9,7 +9,11 @@ import (
 )
 
 func asWorkspace(w people.Workspace) api.Workspace {
-	return api.Workspace{Name: w.Name, PublishOwner: w.PublishOwner, Created: when(w.CreatedAt)}
+	out := api.Workspace{Name: w.Name, PublishOwner: w.PublishOwner}
+	if w.CreatedAt.UnixMicro() > 0 { // the workspaces of every server were not made by anybody
+		out.Created = when(w.CreatedAt)
+	}
+	return out
 }
 
 func createWorkspace(x *request, in api.NewWorkspace) (api.Workspace, error) {

@@ -54,9 +54,9 @@ const (
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
-// GoodName reports whether an agent can have the name: nobody takes it for an identifier.
+// GoodName reports whether an agent can have the name: nobody takes it for an identifier, or for themselves.
 func GoodName(s string) bool {
-	return nameForm.MatchString(s) && (len(s) != len("agt_")+26 || s[3] != '_')
+	return nameForm.MatchString(s) && s != "me" && (len(s) != len("agt_")+26 || s[3] != '_')
 }
 
 // Live is nil while the agent may act at now; else a fault with code agent_pending, agent_suspended, agent_revoked or agent_expired.
@@ -85,7 +85,7 @@ func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
 		return Agent{}, invalid("an agent belongs to a workspace and has an owner")
 	case !GoodName(n.Name):
 		return Agent{}, invalid("an agent's name begins with a letter or digit and has letters a-z, digits, dots, underscores and hyphens, 64 at most; " +
-			"it does not look like an identifier")
+			"it is not me, and does not look like an identifier")
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now):
 		return Agent{}, invalid("the agent's end lies in the past")
 	}

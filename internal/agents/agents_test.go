@@ -178,6 +178,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"newline":      {Name: "bot\n"},
 		"other script": {Name: "bоt"}, // a Cyrillic letter
 		"65":           {Name: strings.Repeat("a", 65)},
+		"oneself":      {Name: "me"},
 		"like an id":   {Name: id.New[id.Agent](r.Now()).String()},
 		"like another": {Name: id.New[id.User](r.Now()).String()},
 		"long":         {Name: "a", Description: strings.Repeat("x", 501)},

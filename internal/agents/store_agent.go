@@ -104,6 +104,12 @@ func pause(tx *audit.Tx, ws id.Workspace, agent id.Agent, key id.Key, to Status)
 	return err
 }
 
+// NotEnded is nil for an agent that may still change, or come to act. Codes: not_found; wrong_state after its end.
+func (room *Room) NotEnded(tx *audit.Tx, ws id.Workspace, agent id.Agent) error {
+	_, err := liveForChange(tx, ws, agent)
+	return err
+}
+
 // liveForChange reads an agent that has not ended and, on PostgreSQL, holds its row until the commit.
 func liveForChange(tx *audit.Tx, ws id.Workspace, agent id.Agent) (Agent, error) {
 	a, err := scanAgent(tx.Row(`SELECT `+agentColumns+` FROM agent WHERE workspace = $1 AND id = $2`+tx.ForUpdate(), ws, agent))

@@ -234,13 +234,10 @@ func (r *TrustRule) Digest() (id.Digest, error) {
 	return id.Sum(raw), err
 }
 
-// AddTrustRule stores a checked rule of an agent that may act. Codes: rule_invalid, too_many_rules, not_found and those of an agent that may not.
+// AddTrustRule stores a checked rule of an agent that has not ended; whether it may act is asked of each assertion. Codes: rule_invalid, too_many_rules, not_found,
+// wrong_state.
 func (room *Room) AddTrustRule(tx *audit.Tx, r TrustRule) error {
-	a, _, err := lockAgent(tx, r.Workspace, r.Agent)
-	if err != nil {
-		return err
-	}
-	if err := a.Live(tx.Now()); err != nil {
+	if _, err := liveForChange(tx, r.Workspace, r.Agent); err != nil {
 		return err
 	}
 	raw, err := r.Bytes()

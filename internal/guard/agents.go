@@ -43,7 +43,8 @@ func (s *standing) ownsNow(c *Caller, a agents.Agent) {
 	}
 }
 
-// OfferEnrolment makes a one-time token that enrols one instance of the agent.
+// OfferEnrolment makes a one-time token that enrols one instance of the agent. It may be pending or suspended: whether it may act is asked when the token is
+// spent. Code: wrong_state for an agent that has ended.
 func (g *Guard) OfferEnrolment(ctx context.Context, c *Caller, agent id.Agent) (secret string, life time.Duration, err error) {
 	a, err := g.agentAct(ctx, c, agent, "enrol", evidence.AgentChanged)
 	if err != nil {
@@ -52,6 +53,9 @@ func (g *Guard) OfferEnrolment(ctx context.Context, c *Caller, agent id.Agent) (
 	a.kind, a.what = evidence.DecisionMade, nil // nothing about the agent changed yet
 	life = time.Hour
 	_, err = g.do(ctx, c, a, func(tx *audit.Tx) (err error) {
+		if err := g.Agents.NotEnded(tx, c.ws, agent); err != nil {
+			return err
+		}
 		secret, err = g.Tickets.Issue(tx, tickets.Enrol, c.ws, agent.String(), tx.Event().ID.String(), life)
 		return err
 	})

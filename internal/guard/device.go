@@ -221,7 +221,8 @@ func (g *Guard) confirmAgent(ctx context.Context, c *Caller, r DeviceRequest, ag
 // other key.
 func (g *Guard) confirmOwn(ctx context.Context, c *Caller, r DeviceRequest) (DeviceMade, error) {
 	if err := g.fresh(ctx, c); err != nil {
-		return DeviceMade{}, err
+		own := act{action: "attorn:device:confirm", noun: "device", target: r.Key.Thumbprint().String()}
+		return DeviceMade{}, g.refuseAct(ctx, c, nil, own, nil, err)
 	}
 	d, err := g.deviceDraft(ctx, c, r, evidence.UserPasskeyChanged)
 	if err != nil {

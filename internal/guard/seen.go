@@ -66,6 +66,9 @@ func (u *used) told(all []agents.Instance) []agents.Instance {
 		if at := u.at[all[i].Key]; at.After(all[i].LastUsedAt) {
 			all[i].LastUsedAt = at
 		}
+		if i := &all[i]; !i.LastUsedAt.IsZero() && i.LastUsedAt.Before(i.CreatedAt) {
+			i.LastUsedAt = i.CreatedAt // the minute began before the instance
+		}
 	}
 	return all
 }

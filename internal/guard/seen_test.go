@@ -134,20 +134,30 @@ func TestLastUse(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		s := newStory(t, dsn, 1)
 		doors := s.doors(dsn)
-		s.now = s.now.Add(90 * time.Second)
-		s.bot.api()
-		minute := s.now.Truncate(time.Minute)
 		last := func(g *guard.Guard) time.Time {
 			all, err := g.Instances(t.Context(), s.priya.api(), s.bot.agent)
 			s.ok(err)
 			i := slices.IndexFunc(all, func(i agents.Instance) bool { return i.Key == s.bot.instance() })
 			return all[i].LastUsedAt
 		}
+		s.now = s.now.Add(90 * time.Second)
+		s.bot.api()
+		minute := s.now.Truncate(time.Minute)
 		if got := last(doors[0]); !got.Equal(minute) {
 			t.Errorf("before the sweep: %s, want %s", got, minute)
 		}
 		if i, err := s.Agents.Instance(t.Context(), s.bot.instance()); err != nil || !i.LastUsedAt.IsZero() {
 			t.Errorf("written before the sweep: %s, %v", i.LastUsedAt, err)
+		}
+		s.now = s.now.Add(10 * time.Second)
+		late := &party{rig: s.rig, signer: s.twin(s.bot), agent: s.bot.agent}
+		late.api()
+		all, err := s.Instances(t.Context(), s.priya.api(), s.bot.agent)
+		s.ok(err)
+		for _, i := range all {
+			if i.Key == late.instance() && !i.LastUsedAt.Equal(i.CreatedAt) {
+				t.Errorf("joined %s, used %s", i.CreatedAt, i.LastUsedAt)
+			}
 		}
 		rev, err := s.log.Rev(t.Context(), id.Default)
 		s.ok(err)

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ func (x *exchange) fail(w http.ResponseWriter, err error) {
 func (x *exchange) refusalOf(err error) refusal {
 	if l, ok := err.(limited); ok {
 		return refusal{
-			Error: "temporarily_unavailable", Description: "too many requests", Reason: "rate_limited", Remedy: "try again later",
+			Error: "temporarily_unavailable", Description: "too many requests", Reason: "rate_limited", Remedy: fmt.Sprintf("try again in %d seconds", wholeSeconds(l.wait)),
 			status: http.StatusTooManyRequests, retry: l.wait,
 		}
 	}
@@ -152,6 +153,9 @@ func classifyKind(f *fault.Error) refusal {
 	return refusal{Error: "invalid_request", Reason: "malformed", status: http.StatusBadRequest}
 }
 
+// wholeSeconds rounds up: who waits as long is not too early.
+func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
 func (f *face) render(w http.ResponseWriter, out refusal) {
 	out.Description, out.Remedy = plain(out.Description), plain(out.Remedy)
 	h := w.Header()
@@ -160,7 +164,7 @@ func (f *face) render(w http.ResponseWriter, out refusal) {
 		h.Set("WWW-Authenticate", out.challenge)
 	}
 	if out.retry > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((out.retry+time.Second-1)/time.Second)))
+		h.Set("Retry-After", strconv.Itoa(wholeSeconds(out.retry)))
 	}
 	raw, err := json.Marshal(out)
 	if err != nil {

@@ -39,6 +39,9 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%v: %s has no %s", c.err, body, part)
 			}
 		}
+		if wait := w.Header().Get("Retry-After"); c.error == "temporarily_unavailable" && c.text == "too many requests" && !strings.Contains(body, "in "+wait+" seconds") {
+			t.Errorf("%s does not say to wait for %q", body, wait)
+		}
 		if w.Code != c.status || (c.status == 429 || c.status == 503) != (w.Header().Get("Retry-After") != "") {
 			t.Errorf("%v: %d %v", c.err, w.Code, w.Header())
 		}
