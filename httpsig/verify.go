@@ -59,8 +59,12 @@ func Verify(r Request, want Want) (Signature, error) {
 // nothing may be done with a body. Codes: all that the package has but signature_replayed and digest_mismatch.
 func VerifyHead(r Request, want Want) (Signature, error) {
 	t, ok := r.target()
-	if !ok {
+	switch {
+	case ok:
+	case r.Method == "" || r.TargetURI == "":
 		return Signature{}, fault.New(fault.Internal, "", "the request that the signature is to be compared with has no method or URL")
+	default: // servers let through what no URL has
+		return Signature{}, malformed("no signature covers a request of this method and URL: the URL has more than %d bytes, or a character that no URL has", maxTarget)
 	}
 	list, sig, err := ours(r)
 	if err != nil {
