@@ -30,6 +30,14 @@ type agentKey struct {
 	read      time.Time
 }
 
+// question is one that the issuer is being asked; whoever wants to know the same waits for its answer.
+type question struct {
+	forgot uint64
+	done   chan struct{}
+	is     agentKey
+	err    error
+}
+
 // agentKeys are the keys that were asked for, those that nobody has too.
 type agentKeys struct {
 	url  string // of the issuer's directory
@@ -37,6 +45,7 @@ type agentKeys struct {
 
 	mu        sync.Mutex
 	known     map[id.Key]agentKey
+	asked     map[id.Key]*question
 	forgot    uint64 // how often anything was: an answer that was asked for before may be of before
 	second    int64
 	questions int
@@ -50,6 +59,15 @@ func (k *agentKeys) find(ctx context.Context, kid id.Key, now time.Time) (agentK
 		k.mu.Unlock()
 		return found, nil
 	}
+	if q := k.asked[kid]; q != nil && q.forgot == k.forgot {
+		k.mu.Unlock()
+		select {
+		case <-q.done:
+			return q.is, q.err
+		case <-ctx.Done():
+			return agentKey{}, unreachableIssuer(k.url)
+		}
+	}
 	if k.second != now.Unix() {
 		k.second, k.questions = now.Unix(), 0
 	}
@@ -58,20 +76,27 @@ func (k *agentKeys) find(ctx context.Context, kid id.Key, now time.Time) (agentK
 		k.questions++
 		over = k.questions > maxQuestions
 	}
-	forgot := k.forgot
-	k.mu.Unlock()
 	if over {
+		k.mu.Unlock()
 		return agentKey{}, fault.New(fault.Unavailable, "overloaded", "this service is asked by more keys that it does not know than it can look up").Try("try again in a few seconds")
 	}
-	found, err := k.ask(ctx, kid)
-	if err != nil {
-		return agentKey{}, err
+	q := &question{forgot: k.forgot, done: make(chan struct{})}
+	if k.asked == nil {
+		k.asked = map[id.Key]*question{}
 	}
+	k.asked[kid] = q
+	k.mu.Unlock()
+	defer close(q.done)
+	found, q.err = k.ask(context.WithoutCancel(ctx), kid) // others wait for it, who are not gone when the first is
 	found.read = now
+	q.is = found
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.forgot != forgot {
-		return found, nil
+	if k.asked[kid] == q {
+		delete(k.asked, kid)
+	}
+	if k.forgot != q.forgot || q.err != nil {
+		return q.is, q.err
 	}
 	if len(k.known) >= maxAgents {
 		maps.DeleteFunc(k.known, func(_ id.Key, is agentKey) bool { return is.agent.IsZero() })

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,5 +88,27 @@ func TestAgentKeysAndStrangers(t *testing.T) {
 	}
 	if is, err := k.find(t.Context(), key.Thumbprint(), now); err != nil || is.agent.IsZero() {
 		t.Error(is, err)
+	}
+}
+
+// Many requests by one key, which a service that just started does not know, are one question to the issuer.
+func TestAgentKeysAreAskedForOnce(t *testing.T) {
+	key := someKey(t)
+	var asked atomic.Int32
+	block := make(chan struct{})
+	k := directory(t, key, func() { asked.Add(1); <-block })
+	now := time.Unix(1_800_000_000, 0)
+	time.AfterFunc(100*time.Millisecond, func() { close(block) })
+	var wg sync.WaitGroup
+	for range 3 * maxQuestions {
+		wg.Go(func() {
+			if is, err := k.find(t.Context(), key.Thumbprint(), now); err != nil || is.agent.IsZero() {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
 	}
 }
