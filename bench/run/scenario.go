@@ -45,7 +45,7 @@ func (m *maker) documents() http.Handler {
 	})
 	mux.HandleFunc("GET /.well-known/http-message-signatures-directory", func(w http.ResponseWriter, _ *http.Request) {
 		k := m.agent.Public()
-		fmt.Fprintf(w, `{"keys":[%s,"kid":"%s","agent":"%s"}]}`, bytes.TrimSuffix(k.JWK(), []byte("}")), k.Thumbprint(), m.name)
+		fmt.Fprintf(w, `{"keys":[%s,"kid":"%s","agent":"%s","ws":"default"}]}`, bytes.TrimSuffix(k.JWK(), []byte("}")), k.Thumbprint(), m.name)
 	})
 	return mux
 }
