@@ -113,7 +113,7 @@ func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := v.verify(r)
 		if err != nil {
-			v.refuse(w, err)
+			v.refuse(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, withCaller(r, c))
@@ -172,8 +172,12 @@ func authorization(h http.Header) (scheme, raw string, err error) {
 	}
 	scheme, raw, _ = strings.Cut(all[0], " ")
 	scheme = strings.ToLower(scheme)
-	if len(all) > 1 || scheme != "dpop" && scheme != "bearer" {
-		return "", "", fault.New(fault.Unauthenticated, "invalid_token", "the request has %d Authorization headers, or one of another scheme than DPoP", len(all)).
+	if len(all) > 1 {
+		return "", "", fault.New(fault.Unauthenticated, "invalid_token", "the request has %d Authorization headers, not one", len(all)).
+			Try("send one: Authorization: DPoP and the access token")
+	}
+	if scheme != "dpop" && scheme != "bearer" {
+		return "", "", fault.New(fault.Unauthenticated, "invalid_token", "the request's Authorization is of another scheme than DPoP").
 			Try("send one: Authorization: DPoP and the access token")
 	}
 	return scheme, raw, nil

@@ -12,7 +12,7 @@ import (
 )
 
 // refuse answers a request whose sender was not proved. What was not foreseen is opaque outside.
-func (v *Verifier) refuse(w http.ResponseWriter, err error) {
+func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	f := fault.Of(err)
 	if f == nil || f.Kind == fault.Internal {
 		f = fault.New(fault.Internal, "internal", "the service could not verify the request")
@@ -27,7 +27,7 @@ func (v *Verifier) refuse(w http.ResponseWriter, err error) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if p.Status == http.StatusUnauthorized {
-		v.challenge(h, f)
+		v.challenge(h, f, len(r.Header["Authorization"]) > 0)
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "2")
@@ -41,7 +41,7 @@ func (v *Verifier) refuse(w http.ResponseWriter, err error) {
 }
 
 // challenge says what a 401 wants instead (RFC 9110 §11.6.1, RFC 9449 §7.1, RFC 9421 §5.1).
-func (v *Verifier) challenge(h http.Header, f *fault.Error) {
+func (v *Verifier) challenge(h http.Header, f *fault.Error, token bool) {
 	code := "invalid_token"
 	switch {
 	case f.Code == "token_missing":
@@ -55,7 +55,7 @@ func (v *Verifier) challenge(h http.Header, f *fault.Error) {
 	}
 	h.Set("WWW-Authenticate", line)
 	if v.cfg.Signed || strings.HasPrefix(f.Code, "signature_") {
-		h.Set("Accept-Signature", v.wanted())
+		h.Set("Accept-Signature", v.wanted(token))
 	}
 }
 

@@ -98,5 +98,5 @@ func (v *Verifier) body(r *http.Request) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// wanted is what Accept-Signature says.
-func (v *Verifier) wanted() string { return httpsig.Challenge(true) }
+// wanted is what Accept-Signature says, to a request with or without a token.
+func (v *Verifier) wanted(token bool) string { return httpsig.Challenge(token) }

@@ -179,7 +179,11 @@ func (c *cli) fetch(cmd *cobra.Command, hc *http.Client, method, target, data st
 		return err
 	}
 	if res.StatusCode/100 != 2 {
-		return attorn.Refusal(res.StatusCode, answer)
+		if err := attorn.Refusal(res.StatusCode, answer); fault.Code(err) != "bad_answer" {
+			return err
+		}
+		fmt.Fprintln(c.talk, line(string(answer)))
+		return fault.New(fault.Denied, "service_refused", "the service answered %s", res.Status).Try("see what it says above: the caller was proved, the rest is the service's own")
 	}
 	_, err = c.out.Write(answer)
 	return err

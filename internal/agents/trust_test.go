@@ -371,7 +371,8 @@ func TestAdmit(t *testing.T) {
 		if _, _, err := r.admit(r.trust(t, elsewhere, nil), second, "ten"); fault.Code(err) != "key_in_use" {
 			t.Errorf("another agent's: %v", err)
 		}
-		for verb, want := range map[string]string{"suspend": "instance_suspended", "revoke": "instance_revoked"} {
+		for _, c := range [][2]string{{"suspend", "instance_suspended"}, {"revoke", "instance_revoked"}} {
+			verb, want := c[0], c[1]
 			if err := r.Do(id.Default, func(tx *audit.Tx) error {
 				if verb == "suspend" {
 					_, err := r.SuspendInstance(tx, id.Default, second.Thumbprint())

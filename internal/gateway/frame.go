@@ -160,6 +160,10 @@ func (x *exchange) post(body []byte, r *http.Request) {
 	}
 	x.revision = revisionOf(m, r.Header)
 	x.out.revision = x.revision
+	if err := guard.NoPrivateKey(body); err != nil { // before any of it is passed on or written down
+		x.failed(err)
+		return
+	}
 	server, err := x.g.Catalog.Server(x.ctx, x.place.workspace, x.place.server)
 	if fault.Code(err) == "unknown_server" || (err == nil && server.Status != "active") {
 		x.out.fail(&rpcError{Status: http.StatusNotFound, Code: codeRequest, Message: "There is no such MCP server"})

@@ -84,9 +84,6 @@ func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agent
 	if d.Cause, err = id.Parse[id.Event](t.Body); err != nil {
 		return agents.Agent{}, agents.Instance{}, err
 	}
-	if err := g.stillOffers(ctx, t.Workspace, d.Cause); err != nil {
-		return agents.Agent{}, agents.Instance{}, err
-	}
 	d.Agent, d.Who.Sub, d.Who.Instance = agent, agent.String(), key.Thumbprint()
 	d.What = &evidence.What{Agent: agent, Instance: key.Thumbprint(), Key: &key, Status: string(agents.Enrolled)}
 	if refusal != nil {
@@ -94,6 +91,9 @@ func (g *Guard) Enrol(ctx context.Context, secret string, cr Credentials) (agent
 		if f := fault.Of(err); f != nil && f.Code == fault.Code(refusal) {
 			err = fault.New(fault.Denied, f.Code, "%s", f.Reason).Try("ask for a new enrolment token, and enrol a new key")
 		}
+		return agents.Agent{}, agents.Instance{}, err
+	}
+	if err := g.stillOffers(ctx, t.Workspace, d.Cause); err != nil {
 		return agents.Agent{}, agents.Instance{}, err
 	}
 	var made agents.Instance

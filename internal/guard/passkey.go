@@ -68,8 +68,8 @@ func (g *Guard) fresh(ctx context.Context, c *Caller) error {
 		return err
 	}
 	if !c.signedInJustNow(g.Now()) {
-		return fault.New(fault.Denied, "sign_in_old", "you signed in more than %d minutes ago; a passkey or key is added right after signing in", freshSignIn/time.Minute).
-			Try("sign out, and sign in again")
+		return fault.New(fault.Denied, "sign_in_old", "a passkey or key is added within %d minutes of signing in, in a browser", freshSignIn/time.Minute).
+			Try("open %s where you are signed in with a passkey, or sign in there again", g.Issuer)
 	}
 	return nil
 }

@@ -51,13 +51,13 @@ type NewPerson struct {
 const maxName = 100
 
 func goodName(s string) bool {
-	return s != "" && len(s) <= maxName && utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, unicode.IsControl)
+	return s != "" && !strings.EqualFold(s, "me") && len(s) <= maxName && utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // Add stores a new person, active, who is in no workspace yet. Code: person_invalid.
 func (room *Room) Add(tx *audit.Tx, n NewPerson) (Person, error) {
 	if !goodName(n.Name) {
-		return Person{}, fault.New(fault.Invalid, "person_invalid", "a person's name is one line of 1 to %d bytes without control characters or spaces at its ends", maxName)
+		return Person{}, fault.New(fault.Invalid, "person_invalid", "a person's name is one line of 1 to %d bytes without control characters or spaces at its ends, and not what everybody calls themselves: me", maxName)
 	}
 	p := Person{ID: n.ID, Name: n.Name, Status: Active, CreatedAt: stored(tx.Now())}
 	if p.ID.IsZero() {
