@@ -41,6 +41,9 @@ var approvalChecks = map[string]check{
 			if still.Status != "pending" {
 				t.Errorf("undecided, but %s", still.Status)
 			}
+			if still, err = bot.Approval(w.ctx, asked.ID, time.Nanosecond); err != nil || still.Status != "pending" { // over before anything is read
+				t.Errorf("%s, %v", still.Status, err)
+			}
 			begun := time.Now()
 			got := make(chan api.Approval, 1)
 			go func() {

@@ -502,6 +502,9 @@ func (g *Guard) Wait(ctx context.Context, c *Caller, a id.Approval) (string, err
 		return string(approvals.Pending), nil
 	}
 	found, err = g.attended(ctx, c, found)
+	if err != nil && ctx.Err() != nil && fault.Of(err) == nil { // the time was over while something was read
+		return string(approvals.Pending), nil
+	}
 	return string(found.StatusAt(g.Now())), err
 }
 
