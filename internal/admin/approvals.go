@@ -68,10 +68,7 @@ func oneApproval(x *request, _ none) (api.Approval, error) {
 	if err == nil && wait > 0 {
 		ctx, cancel := context.WithTimeout(x.ctx, wait)
 		defer cancel()
-		later, failed := x.Guard.Await(ctx, x.caller, a)
-		if failed == nil || ctx.Err() == nil || fault.Of(failed) != nil { // else the time was over while something was read: it stands as it did
-			found, err = later, failed
-		}
+		found, err = x.Guard.Await(ctx, x.caller, found)
 	}
 	if err != nil {
 		return api.Approval{}, err

@@ -502,14 +502,20 @@ func (g *Guard) Wait(ctx context.Context, c *Caller, a id.Approval) (string, err
 		return string(approvals.Pending), nil
 	}
 	found, err = g.attended(ctx, c, found)
-	if err != nil && ctx.Err() != nil && fault.Of(err) == nil { // the time was over while something was read
-		return string(approvals.Pending), nil
-	}
 	return string(found.StatusAt(g.Now())), err
 }
 
-// attended is settle for as long as the caller may act; then its error says why it may not.
+// attended is settle for as long as the caller may act; then its error says why it may not. A time that is over while something is read is no failure:
+// the approval stands as it was read last.
 func (g *Guard) attended(ctx context.Context, c *Caller, a approvals.Approval) (approvals.Approval, error) {
+	later, err := g.attend(ctx, c, a)
+	if err != nil && ctx.Err() != nil && fault.Of(err) == nil {
+		return a, nil
+	}
+	return later, err
+}
+
+func (g *Guard) attend(ctx context.Context, c *Caller, a approvals.Approval) (approvals.Approval, error) {
 	watched, stop, err := g.Attend(ctx, c)
 	if err != nil {
 		return a, err

@@ -65,12 +65,8 @@ func (g *Guard) Approval(ctx context.Context, c *Caller, a id.Approval) (approva
 	return g.approvalFor(ctx, c, a)
 }
 
-// Await is Approval, held back until the approval is decided or ctx ends.
-func (g *Guard) Await(ctx context.Context, c *Caller, a id.Approval) (approvals.Approval, error) {
-	found, err := g.approvalFor(ctx, c, a)
-	if err != nil {
-		return found, err
-	}
+// Await is how an approval that Approval read stands as soon as it is decided, or as it was read last when ctx ends.
+func (g *Guard) Await(ctx context.Context, c *Caller, found approvals.Approval) (approvals.Approval, error) {
 	return g.attended(ctx, c, found)
 }
 
