@@ -56,7 +56,7 @@ func (g *Guard) OfferEnrolment(ctx context.Context, c *Caller, agent id.Agent) (
 		if err := g.Agents.NotEnded(tx, c.ws, agent); err != nil {
 			return err
 		}
-		secret, err = g.Tickets.Issue(tx, tickets.Enrol, c.ws, agent.String(), tx.Event().ID.String(), life)
+		secret, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.Enrol, Workspace: c.ws, Subject: agent.String(), Body: tx.Event().ID.String()}, life)
 		return err
 	})
 	return secret, life, err

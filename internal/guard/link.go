@@ -98,7 +98,7 @@ func (g *Guard) NewLink(ctx context.Context, c *Caller, user id.User) (secret st
 			}
 		}
 		l.made = tx.Event().ID
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, user.String(), l.body(), signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.SignIn, Workspace: c.ws, Subject: user.String(), Body: l.body()}, signInLife)
 		return err
 	})
 	return secret, err
@@ -130,7 +130,7 @@ func (g *Guard) Recover(ctx context.Context, c *Caller, user id.User, why string
 		if err := g.Tickets.EndAll(tx, tickets.SignIn, user.String()); err != nil { // one at a time, so that the event before it tells whose it is
 			return err
 		}
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, user.String(), link{use: forRecovery, by: c.person, made: tx.Event().ID}.body(), signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.SignIn, Workspace: c.ws, Subject: user.String(), Body: link{use: forRecovery, by: c.person, made: tx.Event().ID}.body()}, signInLife)
 		return err
 	})
 	return secret, err

@@ -49,7 +49,7 @@ func (g *Guard) BeginPasskey(ctx context.Context, c *Caller) (people.CreationOpt
 	}
 	var challenge string
 	err = g.quietly(ctx, c, func(tx *audit.Tx) (err error) {
-		challenge, err = g.Tickets.Issue(tx, tickets.Challenge, c.ws, c.Sub(), forPasskey, challengeLife)
+		challenge, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.Challenge, Workspace: c.ws, Subject: c.Sub(), Body: forPasskey}, challengeLife)
 		return err
 	})
 	if err != nil {
@@ -157,7 +157,7 @@ func (g *Guard) others(ctx context.Context, p id.User, ws id.Workspace) ([]id.Wo
 func (g *Guard) BeginSignIn(ctx context.Context) (people.RequestOptions, error) {
 	var challenge string
 	_, err := g.Log.Record(ctx, g.consoleAct("attorn:challenge:ask"), func(tx *audit.Tx) (err error) {
-		challenge, err = g.Tickets.Issue(tx, tickets.Challenge, id.Server, "", forSignIn, challengeLife)
+		challenge, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.Challenge, Workspace: id.Server, Body: forSignIn}, challengeLife)
 		return err
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ func (g *Guard) BootstrapLink(ctx context.Context) (secret string, err error) {
 	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face = evidence.DecisionMade, evidence.OK, evidence.ServerSub, "server"
 	d.Did = &evidence.Did{Action: "attorn:user:invite", Resource: evidence.Resource{Type: "Noun", ID: "workspace"}}
 	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, id.Default, "", link{use: forFirst, made: tx.Event().ID}.body(), signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.SignIn, Workspace: id.Default, Body: link{use: forFirst, made: tx.Event().ID}.body()}, signInLife)
 		return err
 	})
 	return secret, err
@@ -72,7 +72,7 @@ func (g *Guard) InviteEmail(ctx context.Context, c *Caller, name, email string) 
 				return err
 			}
 		}
-		secret, err = g.Tickets.Issue(tx, tickets.SignIn, c.ws, n.ID.String(), link{use: forOwn, made: tx.Event().ID}.body(), signInLife)
+		secret, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.SignIn, Workspace: c.ws, Subject: n.ID.String(), Body: link{use: forOwn, made: tx.Event().ID}.body()}, signInLife)
 		return err
 	})
 	return made, secret, err

@@ -76,7 +76,7 @@ func (g *Guard) Depart(ctx context.Context, c *Caller, t Trip) (Trip, error) {
 		return t, err
 	}
 	_, err = g.Log.Record(ctx, g.consoleAct("attorn:challenge:ask"), func(tx *audit.Tx) (err error) {
-		t.State, err = g.Tickets.Issue(tx, tickets.Upstream, id.Server, t.Link.String(), string(body), life)
+		t.State, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.Upstream, Workspace: id.Server, Subject: t.Link.String(), Body: string(body)}, life)
 		return err
 	})
 	return t, err

@@ -27,7 +27,7 @@ func (g *Guard) ProposeVote(ctx context.Context, c *Caller, a id.Approval, choic
 	}
 	var nonce string
 	err = g.quietly(ctx, c, func(tx *audit.Tx) (err error) {
-		nonce, err = g.Tickets.Issue(tx, tickets.Challenge, c.ws, c.Sub(), "vote "+a.String(), voteLife)
+		nonce, err = g.Tickets.Issue(tx, tickets.Ticket{Kind: tickets.Challenge, Workspace: c.ws, Subject: c.Sub(), Body: "vote " + a.String()}, voteLife)
 		return err
 	})
 	if err != nil {

@@ -19,20 +19,26 @@ type Room struct{ r *db.Reader }
 func New(r *db.Reader) *Room { return &Room{r} }
 
 func insert(tx *audit.Tx, hash id.Digest, t Ticket, expires time.Time) error {
-	_, err := tx.Exec(`INSERT INTO ticket (hash, kind, workspace, subject, body, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		hash, string(t.Kind), t.Workspace, t.Subject, t.Body, tx.Now().UnixMicro(), expires.UnixMicro())
+	_, err := tx.Exec(`INSERT INTO ticket (hash, kind, workspace, subject, body, family, client, jkt, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		hash, string(t.Kind), t.Workspace, t.Subject, t.Body, t.Family, t.Client, t.JKT, tx.Now().UnixMicro(), expires.UnixMicro())
 	return err
 }
 
 // spend is the one statement of oauth.md §6: no read before it, so two callers cannot both find the ticket unspent.
 func spend(tx *audit.Tx, hash id.Digest, kind Kind) (Ticket, bool, error) {
 	t := Ticket{Kind: kind}
-	err := tx.Row(`UPDATE ticket SET spent_at = $3 WHERE hash = $1 AND kind = $2 AND spent_at IS NULL AND expires_at > $3
-		RETURNING workspace, subject, body`, hash, string(kind), tx.Now().UnixMicro()).Scan(&t.Workspace, &t.Subject, &t.Body)
+	err := t.scan(tx.Row(`UPDATE ticket SET spent_at = $3 WHERE hash = $1 AND kind = $2 AND spent_at IS NULL AND expires_at > $3
+		RETURNING `+columns, hash, string(kind), tx.Now().UnixMicro()))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Ticket{}, false, nil
 	}
 	return t, err == nil, err
+}
+
+const columns = `workspace, subject, body, family, client, jkt`
+
+func (t *Ticket) scan(row *sql.Row, more ...any) error {
+	return row.Scan(append([]any{&t.Workspace, &t.Subject, &t.Body, &t.Family, &t.Client, &t.JKT}, more...)...)
 }
 
 func spendOthers(tx *audit.Tx, kind Kind, subject string) error {
@@ -44,8 +50,7 @@ func (room *Room) peek(ctx context.Context, hash id.Digest, kind Kind, now time.
 	t := Ticket{Kind: kind}
 	var spent sql.Null[int64]
 	var end int64
-	err := room.r.Row(ctx, `SELECT workspace, subject, body, spent_at, expires_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)).
-		Scan(&t.Workspace, &t.Subject, &t.Body, &spent, &end)
+	err := t.scan(room.r.Row(ctx, `SELECT `+columns+`, spent_at, expires_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)), &spent, &end)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Ticket{}, unknown()
@@ -60,18 +65,20 @@ func (room *Room) peek(ctx context.Context, hash id.Digest, kind Kind, now time.
 }
 
 // whyNot says why spend gave nothing, for the reason alone.
-func whyNot(tx *audit.Tx, hash id.Digest, kind Kind) error {
+func whyNot(tx *audit.Tx, hash id.Digest, kind Kind) (Ticket, error) {
+	t := Ticket{Kind: kind}
 	var spent sql.Null[int64]
-	err := tx.Row(`SELECT spent_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)).Scan(&spent)
+	err := t.scan(tx.Row(`SELECT `+columns+`, spent_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)), &spent)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return unknown()
+		return Ticket{}, unknown()
 	case err != nil:
-		return err
+		return Ticket{}, err
 	case spent.Valid:
-		return spentAlready()
+		t.Spent = time.UnixMicro(spent.V).UTC()
+		return t, spentAlready()
 	}
-	return expired()
+	return Ticket{}, expired()
 }
 
 func spentAlready() error {
@@ -103,6 +110,8 @@ func (room *Room) ended(ctx context.Context, ws id.Workspace, jti string) (bool,
 const (
 	// remember is how long a ticket stays after its end, so that its holder still learns why it is refused.
 	remember = 24 * time.Hour
+	// rememberFamily is how long one of a family stays: as long as any delegation by consent lives, so that a token shown twice ends what still lives.
+	rememberFamily = 31 * 24 * time.Hour
 	// slack is how long an ended token stays after its expiry: well over every leeway that a verifier grants (oauth.md §5: 30 s).
 	slack = time.Hour
 	sweep = 1000 // rows of each table at a time, so that no transaction is held up long
@@ -110,8 +119,13 @@ const (
 
 // Expire deletes up to 1,000 tickets, and as many ended tokens and device codes, that are long past, and returns how many: at 0 nothing is left to do.
 func (room *Room) Expire(tx *audit.Tx, now time.Time) (int64, error) {
-	t, err := tx.Exec(`DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`,
+	t, err := tx.Exec(`DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE family = '' AND expires_at < $1 ORDER BY expires_at LIMIT $2)`,
 		now.Add(-remember).UnixMicro(), sweep)
+	if err != nil {
+		return 0, err
+	}
+	f, err := tx.Exec(`DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE family <> '' AND expires_at < $1 ORDER BY expires_at LIMIT $2)`,
+		now.Add(-rememberFamily).UnixMicro(), sweep)
 	if err != nil {
 		return 0, err
 	}
@@ -121,5 +135,5 @@ func (room *Room) Expire(tx *audit.Tx, now time.Time) (int64, error) {
 		return 0, err
 	}
 	d, err := expireDevices(tx, now)
-	return t + e + d, err
+	return t + f + e + d, err
 }

@@ -20,6 +20,12 @@ const (
 	Enrol     Kind = "enrol"     // makes one key an instance of the agent that is its subject
 	Challenge Kind = "challenge" // of a passkey ceremony
 	Upstream  Kind = "upstream"  // lets a browser come back from another sign-in provider
+
+	Pushed  Kind = "par"     // an authorization request that its client pushed (RFC 9126)
+	Consent Kind = "consent" // an authorization request that waits for a person
+	Resume  Kind = "resume"  // what the person said, on its way to the client
+	Code    Kind = "code"    // an authorization code (RFC 6749 §4.1)
+	Refresh Kind = "refresh" // a refresh token (RFC 6749 §6)
 )
 
 // Life is the longest time that a ticket of kind k may be good for (oauth.md §5); 0 for no kind.
@@ -31,8 +37,14 @@ func (k Kind) Life() time.Duration {
 		return 24 * time.Hour
 	case Challenge:
 		return 5 * time.Minute
-	case Upstream:
+	case Upstream, Consent:
 		return 10 * time.Minute
+	case Pushed:
+		return 90 * time.Second
+	case Resume, Code:
+		return time.Minute
+	case Refresh:
+		return 72 * time.Hour
 	}
 	return 0
 }
@@ -43,30 +55,36 @@ type Ticket struct {
 	Workspace id.Workspace
 	Subject   string // what it is about: an agent's or a person's id, or ""
 	Body      string // what its issuer wants back
+
+	Family string    // what a code or refresh token is of: the delegation that ends where it is shown twice; else ""
+	Client string    // the client that may spend it, for its issuer to compare; "" for no client
+	JKT    id.Key    // the key that it is bound to, for its issuer to compare; zero for none
+	Spent  time.Time // when it was, where Spend found it so; zero otherwise
 }
 
 const (
 	maxSubject = 128
-	maxBody    = 4 << 10
+	maxClient  = 2 << 10 // the address of a metadata document
+	maxBody    = 32 << 10
 )
 
 // Issue stores a new ticket, good for ttl, and returns its secret: 32 random bytes as 43 characters of base64url. A change that runs twice
 // gets another secret the second time; the last one counts. Codes: ticket_invalid.
-func (room *Room) Issue(tx *audit.Tx, kind Kind, ws id.Workspace, subject, body string, ttl time.Duration) (string, error) {
+func (room *Room) Issue(tx *audit.Tx, t Ticket, ttl time.Duration) (string, error) {
 	switch {
-	case kind.Life() == 0:
-		return "", invalid("there is no ticket of the kind %q", kind)
-	case ttl <= 0 || ttl > kind.Life():
-		return "", invalid("a ticket of the kind %q is good for %s at most, not %s", kind, kind.Life(), ttl)
-	case ws.IsZero():
+	case t.Kind.Life() == 0:
+		return "", invalid("there is no ticket of the kind %q", t.Kind)
+	case ttl <= 0 || ttl > t.Kind.Life():
+		return "", invalid("a ticket of the kind %q is good for %s at most, not %s", t.Kind, t.Kind.Life(), ttl)
+	case t.Workspace.IsZero():
 		return "", invalid("a ticket belongs to a workspace")
-	case len(subject) > maxSubject || len(body) > maxBody:
+	case len(t.Subject) > maxSubject || len(t.Family) > maxSubject || len(t.Client) > maxClient || len(t.Body) > maxBody:
 		return "", invalid("a ticket holds %d bytes at most", maxBody)
 	}
 	var raw [32]byte
 	rand.Read(raw[:]) // never fails (crypto/rand)
 	secret := jose.EncodeBase64(raw[:])
-	if err := insert(tx, hash(secret), Ticket{kind, ws, subject, body}, tx.Now().Add(ttl)); err != nil {
+	if err := insert(tx, hash(secret), t, tx.Now().Add(ttl)); err != nil {
 		return "", err
 	}
 	_, err := room.Expire(tx, tx.Now()) // rides along, so that the table does not grow for ever
@@ -74,15 +92,17 @@ func (room *Room) Issue(tx *audit.Tx, kind Kind, ws id.Workspace, subject, body 
 }
 
 // Spend takes a ticket: of all callers with one secret, exactly one ever gets it. The spend stays even if the caller then refuses (Tx.Refuse,
-// not an error). Codes: ticket_unknown, ticket_expired, ticket_spent.
+// not an error). With ticket_spent comes what it was, and when it was spent, for whoever must end its family. Codes: ticket_unknown, ticket_expired,
+// ticket_spent.
 func (room *Room) Spend(tx *audit.Tx, kind Kind, secret string) (Ticket, error) {
 	t, ok, err := spend(tx, hash(secret), kind)
 	if err != nil {
 		return t, err
 	}
 	// Asked of a good one, too: what a secret is worth is not to be told from how much was done about it.
-	if why := whyNot(tx, hash(secret), kind); !ok {
-		return Ticket{}, why
+	was, why := whyNot(tx, hash(secret), kind)
+	if !ok {
+		return was, why
 	}
 	return t, nil
 }

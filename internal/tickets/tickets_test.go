@@ -16,13 +16,15 @@ import (
 
 const agent = "agt_06a8d1s0a8000000000000000g"
 
-var kinds = []tickets.Kind{tickets.SignIn, tickets.Enrol, tickets.Challenge, tickets.Upstream}
+var kinds = []tickets.Kind{
+	tickets.SignIn, tickets.Enrol, tickets.Challenge, tickets.Upstream, tickets.Pushed, tickets.Consent, tickets.Resume, tickets.Code, tickets.Refresh,
+}
 
 func (r rig) issue(t testing.TB, kind tickets.Kind, ttl time.Duration) string {
 	t.Helper()
 	var secret string
 	if err := r.Do(id.Default, func(tx *audit.Tx) (err error) {
-		secret, err = r.Issue(tx, kind, id.Default, agent, `{"n":1}`, ttl)
+		secret, err = r.Issue(tx, tickets.Ticket{Kind: kind, Workspace: id.Default, Subject: agent, Body: `{"n":1}`}, ttl)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -135,7 +137,7 @@ func TestIssueRefuses(t *testing.T) {
 		ttl           time.Duration
 	}{
 		"no kind":      {"", id.Default, "", "", time.Second},
-		"other kind":   {"refresh", id.Default, "", "", time.Second},
+		"other kind":   {"grant", id.Default, "", "", time.Second},
 		"no time":      {tickets.Enrol, id.Default, "", "", 0},
 		"past":         {tickets.Enrol, id.Default, "", "", -time.Second},
 		"long link":    {tickets.SignIn, id.Default, "", "", 15*time.Minute + 1},
@@ -143,10 +145,10 @@ func TestIssueRefuses(t *testing.T) {
 		"long":         {tickets.Challenge, id.Default, "", "", 5*time.Minute + 1},
 		"no workspace": {tickets.Enrol, id.Workspace{}, "", "", time.Second},
 		"big subject":  {tickets.Enrol, id.Default, strings.Repeat("x", 129), "", time.Second},
-		"big body":     {tickets.Enrol, id.Default, "", strings.Repeat("x", 4097), time.Second},
+		"big body":     {tickets.Enrol, id.Default, "", strings.Repeat("x", 32<<10+1), time.Second},
 	} {
 		err := r.Do(id.Default, func(tx *audit.Tx) error {
-			secret, err := r.Issue(tx, c.kind, c.ws, c.subject, c.body, c.ttl)
+			secret, err := r.Issue(tx, tickets.Ticket{Kind: c.kind, Workspace: c.ws, Subject: c.subject, Body: c.body}, c.ttl)
 			if secret != "" {
 				t.Errorf("%s: a secret", name)
 			}
@@ -277,6 +279,51 @@ func TestExpireDeletesOnlyWhatIsLongPast(t *testing.T) {
 		}
 		if n := expire(); n != 0 {
 			t.Errorf("%d rows went twice", n)
+		}
+	})
+}
+
+// A ticket of a family says, when it is shown again, what it was of and when it was taken, so that the family can be ended; and it stays as long as the
+// family may live, where others are forgotten a day after their end.
+func TestSpentAgain(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		key := id.KeyOf(id.Sum([]byte("key")))
+		want := tickets.Ticket{Kind: tickets.Refresh, Workspace: id.Default, Subject: "agt_x", Body: "{}", Family: "dlg_x", Client: "https://app.example/c.json", JKT: key}
+		var secret string
+		if err := r.Do(id.Default, func(tx *audit.Tx) (err error) {
+			secret, err = r.Issue(tx, want, time.Hour)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.spend(id.Default, tickets.Refresh, secret)
+		if err != nil || got != want {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		for _, wait := range []time.Duration{0, 25 * time.Hour, 30 * 24 * time.Hour} {
+			r.Pass(wait)
+			if err := r.Do(id.Default, func(tx *audit.Tx) error {
+				_, err := r.Expire(tx, tx.Now())
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			again, err := r.spend(id.Default, tickets.Refresh, secret)
+			if fault.Code(err) != "ticket_spent" || again.Spent.IsZero() || again.Family != want.Family || again.JKT != key || again.Client != want.Client {
+				t.Errorf("after %s: %+v, %v", wait, again, err)
+			}
+		}
+		r.Pass(2 * 24 * time.Hour)
+		if err := r.Do(id.Default, func(tx *audit.Tx) error {
+			_, err := r.Expire(tx, tx.Now())
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.spend(id.Default, tickets.Refresh, secret); fault.Code(err) != "ticket_unknown" {
+			t.Errorf("in the end: %v", err)
 		}
 	})
 }
