@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/jose"
 )
 
 // another signs the party in on another machine.
@@ -19,7 +21,17 @@ func (p *party) another() *party {
 	p.t.Helper()
 	secret, err := p.NewLink(p.t.Context(), p.api(), p.user)
 	p.ok(err)
-	return p.signIn(secret, "")
+	return p.signInBy(dashed(p.t), secret, "")
+}
+
+// dashed makes a key whose thumbprint begins with a dash, as one in 64 does: it is a name like any other.
+func dashed(t testing.TB) jose.Signer {
+	t.Helper()
+	for {
+		if s := newSigner(t); strings.HasPrefix(s.Public().Thumbprint().String(), "-") {
+			return s
+		}
+	}
 }
 
 // browser opens a console session of the party by a link of their own.
@@ -46,6 +58,8 @@ func TestAKeyEndsWithAllThatItOpened(t *testing.T) {
 		mine, _ := s.maya.browser()
 		old, err := laptop.token()
 		s.ok(err)
+		spare, err := s.NewLink(t.Context(), laptop.api(), s.maya.user)
+		s.ok(err)
 		k, err := s.KeysOf(t.Context(), s.maya.api(), s.maya.user)
 		if err != nil || len(k.Keys) != 2 || k.This != s.maya.thumbprint() || k.Keys[0].UsedAt.IsZero() || k.Keys[0].Label != "test" {
 			t.Fatalf("%+v, %v", k, err)
@@ -57,6 +71,9 @@ func TestAKeyEndsWithAllThatItOpened(t *testing.T) {
 		}
 		if _, _, err := s.Guard.Session(t.Context(), session, id.Default, ""); fault.Code(err) != "session_unknown" {
 			t.Errorf("the session that it opened: %v", err)
+		}
+		if _, _, _, err := s.SignInPage(t.Context(), spare, "", ""); fault.Code(err) != "key_ended" {
+			t.Errorf("the link that it made: %v", err)
 		}
 		if _, _, err := s.Guard.Session(t.Context(), mine, id.Default, ""); err != nil {
 			t.Errorf("another key's session: %v", err)

@@ -54,7 +54,9 @@ func readLink(body string) (l link, err error) {
 	case forAgain, forRecovery:
 		l.by, err = id.Parse[id.User](parts[1])
 	case forOwn:
-		l.key = strings.TrimPrefix(parts[1], "-")
+		if parts[1] != "-" { // which a thumbprint may begin with
+			l.key = parts[1]
+		}
 	}
 	return l, err
 }
@@ -201,11 +203,15 @@ func (g *Guard) mayStill(ctx context.Context, l *link, user id.User) error {
 	return err
 }
 
-// redeem does what a link for somebody else brings with it. After a recovery nothing of what the person had opens anything: every key, passkey, account at
-// another provider, session, token and link is ended; they neither vote nor lend nor administer for a day; and they and who made the link count as one for 30 days. So the
-// maker, were it they who spent it, is seen by everybody, by the person first of all, and has gained no second vote.
+// redeem does what a link brings with it. One that a key made is good while the key is. After a recovery nothing of what the person had opens anything: every
+// key, passkey, account at another provider, session, token and link is ended; they neither vote nor lend nor administer for a day; and they and who made
+// the link count as one for 30 days. So the maker, were it they who spent it, is seen by everybody, by the person first of all, and has gained no second vote.
 func (g *Guard) redeem(tx *audit.Tx, l link, user id.User) error {
 	switch l.use {
+	case forOwn:
+		if l.key != "" { // what a key made does not outlive it
+			return g.People.KeyLives(tx, user, l.key)
+		}
 	case forAgain:
 		if l.tie { // as an invited person with roles, the maker could vote on what is their own
 			return g.People.Vouch(tx, user, l.by)

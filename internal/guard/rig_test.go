@@ -120,7 +120,11 @@ func (r *rig) firstOwner(name string) *party {
 
 func (r *rig) signIn(secret, name string) *party {
 	r.t.Helper()
-	s := newSigner(r.t)
+	return r.signInBy(newSigner(r.t), secret, name)
+}
+
+func (r *rig) signInBy(s jose.Signer, secret, name string) *party {
+	r.t.Helper()
 	p, _, err := r.SignIn(r.t.Context(), secret, name, "test", r.keyCredentials(s, "/v1/signin"))
 	r.ok(err)
 	return &party{rig: r, signer: s, user: p.ID}

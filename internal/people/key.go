@@ -71,6 +71,12 @@ func (room *Room) EndKey(tx *audit.Tx, person id.User, key id.Key) error {
 	return endOpenedBy(tx, person, key.String())
 }
 
+// KeyLives demands that a registered key of the person's is live, and holds it so until the commit. Code: key_ended.
+func (room *Room) KeyLives(tx *audit.Tx, person id.User, key string) error {
+	var name string
+	return one(tx.Row(`SELECT key FROM person_key WHERE person = $1 AND key = $2 AND ended_at IS NULL`+tx.ForUpdate(), person, key), keyEnded(key), &name)
+}
+
 // Known reports whether the key is or was a person's, so that nobody else is given its name.
 func (room *Room) Known(tx *audit.Tx, key id.Key) (bool, error) { return known(tx, key) }
 
@@ -81,7 +87,7 @@ func (room *Room) Taken(ctx context.Context, key id.Key) (bool, error) { return 
 func (room *Room) PersonByKey(ctx context.Context, key id.Key) (Person, Key, error) {
 	p, k, err := room.byKey(ctx, key)
 	if err == nil && !k.EndedAt.IsZero() {
-		err = fault.New(fault.Unauthenticated, "key_ended", "the key %s was removed by its user", key).Try("register a new key")
+		err = keyEnded(key.String())
 	}
 	if err == nil {
 		err = p.Live()
@@ -95,6 +101,10 @@ func (room *Room) PersonByKey(ctx context.Context, key id.Key) (Person, Key, err
 // KeysOf lists the person's live registered keys, oldest first.
 func (room *Room) KeysOf(ctx context.Context, person id.User) ([]Key, error) {
 	return room.keys(ctx, person)
+}
+
+func keyEnded(key string) error {
+	return fault.New(fault.Unauthenticated, "key_ended", "the key %s was removed by its user", key).Try("register a new key")
 }
 
 func keyUnknown() error {
