@@ -66,6 +66,7 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 			return evidence.Receipt{}, err
 		}
 	}
+	change = g.whileSignedIn(c, change)
 	if c.dry {
 		change = undone(change)
 	}

@@ -18,7 +18,8 @@ type Caller struct {
 	instance id.Key     // the agent's
 	person   id.User    // who acts, or at the root of the chain; zero for an agent that acts for nobody
 	key      id.Key     // the person's registered key; zero for a console session
-	openedBy string     // the passkey or key that a console session was opened with
+	session  id.Digest  // the console session; zero for who shows a token
+	openedBy string     // the passkey or key that the session was opened with
 	acr      int64      // how well the person signed in (policy.Auth)
 	authTime int64      // and when, seconds
 	service  id.Service // a resource server, which acts for nobody
@@ -39,7 +40,7 @@ type Caller struct {
 // rehearsing is c, whose proofs are spent, for finding out what would become of its acts: they are decided, tried and undone, and nothing is recorded.
 func (c *Caller) rehearsing() *Caller {
 	return &Caller{
-		ws: c.ws, agent: c.agent, instance: c.instance, person: c.person, key: c.key, acr: c.acr, authTime: c.authTime, claims: c.claims, raw: c.raw,
+		ws: c.ws, agent: c.agent, instance: c.instance, person: c.person, key: c.key, session: c.session, acr: c.acr, authTime: c.authTime, claims: c.claims, raw: c.raw,
 		proof: c.proof, proofRaw: c.proofRaw, ip: c.ip, face: c.face, dry: true,
 	}
 }

@@ -140,7 +140,7 @@ func (g *Guard) findDevice(ctx context.Context, c *Caller, typed string) (*Calle
 
 // sessionIn is the person of a console session, acting in another workspace. That they are its member is asked when they act.
 func (c *Caller) sessionIn(ws id.Workspace) *Caller {
-	return &Caller{ws: ws, person: c.person, acr: c.acr, authTime: c.authTime, ip: c.ip, face: c.face}
+	return &Caller{ws: ws, person: c.person, session: c.session, openedBy: c.openedBy, acr: c.acr, authTime: c.authTime, ip: c.ip, face: c.face}
 }
 
 // DeviceChoice is which agent a confirmed key becomes an instance of; both zero where the key is to be the person's own.
@@ -232,7 +232,7 @@ func (g *Guard) confirmOwn(ctx context.Context, c *Caller, r DeviceRequest) (Dev
 	if d.Also, err = g.others(ctx, c.person, c.ws); err != nil {
 		return DeviceMade{}, err
 	}
-	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+	got, err := g.Log.Record(ctx, d, g.whileSignedIn(c, func(tx *audit.Tx) error {
 		if err := g.Tickets.DecideDevice(tx, r.UserCode, tickets.Confirmed, c.person, id.Agent{}); err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func (g *Guard) confirmOwn(ctx context.Context, c *Caller, r DeviceRequest) (Dev
 		}
 		_, err = g.People.AddKey(tx, c.person, r.Key, "confirmed device", held)
 		return err
-	})
+	}))
 	if err != nil {
 		return DeviceMade{}, err
 	}
@@ -276,9 +276,9 @@ func (g *Guard) DenyDevice(ctx context.Context, c *Caller, typed string) (eviden
 		return evidence.Receipt{}, err
 	}
 	d.Did = &evidence.Did{Action: "attorn:device:deny", Resource: evidence.Resource{Type: "Noun", ID: "device"}}
-	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+	got, err := g.Log.Record(ctx, d, g.whileSignedIn(c, func(tx *audit.Tx) error {
 		return g.Tickets.DecideDevice(tx, r.UserCode, tickets.Denied, c.person, id.Agent{})
-	})
+	}))
 	if err != nil {
 		return got, err
 	}

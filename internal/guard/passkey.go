@@ -119,7 +119,10 @@ func (g *Guard) FinishPasskey(ctx context.Context, c *Caller, answer []byte, lab
 		if invalid != nil {
 			return refuse(tx, invalid)
 		}
-		if added, err = g.People.AddPasskey(tx, made); err != nil {
+		if err := g.whileSignedIn(c, func(tx *audit.Tx) (err error) {
+			added, err = g.People.AddPasskey(tx, made)
+			return err
+		})(tx); err != nil {
 			return refuse(tx, err)
 		}
 		tx.Event().What = &evidence.What{User: c.person, COSE: jose.EncodeBase64(added.COSE.Bytes()), Credential: added.Credential}

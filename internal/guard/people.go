@@ -275,5 +275,5 @@ func (g *Guard) Session(ctx context.Context, secret string, ws id.Workspace, ip 
 	} else if err != nil {
 		return nil, p, err
 	}
-	return &Caller{ws: ws, person: p.ID, acr: int64(s.ACR), authTime: s.AuthTime.Unix(), openedBy: s.OpenedBy, ip: address(ip), face: "console"}, p, nil
+	return &Caller{ws: ws, person: p.ID, acr: int64(s.ACR), authTime: s.AuthTime.Unix(), session: s.ID, openedBy: s.OpenedBy, ip: address(ip), face: "console"}, p, nil
 }

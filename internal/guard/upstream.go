@@ -197,8 +197,11 @@ func (g *Guard) SignInUpstream(ctx context.Context, i Identity, ip string) (sess
 		at = time.Unix(i.Auth.At, 0)
 	}
 	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
-		by := people.Identity{Issuer: i.Issuer, Subject: i.Subject}.Name()
-		session, _, err = g.People.OpenSessionAt(tx, p.ID, int(i.Auth.Level), by, at)
+		by := people.Identity{Issuer: i.Issuer, Subject: i.Subject, Person: p.ID}
+		if err := g.People.IdentityLives(tx, by); err != nil {
+			return err
+		}
+		session, _, err = g.People.OpenSessionAt(tx, p.ID, int(i.Auth.Level), by.Name(), at)
 		return err
 	})
 	if err != nil {
@@ -377,7 +380,7 @@ func (g *Guard) LinkUpstream(ctx context.Context, c *Caller, t Trip, i Identity)
 	if err := g.everywhereOf(ctx, &d, c.person); err != nil {
 		return err
 	}
-	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) error { return g.link(tx, i, c.person) })
+	_, err = g.Log.Record(ctx, d, g.whileSignedIn(c, func(tx *audit.Tx) error { return g.link(tx, i, c.person) }))
 	return err
 }
 
@@ -396,7 +399,7 @@ func (g *Guard) UnlinkUpstream(ctx context.Context, c *Caller, issuer, subject s
 	if d.Also, err = g.others(ctx, c.person, c.ws); err != nil {
 		return err
 	}
-	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+	_, err = g.Log.Record(ctx, d, g.whileSignedIn(c, func(tx *audit.Tx) error {
 		passkeys, _, upstream, err := g.People.Ways(tx, c.person)
 		if err != nil {
 			return err
@@ -405,7 +408,7 @@ func (g *Guard) UnlinkUpstream(ctx context.Context, c *Caller, issuer, subject s
 			return lastWay()
 		}
 		return g.People.UnlinkIdentity(tx, c.person, issuer, subject)
-	})
+	}))
 	return err
 }
 

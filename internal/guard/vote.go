@@ -173,7 +173,7 @@ func (g *Guard) vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.
 	d.Did = &evidence.Did{Action: op.action, Resource: evidence.Resource{Type: "Noun", ID: op.noun}}
 	d.Why = &evidence.Why{AsOf: s.asOf}
 	var after approvals.Approval
-	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+	got, err := g.Log.Record(ctx, d, g.whileSignedIn(c, func(tx *audit.Tx) error {
 		t, err := g.Tickets.Spend(tx, tickets.Challenge, sv.Vote.Nonce)
 		if err != nil {
 			return err
@@ -199,7 +199,7 @@ func (g *Guard) vote(ctx context.Context, c *Caller, a id.Approval, sv evidence.
 		what.Vote, what.Status = doc.Digest, string(after.Status)
 		tx.Event().What = &what
 		return nil
-	})
+	}))
 	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable {
 		return found, got, g.refuseAct(ctx, c, s, op, nil, err)
 	}
@@ -257,7 +257,7 @@ func (g *Guard) quietly(ctx context.Context, c *Caller, change func(*audit.Tx) e
 	d.Kind, d.Outcome, d.Who = evidence.DecisionMade, evidence.OK, evidence.Who{Sub: c.Sub(), Instance: c.instance}
 	d.Where = c.where()
 	d.Did = &evidence.Did{Action: "attorn:challenge:ask", Resource: evidence.Resource{Type: "Noun", ID: "challenge"}}
-	got, err := g.Log.Record(ctx, d, change)
+	got, err := g.Log.Record(ctx, d, g.whileSignedIn(c, change))
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,9 @@ func (room *Room) LinkIdentity(tx *audit.Tx, i Identity) error {
 	return err
 }
 
+// IdentityLives demands that an identity is live and the person's, and holds it so until the commit. Code: identity_ended.
+func (room *Room) IdentityLives(tx *audit.Tx, i Identity) error { return identityLives(tx, i) }
+
 // UnlinkIdentity ends an identity of the person's, and the sessions that were opened with it. Code: not_found, also where it was ended before.
 func (room *Room) UnlinkIdentity(tx *audit.Tx, person id.User, issuer, subject string) error {
 	if err := endIdentity(tx, person, issuer, subject); err != nil {
@@ -77,8 +80,7 @@ func (room *Room) UnlinkIdentity(tx *audit.Tx, person id.User, issuer, subject s
 func (room *Room) PersonByIdentity(ctx context.Context, issuer, subject string) (Person, error) {
 	p, i, err := room.byIdentity(ctx, issuer, subject)
 	if err == nil && !i.EndedAt.IsZero() {
-		return Person{}, fault.New(fault.Unauthenticated, "identity_ended", "this account at the provider was removed from its user here").
-			Try("sign in with a passkey, or ask an administrator")
+		return Person{}, identityEnded()
 	}
 	return p, err
 }
@@ -86,6 +88,11 @@ func (room *Room) PersonByIdentity(ctx context.Context, issuer, subject string) 
 // IdentitiesOf lists the person's live identities, oldest first.
 func (room *Room) IdentitiesOf(ctx context.Context, person id.User) ([]Identity, error) {
 	return room.identities(ctx, person)
+}
+
+func identityEnded() error {
+	return fault.New(fault.Unauthenticated, "identity_ended", "this account at the provider was removed from its user here").
+		Try("sign in with a passkey, or ask an administrator")
 }
 
 func identityUnknown() error {

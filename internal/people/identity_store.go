@@ -24,6 +24,12 @@ func insertIdentity(tx *audit.Tx, i Identity) (bool, error) {
 	return n == 1, err
 }
 
+func identityLives(tx *audit.Tx, i Identity) error {
+	var person id.User
+	return one(tx.Row(`SELECT person FROM upstream_identity WHERE issuer = $1 AND subject = $2 AND person = $3 AND ended_at IS NULL`+tx.ForUpdate(),
+		i.Issuer, i.Subject, i.Person), identityEnded(), &person)
+}
+
 func liveIdentities(tx *audit.Tx, person id.User) (n int, err error) {
 	err = tx.Row(`SELECT count(*) FROM upstream_identity WHERE person = $1 AND ended_at IS NULL`, person).Scan(&n)
 	return n, err

@@ -80,6 +80,11 @@ func (room *Room) Session(ctx context.Context, secret string, now time.Time) (Se
 // Touch notes that the session was seen at tx.Now(), at most once a minute. It does not wake a session that has ended.
 func (room *Room) Touch(tx *audit.Tx, session id.Digest) error { return touch(tx, session) }
 
+// SessionLives demands that a session is live, and holds it so until the commit. Code: session_unknown.
+func (room *Room) SessionLives(tx *audit.Tx, session id.Digest) error {
+	return sessionLives(tx, session)
+}
+
 // EndSession signs out. Ending a session that has ended changes nothing.
 func (room *Room) EndSession(tx *audit.Tx, session id.Digest) error { return endSession(tx, session) }
 

@@ -335,6 +335,12 @@ func touch(tx *audit.Tx, session id.Digest) error {
 	return err
 }
 
+func sessionLives(tx *audit.Tx, session id.Digest) error {
+	var person id.User
+	return one(tx.Row(`SELECT person FROM console_session WHERE hash = $1 AND expires_at > $2 AND seen_at > $3`+tx.ForUpdate(),
+		session, tx.Now().UnixMicro(), tx.Now().Add(-sessionIdle).UnixMicro()), sessionUnknown(), &person)
+}
+
 func endSession(tx *audit.Tx, session id.Digest) error {
 	_, err := tx.Exec(`DELETE FROM console_session WHERE hash = $1`, session)
 	return err
