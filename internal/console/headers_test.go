@@ -40,6 +40,7 @@ func TestHeaders(t *testing.T) {
 		{"not signed in", newBrowser(t, server.URL).get("/passkey"), 303, "", "no-store"},
 		{"no such page", b.get("/nowhere"), 404, "text/html; charset=utf-8", "no-store"},
 		{"no such approval", b.get("/approvals/x"), 404, "text/html; charset=utf-8", "no-store"},
+		{"what is lent", b.get("/lent"), 200, "text/html; charset=utf-8", "no-store"},
 		{"JSON", b.post("/passkey/begin", struct{}{}, nil), 200, "application/json", "no-store"},
 		{"a problem", b.post("/passkey/finish", struct{}{}, nil), 400, "application/problem+json", "no-store"},
 		{"a form where JSON belongs", b.form("/passkey/begin"), 415, "application/problem+json", "no-store"},
@@ -94,7 +95,7 @@ func TestCrossSiteRequests(t *testing.T) {
 	} {
 		for _, path := range []string{
 			"/signin/link", "/signin/begin", "/signin/finish", "/passkey/begin", "/passkey/finish", "/signout",
-			"/approvals/" + s.asked.String() + "/challenge", "/approvals/" + s.asked.String() + "/vote",
+			"/approvals/" + s.asked.String() + "/challenge", "/approvals/" + s.asked.String() + "/vote", "/lent/" + s.root.Statement.ID.String() + "/revoke",
 		} {
 			got := s.maya.send("POST", path, "application/x-www-form-urlencoded", "secret="+secret, change)
 			if got.status != http.StatusForbidden || got.code() != "cross_origin" {

@@ -52,7 +52,7 @@ func TestHostileText(t *testing.T) {
 
 	approved := s.event(s.asked)
 	for _, path := range []string{
-		"/", "/approvals/" + s.asked.String(), "/approvals/" + open.String(), "/events/" + refused.Event.String(), "/events/" + approved, "/passkey",
+		"/", "/approvals/" + s.asked.String(), "/approvals/" + open.String(), "/events/" + refused.Event.String(), "/events/" + approved, "/passkey", "/lent",
 	} {
 		for _, who := range []*person{s.priya, s.maya} {
 			got := who.get(path)

@@ -86,6 +86,8 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		"POST /account/signout":            f.page(true, signOutEverywhere),
 		"GET /account/upstream":            f.page(true, upstreamPage),
 		"POST /account/upstream/remove":    f.page(true, removeUpstream),
+		"GET /lent":                        f.page(true, lentPage),
+		"POST /lent/{id}/revoke":           f.page(true, revokeLent),
 		"POST /signout":                    f.page(false, signOut),
 		"GET /static/{file}":               serveAsset,
 		"/":                                f.page(false, notFound),
@@ -99,7 +101,7 @@ func (f *face) parse() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(template.FuncMap{"asset": f.assetPath, "show": show, "pill": func(kind, word string) pill { return pill{kind, word} }}).
 		ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "account", "error"} {
+	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "account", "lent", "error"} {
 		pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, path.Join("templates", name+".html")))
 	}
 	return pages

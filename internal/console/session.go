@@ -67,6 +67,19 @@ func (x *request) signIn() error {
 	return x.Guard.KeepSession(x.ctx, secret)
 }
 
+// actIn makes the signed-in person the caller in a workspace of theirs. Code: not_found for one that is none, whether it exists or not.
+func (x *request) actIn(ws id.Workspace) error {
+	c, _, err := x.Guard.Session(x.ctx, x.secret(x.r), ws, x.address())
+	if err != nil {
+		return err
+	}
+	if c.Workspace() != ws {
+		return missing("there is nothing of yours there")
+	}
+	x.caller = c
+	return nil
+}
+
 // address is where the request comes from, in netip's form; "" where that is unknown.
 func (x *request) address() string {
 	host, _, err := net.SplitHostPort(x.r.RemoteAddr)
@@ -83,7 +96,7 @@ func (x *request) address() string {
 // network is what attempts are counted by: an address, or the 64 bits of an IPv6 one that are a site's own choice.
 func (x *request) network() string { return guard.Network(x.address()) }
 
-var ownPath = regexp.MustCompile(`^/(approvals/apr_[0-9a-v]{26}|events/evt_[0-9a-v]{26}|passkey|account|account/upstream|device(\?user_code=[B-Z]{4}-[B-Z]{4})?)$`)
+var ownPath = regexp.MustCompile(`^/(approvals/apr_[0-9a-v]{26}|events/evt_[0-9a-v]{26}|passkey|lent|consent/[A-Za-z0-9_-]{43}|account|account/upstream|device(\?user_code=[B-Z]{4}-[B-Z]{4})?)$`)
 
 // next is where to go after signing in: a page of ours, whatever was asked for.
 func next(s string) string {

@@ -1,10 +1,17 @@
 // Chromium, driven by lines of JSON on standard input; each is answered by one on standard output. The argument is the browser's program.
 //
-//	{"do":"open","page":"a"}                       a browser context of its own, with one page and one virtual authenticator (WebAuthn)
+//	{"do":"open","page":"a"}                       a browser context of its own, with one page and one virtual authenticator (WebAuthn);
+//	                                               with "js":"off" without JavaScript
 //	{"do":"authenticator","page":"a"}              a further authenticator; those before answer no more
 //	{"do":"goto","page":"a","to":"http://…"}
 //	{"do":"click" | "read" | "fill","page":"a","at":"selector","to":"text"}
+//	{"do":"size","page":"a","to":"320x700"}
+//	{"do":"theme","page":"a","to":"dark"}
+//	{"do":"press","page":"a","to":"Tab"}             a key; the answer is what then has the focus: its tag, id, name, value and text
+//	{"do":"overflow","page":"a"}                   by how many pixels the page is wider than its window
+//	{"do":"unlabelled","page":"a"}                 what has no name for who cannot see it, or stands outside the landmarks
 //	{"do":"arrive","page":"a","to":"/passkey"}     waits until the page's path is that one
+//	{"do":"session","page":"a","at":"http://…","to":"secret"}    the cookie of somebody who signed in elsewhere
 //	{"do":"cookies","page":"a"}                    those of the context
 //	{"do":"shot","page":"a","to":"file.png"}
 //	{"do":"problems"}                              what the pages complained of since they were last asked
@@ -43,8 +50,8 @@ const authenticator = async (p) => {
 };
 
 const verbs = {
-  open: async ({ page: name }) => {
-    const context = await browser.newContext({ viewport: { width: 1180, height: 860 } });
+  open: async ({ page: name, js }) => {
+    const context = await browser.newContext({ viewport: { width: 1180, height: 860 }, javaScriptEnabled: js !== 'off' });
     context.setDefaultTimeout(15_000);
     const page = await context.newPage();
     page.on('console', (m) => ['error', 'warning'].includes(m.type()) && problems.push(`${name}: ${m.type()}: ${m.text()}`));
@@ -59,7 +66,43 @@ const verbs = {
   click: ({ page: name, at }) => pages[name].page.click(at),
   fill: ({ page: name, at, to }) => pages[name].page.fill(at, to),
   read: ({ page: name, at }) => pages[name].page.innerText(at),
+  size: ({ page: name, to }) => {
+    const [width, height] = to.split('x').map(Number);
+    return pages[name].page.setViewportSize({ width, height });
+  },
+  theme: ({ page: name, to }) => pages[name].page.emulateMedia({ colorScheme: to }),
+  press: async ({ page: name, to }) => {
+    await pages[name].page.keyboard.press(to);
+    return pages[name].page.evaluate(() => {
+      const e = document.activeElement;
+      return [e.tagName.toLowerCase(), e.id, e.name ?? '', e.value ?? '', e.textContent.trim().slice(0, 40)].join(' ');
+    });
+  },
+  overflow: ({ page: name }) => pages[name].page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+  unlabelled: ({ page: name }) => pages[name].page.evaluate(() => {
+    const shown = (e) => e.getClientRects().length > 0;
+    const all = [];
+    for (const e of document.querySelectorAll('input:not([type=hidden]),select,textarea')) if (shown(e) && e.labels.length === 0) all.push('no label: ' + e.outerHTML);
+    for (const e of document.querySelectorAll('button,a,summary')) if (shown(e) && !(e.getAttribute('aria-label') || e.textContent).trim()) all.push('no name: ' + e.outerHTML);
+    for (const e of document.querySelectorAll('fieldset')) if (!e.querySelector(':scope > legend')) all.push('no legend: ' + e.outerHTML.slice(0, 80));
+    for (const e of document.querySelectorAll('[aria-labelledby],[aria-describedby],label[for]')) {
+      for (const id of [e.getAttribute('aria-labelledby'), e.getAttribute('aria-describedby'), e.getAttribute('for')].filter(Boolean).join(' ').split(' ').filter(Boolean)) {
+        if (!document.getElementById(id)) all.push('nothing has the id ' + id);
+      }
+    }
+    const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);
+    for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) all.push('twice: ' + id);
+    if (document.querySelectorAll('main').length !== 1) all.push('there is not one main');
+    if (document.querySelectorAll('h1').length !== 1) all.push('there is not one h1');
+    for (const e of document.querySelectorAll('button,select,input:not([type=hidden]),summary,.btn')) {
+      const { width, height } = e.getBoundingClientRect();
+      const box = e.closest('label')?.getBoundingClientRect();
+      if (shown(e) && Math.max(height, box?.height ?? 0) < 24) all.push('too small: ' + width + 'x' + height + ' ' + e.outerHTML.slice(0, 80));
+    }
+    return all;
+  }),
   arrive: ({ page: name, to }) => pages[name].page.waitForURL((u) => u.pathname === to),
+  session: ({ page: name, at, to }) => pages[name].context.addCookies([{ name: 'attorn-dev', value: to, url: at, httpOnly: true, sameSite: 'Lax' }]),
   cookies: async ({ page: name }) => pages[name].context.cookies(),
   shot: async ({ page: name, to }) => { await pages[name].page.screenshot({ path: to, fullPage: true }); },
   problems: () => problems.splice(0),
