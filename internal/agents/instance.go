@@ -112,8 +112,7 @@ func enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 		return Instance{}, keyInUse()
 	}
 	if live >= MaxInstances {
-		return Instance{}, fault.New(fault.Conflict, "too_many_instances", "agent %s has %d instances that have not ended, which is the limit", n.Agent, MaxInstances).
-			Try("revoke instances that no longer run")
+		return Instance{}, tooMany(n.Agent)
 	}
 	i := Instance{
 		Key: n.JWK.Thumbprint(), Workspace: n.Workspace, Agent: n.Agent, JWK: n.JWK, Trust: n.Trust, Status: Active, CreatedAt: stored(now),
@@ -128,6 +127,11 @@ func enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 		return Instance{}, keyInUse()
 	}
 	return i, nil
+}
+
+func tooMany(agent id.Agent) error {
+	return fault.New(fault.Conflict, "too_many_instances", "agent %s has %d instances that have not ended, which is the limit", agent, MaxInstances).
+		Try("revoke instances that no longer run")
 }
 
 func notEd25519() error {

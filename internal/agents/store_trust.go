@@ -76,12 +76,16 @@ func present(tx *audit.Tx, assertion id.Digest, key id.Key, slots int, expires t
 	return false, nil
 }
 
-const presentedSweep = 1000 // rows at a time
+const (
+	presentedSweep = 1000               // rows at a time
+	presentedKeep  = 7 * 24 * time.Hour // past its end: a clock that is set back within it finds what was presented
+)
 
-// forgetPresented deletes what no assertion can come for any more.
+// forgetPresented deletes what no assertion can come for any more. It runs where an assertion is good by the clock, none is good for longer than a day, and so
+// only a platform whose clock is a week ahead as well could make a server forget too early.
 func forgetPresented(tx *audit.Tx) error {
 	_, err := tx.Exec(`DELETE FROM presented WHERE (assertion, slot) IN (SELECT assertion, slot FROM presented WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`,
-		tx.Now().UnixMicro(), presentedSweep)
+		tx.Now().Add(-presentedKeep).UnixMicro(), presentedSweep)
 	return err
 }
 

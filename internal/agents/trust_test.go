@@ -359,6 +359,19 @@ func TestAdmit(t *testing.T) {
 		if _, _, err := r.admit(rule, second, "eight"); err != nil {
 			t.Errorf("renewed after its end: %v", err)
 		}
+		if _, _, err := r.admit(rule, key, "late"); fault.Code(err) != "too_many_instances" {
+			t.Errorf("renewed after its end beyond the limit: %v", err)
+		}
+		third := newKey(t)
+		if _, _, err := r.admit(shorter, third, "third"); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := r.admit(rule, third, "third"); fault.Code(err) != "too_many_instances" {
+			t.Errorf("moved to a rule that is full: %v", err)
+		}
+		if _, _, err := r.admit(rule, second, "eight and a half"); err != nil {
+			t.Errorf("one of them renewed: %v", err)
+		}
 
 		// Whose key it is otherwise stays so.
 		enrolled, elsewhere := newKey(t), r.agent(t, id.Default, "b")
@@ -458,7 +471,15 @@ func TestPresentedIsForgotten(t *testing.T) {
 	if _, _, err := r.admit(rule, key, "old"); err != nil {
 		t.Fatal(err)
 	}
-	r.Pass(time.Hour + time.Second)
+	r.Pass(6 * 24 * time.Hour) // a clock that is set ahead, forgets nothing and is set back
+	if _, _, err := r.admit(rule, key, "ahead"); err != nil {
+		t.Fatal(err)
+	}
+	r.Pass(-6 * 24 * time.Hour)
+	if _, _, err := r.admit(rule, newKey(t), "old"); fault.Code(err) != "assertion_bound" {
+		t.Errorf("with another key after the clock was set back: %v", err)
+	}
+	r.Pass(7*24*time.Hour + time.Hour + time.Second)
 	if _, _, err := r.admit(rule, key, "new"); err != nil {
 		t.Fatal(err)
 	}

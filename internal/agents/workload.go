@@ -46,14 +46,21 @@ func (room *Room) Admit(tx *audit.Tx, n Admission) (i Instance, renewed bool, er
 	} else if fault.Code(err) != "instance_unknown" {
 		return Instance{}, false, err
 	}
-	if live, err := liveByRule(tx, n.Rule); err != nil {
+	if err := roomByRule(tx, n.Rule); err != nil {
 		return Instance{}, false, err
-	} else if live >= n.Rule.MaxInstances {
-		return Instance{}, false, fault.New(fault.Conflict, "too_many_instances", "%d instances of the agent live by this trust rule, which is its limit", live).
-			Try("wait until one has expired, revoke one, or raise the rule's max_instances")
 	}
 	i, err = enrol(tx, NewInstance{Workspace: n.Rule.Workspace, Agent: n.Rule.Agent, JWK: n.JWK, Trust: Workload, ExpiresAt: until, Rule: n.Rule.ID.String(), Held: n.Held})
 	return i, false, err
+}
+
+// roomByRule refuses one more instance than the rule lets live.
+func roomByRule(tx *audit.Tx, rule TrustRule) error {
+	live, err := liveByRule(tx, rule)
+	if err == nil && live >= rule.MaxInstances {
+		err = fault.New(fault.Conflict, "too_many_instances", "%d instances of the agent live by this trust rule, which is its limit", live).
+			Try("wait until one has expired, revoke one, or raise the rule's max_instances")
+	}
+	return err
 }
 
 // renew moves the end of an instance. Whoever its key names otherwise is not touched.
@@ -61,12 +68,20 @@ func (room *Room) renew(tx *audit.Tx, is Instance, rule TrustRule, until time.Ti
 	if is.Trust != Workload || is.Workspace != rule.Workspace || is.Agent != rule.Agent {
 		return Instance{}, keyInUse()
 	}
-	a, _, err := lockAgent(tx, rule.Workspace, rule.Agent)
+	a, live, err := lockAgent(tx, rule.Workspace, rule.Agent)
 	if err != nil {
 		return Instance{}, err
 	}
 	if err := a.Live(tx.Now()); err != nil {
 		return Instance{}, err
+	}
+	if expired := is.expired(tx.Now()); is.Status == Active && (expired || is.Rule != rule.ID.String()) { // it becomes one more by this rule
+		if err := roomByRule(tx, rule); err != nil {
+			return Instance{}, err
+		}
+		if expired && live >= MaxInstances {
+			return Instance{}, tooMany(rule.Agent)
+		}
 	}
 	after, err := renew(tx, is.Key, rule, until)
 	if fault.Code(err) == "instance_unknown" {
