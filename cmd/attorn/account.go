@@ -175,7 +175,7 @@ func (c *cli) userRecoverCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.talk, "The link works once, within 15 minutes. When it is used, everything that %s had ends; for 24 hours they neither vote nor lend nor administer,\nand for 30 days you and they count as one where two people are asked for. Everybody sees that it was you.\n", line(said))
+		fmt.Fprintf(c.talk, "The link works once, within 15 minutes. When it is used, everything that %s had ends; for 24 hours they neither vote nor lend nor administer nor call tools,\nand for 30 days you and they count as one where two people are asked for. Everybody sees that it was you.\n", line(said))
 		return c.show(l, l.Link, func(w io.Writer) { row(w, l.Link) })
 	}}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")

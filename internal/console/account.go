@@ -31,7 +31,7 @@ type recovery struct {
 	Person principal
 	By     principal
 	At     when
-	Until  when // they neither vote nor lend nor administer
+	Until  when // they neither vote nor lend nor administer nor call tools
 	Tied   when // they and who made the link count as one
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -24,7 +26,7 @@ type act struct {
 	what     *evidence.What
 	content  []evidence.Content
 	also     []id.Workspace
-	gives    func() ([]string, error)    // roles: what their holders may do, somebody may do by it; nil: none. Read after the snapshot
+	gives    func() ([]string, error)    // roles, and groups that policy names: what their holders may do, somebody may do by it; nil: none. Read after the snapshot
 	depends  []string                    // what else it rests on
 	needs    []string                    // what it takes beside action, on the same resource
 	personal func(*evidence.Draft) error // puts sealed values into the draft
@@ -144,6 +146,10 @@ func (g *Guard) mayGive(ctx context.Context, c *Caller, s *standing, a act) erro
 		return nil
 	}
 	escalation := fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", given[i]).Try("have somebody do it who holds it")
+	if group, ok := strings.CutPrefix(given[i], rules.Group); ok {
+		escalation = fault.New(fault.Denied, "escalation", "a policy names the group %s: who is in it decides what people may do", group).
+			Try("have somebody do it who may give any role (attorn:role:escalate)")
+	}
 	if a.strict {
 		return g.refuseAct(ctx, c, s, a, nil, escalation)
 	}

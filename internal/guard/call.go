@@ -54,6 +54,9 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 	if err := s.ends.Live(); err != nil { // halted: whoever asks
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
+	if err := s.person.Settled(s.now); err != nil { // in their own name; what they lent before goes on
+		return g.refuseCall(ctx, c, s, call, nil, err)
+	}
 	tool, err := g.callable(ctx, c.ws, call.Server, call.Tool)
 	if err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)

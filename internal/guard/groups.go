@@ -9,6 +9,7 @@ import (
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/rules"
+	"github.com/attorn/attorn/policy"
 )
 
 // What becomes of a group: What.Status of a group.changed.
@@ -44,7 +45,7 @@ func (g *Guard) DeleteGroup(ctx context.Context, c *Caller, name, why string) (e
 	if _, _, err := g.People.Group(ctx, c.ws, name); err != nil {
 		return evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	a.personal = g.reason(c, why)
+	a.personal, a.gives = g.reason(c, why), g.namedByPolicy(ctx, c.ws, name)
 	return g.do(ctx, c, a, func(tx *audit.Tx) error {
 		if err := g.People.DeleteGroup(tx, c.ws, name); err != nil {
 			return err
@@ -53,7 +54,24 @@ func (g *Guard) DeleteGroup(ctx context.Context, c *Caller, name, why string) (e
 	})
 }
 
-// AddToGroup makes a user or agent a member of a group; who does it gives the group's roles. Codes: not_found, already_member, escalation.
+// namedByPolicy is the group itself where live policy speaks of it: whoever changes its members then gives, or lifts, what the policy says of them, which nobody has
+// to give by a role.
+func (g *Guard) namedByPolicy(ctx context.Context, ws id.Workspace, name string) func() ([]string, error) {
+	return func() ([]string, error) {
+		live, err := g.Rules.Live(ctx, ws)
+		if err != nil {
+			return nil, err
+		}
+		set, err := g.Rules.Load(ctx, ws, live)
+		if err != nil || !policy.Names(set, policy.UID{Type: "Group", ID: name}) {
+			return nil, err
+		}
+		return []string{rules.Group + name}, nil
+	}
+}
+
+// AddToGroup makes a user or agent a member of a group; who does it gives the group's roles, and what policy says of it. Codes: not_found, already_member,
+// escalation.
 func (g *Guard) AddToGroup(ctx context.Context, c *Caller, name, member, why string) (evidence.Receipt, error) {
 	a, err := g.memberAct(ctx, c, "add", name, member, groupAdded)
 	if err != nil {
@@ -61,19 +79,23 @@ func (g *Guard) AddToGroup(ctx context.Context, c *Caller, name, member, why str
 	}
 	a.personal = g.reason(c, why)
 	a.gives = func() ([]string, error) {
+		named, err := g.namedByPolicy(ctx, c.ws, name)()
+		if err != nil {
+			return nil, err
+		}
 		held, err := g.Rules.RolesOf(ctx, c.ws, rules.Group+name)
-		return held[rules.Group+name], err
+		return append(held[rules.Group+name], named...), err
 	}
 	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.People.AddToGroup(tx, c.ws, name, member) })
 }
 
-// RemoveFromGroup ends a membership. Code: not_found.
+// RemoveFromGroup ends a membership. Codes: not_found, escalation where policy names the group, and may hold its members back.
 func (g *Guard) RemoveFromGroup(ctx context.Context, c *Caller, name, member, why string) (evidence.Receipt, error) {
 	a, err := g.memberAct(ctx, c, "remove", name, member, groupRemoved)
 	if err != nil {
 		return evidence.Receipt{}, err
 	}
-	a.personal = g.reason(c, why)
+	a.personal, a.gives = g.reason(c, why), g.namedByPolicy(ctx, c.ws, name)
 	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.People.RemoveFromGroup(tx, c.ws, name, member) })
 }
 

@@ -159,6 +159,43 @@ func TestNobodyGivesAGroupsRolesThatTheyHaveNot(t *testing.T) {
 	}
 }
 
+// TestWhoChangesAGroupThatPolicyNames: what a policy says of a group is not to be had, or shaken off, by who may change members alone.
+func TestWhoChangesAGroupThatPolicyNames(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	clerk, omar := s.priya.invite("Clara Clerk"), s.priya.invite("Omar")
+	s.bind(clerk, "clerk", false)
+	s.bind(omar, "admin", false)
+	for _, group := range []string{"plain", "trusted", "interns"} {
+		s.group(group)
+	}
+	s.ok(s.join("interns", clerk))
+	s.ok(s.join("plain", s.maya))
+	s.priya.publish(rulesOfTheStory + `@id("clerks") permit (principal in Role::"clerk", action, resource) when { context.perm.s0 == "attorn" && context.perm.s1 == "group" };
+@id("trusted") permit (principal in Group::"trusted", action, resource);
+@id("interns") forbid (principal, action, resource) when { context.perm.s0 == "tool" && principal in Group::"interns" };`)
+	attempts := map[string]func(p *party) error{
+		"joins": func(p *party) error {
+			_, err := s.AddToGroup(t.Context(), p.api(), "trusted", clerk.sub(), "")
+			return err
+		},
+		"leaves": func(p *party) error {
+			_, err := s.RemoveFromGroup(t.Context(), p.api(), "interns", clerk.sub(), "")
+			return err
+		},
+		"deletes": func(p *party) error { _, err := s.DeleteGroup(t.Context(), p.api(), "interns", ""); return err },
+	}
+	for name, do := range attempts {
+		wants(t, name, do(clerk), "escalation")
+	}
+	_, err := s.AddToGroup(t.Context(), clerk.api(), "plain", omar.sub(), "")
+	wants(t, "joins a group that no policy names", err, "")
+	_, err = s.RemoveFromGroup(t.Context(), clerk.api(), "plain", s.maya.sub(), "")
+	wants(t, "leaves it", err, "")
+	for _, name := range []string{"joins", "leaves", "deletes"} {
+		wants(t, "who may give any role: "+name, attempts[name](omar), "")
+	}
+}
+
 // TestADecisionIsStaleOnceAGroupMoved: a decision on members' roles is not committed after the group changed, whoever else was in it.
 func TestADecisionIsStaleOnceAGroupMoved(t *testing.T) {
 	for name, move := range map[string]func(s *story) error{

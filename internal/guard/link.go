@@ -204,7 +204,7 @@ func (g *Guard) mayStill(ctx context.Context, l *link, user id.User) error {
 }
 
 // redeem does what a link brings with it. One that a key made is good while the key is. After a recovery nothing of what the person had opens anything: every
-// key, passkey, account at another provider, session, token and link is ended; they neither vote nor lend nor administer for a day; and they and who made
+// key, passkey, account at another provider, session, token and link is ended; they neither vote nor lend nor administer nor call tools for a day; and they and who made
 // the link count as one for 30 days. So the maker, were it they who spent it, is seen by everybody, by the person first of all, and has gained no second vote.
 func (g *Guard) redeem(tx *audit.Tx, l link, user id.User) error {
 	switch l.use {

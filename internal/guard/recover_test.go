@@ -180,6 +180,22 @@ func TestARecoveredPersonWaitsADay(t *testing.T) {
 				return err
 			},
 		}
+		calls := func() guard.Verdict {
+			got, err := maya.PersonToken(t.Context(), maya.client(), id.Default, guard.TokenRequest{Resource: issuer + "/mcp/files"})
+			s.ok(err)
+			return s.start(maya.caller(got.Token, issuer+"/mcp/files", issuer+"/mcp/files"), s.call("read", `{"path":"a"}`))
+		}
+		if v := calls(); v.Outcome != evidence.Deny || v.Code != "recovered_recently" {
+			t.Errorf("calls a tool at once: %+v", v)
+		}
+		acme, err := id.ParseWorkspace("acme")
+		s.ok(err)
+		if _, err := s.CreateWorkspace(t.Context(), maya.api(), people.Workspace{Name: acme}); fault.Code(err) != "recovered_recently" {
+			t.Errorf("makes a workspace at once: %v", err)
+		}
+		if _, err := s.log.Head(t.Context(), acme); fault.Code(err) != "workspace_unknown" {
+			t.Errorf("and its log is there: %v", err)
+		}
 		for name, do := range attempts {
 			if name == "votes" || name == "lends" || name == "invites" || name == "binds" || name == "recovers" || name == "enrols" {
 				if err := do(); fault.Code(err) != "recovered_recently" {
@@ -207,6 +223,9 @@ func TestARecoveredPersonWaitsADay(t *testing.T) {
 			if err := attempts[name](); err != nil {
 				t.Errorf("%s after a day: %v", name, err)
 			}
+		}
+		if v := calls(); v.Outcome != evidence.Permit {
+			t.Errorf("calls a tool after a day: %+v", v)
 		}
 	})
 }

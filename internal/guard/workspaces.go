@@ -35,8 +35,12 @@ func (g *Guard) CreateWorkspace(ctx context.Context, c *Caller, w people.Workspa
 	} else if fault.Code(err) != "workspace_unknown" {
 		return w, err
 	}
-	if _, _, err := g.judge(ctx, c, a); err != nil { // before anything of it is made
+	s, _, err := g.judge(ctx, c, a) // before anything of it is made
+	if err != nil {
 		return w, err
+	}
+	if err := s.person.Settled(s.now); err != nil {
+		return refuse(err)
 	}
 	if err := g.Log.OpenWorkspace(ctx, w.Name); err != nil {
 		return w, err
@@ -45,7 +49,7 @@ func (g *Guard) CreateWorkspace(ctx context.Context, c *Caller, w people.Workspa
 		return w, err
 	}
 	var known []string
-	_, err := settled(func() (got evidence.Receipt, err error) {
+	_, err = settled(func() (got evidence.Receipt, err error) {
 		if known, err = g.introduce(ctx, w.Name, c.person, known); err != nil {
 			return got, err
 		}

@@ -12,7 +12,7 @@ import (
 
 // What recovery takes, so that who makes a link for another cannot act as them unseen (docs/design/0002-identity.md).
 const (
-	Quarantine = 24 * time.Hour      // in which who was recovered neither votes nor lends nor administers
+	Quarantine = 24 * time.Hour      // in which who was recovered neither votes nor lends nor administers nor calls tools
 	TieLife    = 30 * 24 * time.Hour // in which two people whom a recovery ties count as one
 )
 
@@ -22,7 +22,7 @@ func (p Person) Settled(now time.Time) error {
 	if p.RecoveredAt.IsZero() || !now.Before(until) {
 		return nil
 	}
-	return fault.New(fault.Denied, "recovered_recently", "the user %s was recovered at %s: until %s they neither vote nor lend nor administer", p.ID,
+	return fault.New(fault.Denied, "recovered_recently", "the user %s was recovered at %s: until %s they neither vote nor lend nor administer nor call tools", p.ID,
 		p.RecoveredAt.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339)).Try("wait until then, or have somebody else do it")
 }
 
