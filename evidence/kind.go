@@ -34,6 +34,7 @@ const (
 	InstanceRevoked   Kind = "instance.revoked"
 
 	ClientRegistered Kind = "client.registered"
+	ClientChanged    Kind = "client.changed" // a rule about apps
 	ClientRemoved    Kind = "client.removed"
 
 	DelegationLent      Kind = "delegation.lent"
@@ -115,6 +116,7 @@ var kinds = map[Kind]bool{
 	InstanceResumed:     true,
 	InstanceRevoked:     true,
 	ClientRegistered:    false,
+	ClientChanged:       true,
 	ClientRemoved:       true,
 	DelegationLent:      false,
 	DelegationRefused:   false,

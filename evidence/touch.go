@@ -48,7 +48,7 @@ func (e Event) Touches() []string {
 	switch e.Kind {
 	case PolicyPublished:
 		add(Policy)
-	case WorkspaceChanged:
+	case WorkspaceChanged, ClientChanged: // a rule may be about every app there is
 		add(Workspace)
 	case KeyRetired:
 		if w.Use == UseToken {

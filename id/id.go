@@ -21,6 +21,7 @@ type (
 	approvalKind   struct{}
 	serviceKind    struct{}
 	trustRuleKind  struct{}
+	appKind        struct{}
 )
 
 type kind interface{ prefix() string }
@@ -33,6 +34,7 @@ func (decisionKind) prefix() string   { return "dec" }
 func (approvalKind) prefix() string   { return "apr" }
 func (serviceKind) prefix() string    { return "svc" }
 func (trustRuleKind) prefix() string  { return "tru" }
+func (appKind) prefix() string        { return "app" }
 
 // Of is an identifier of kind K: a UUIDv7 (RFC 9562 §5.7) printed as `prefix_` and 26 characters of lower-case base32 (RFC 4648 §7
 // alphabet, which sorts like the bytes). The zero value is no identifier and prints as "".
@@ -48,6 +50,7 @@ type (
 	Approval   = Of[approvalKind]
 	Service    = Of[serviceKind]
 	TrustRule  = Of[trustRuleKind]
+	App        = Of[appKind]
 )
 
 // The extended-hex alphabet keeps the order of the bytes in the text.

@@ -9,11 +9,12 @@ import (
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
 )
 
-// Client is who a request at the authorization server was proved to come from: an agent's instance, a person's own key, or a service.
+// Client is who a request at the authorization server was proved to come from: an agent's instance, a person's own key, a service, or an app with a key.
 type Client struct {
 	Caller
 	id     string   // client_id
@@ -179,6 +180,9 @@ func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client,
 	if !p.NeedDPoP {
 		return c, nil
 	}
+	if clients.IsApp(c.id) { // its DPoP key is another one, and it gets tokens for its agents alone (ProveApp)
+		return nil, invalidClient(nil)
+	}
 	return c, g.clientDPoP(c, p, key, now)
 }
 
@@ -208,6 +212,11 @@ func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.T
 		}
 		c.ws, c.service, c.aud, c.key = s.Workspace, s.ID, s.Resource, kid
 		return s.Key, nil
+	}
+	if clients.IsApp(c.id) {
+		_, key, err := g.appKey(ctx, c.id, kid)
+		c.key = kid
+		return key, err
 	}
 	return none, invalidClient(nil)
 }

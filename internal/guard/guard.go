@@ -30,7 +30,8 @@ type Config struct {
 	Catalog   *catalog.Room
 	Clients   *clients.Room
 	Tickets   *tickets.Room
-	Fetch     Fetcher // of other issuers' keys; nil: none are discovered
+	Fetch     Fetcher // of other issuers' keys and of apps' metadata; nil: none are discovered
+	LocalApps bool    // the metadata of apps may be on this machine, over http: for development
 	Now       func() time.Time
 	TokenTTL  time.Duration // life of an access token; zero is 5 minutes
 }
@@ -48,6 +49,7 @@ type Guard struct {
 	running   running
 	following following
 	issuers   issuers
+	apps      apps
 }
 
 // New makes a Guard.
@@ -61,6 +63,7 @@ func New(cfg Config) *Guard {
 	}
 	g.running.init()
 	g.following.init()
+	g.apps.init()
 	return g
 }
 

@@ -22,6 +22,9 @@ type Fetcher interface {
 	// Fetch gets a document of type JSON by its URL, and how long its sender says that it is good for (0: it does not say). private lets it ask
 	// addresses of private networks, too.
 	Fetch(ctx context.Context, url string, private bool) (body []byte, maxAge time.Duration, err error)
+	// Metadata gets what an app says about itself, by an address that a stranger named: at most clients.MaxMetadata bytes, and never from an address of a
+	// private network, but in development from this machine.
+	Metadata(ctx context.Context, url string) (body []byte, maxAge time.Duration, err error)
 }
 
 // How long fetched keys are believed, whatever their sender says, and how often an unknown kid has them fetched again.

@@ -10,6 +10,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
+	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/policy"
@@ -107,6 +108,9 @@ func (g *Guard) resolveToken(ctx context.Context, c *Caller, s *standing) error 
 	ended, err := g.Tickets.Ended(ctx, c.ws, c.claims.ID)
 	if err == nil && ended {
 		err = fault.New(fault.Unauthenticated, "token_revoked", "the access token was revoked").Try("get a new token")
+	}
+	if err == nil && clients.IsApp(c.claims.ClientID) { // a rule that is changed touches the workspace
+		err = g.ClientStands(ctx, c.ws, c.claims.ClientID, c.claims.JKT.IsZero())
 	}
 	return err
 }

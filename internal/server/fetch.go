@@ -16,6 +16,7 @@ import (
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/internal/agents"
+	"github.com/attorn/attorn/internal/clients"
 )
 
 const fetchTime = 3 * time.Second
@@ -54,7 +55,10 @@ var errFetchAddress = errors.New("address not allowed")
 
 // neverFetched are networks in which no issuer is, whoever allows private ones: what is no host, link-local, clouds' metadata.
 var neverFetched = prefixes("0.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "192.0.0.0/24", "192.0.2.0/24", "198.51.100.0/24",
-	"203.0.113.0/24", "192.88.99.0/24", "224.0.0.0/3", "::/128", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::/32", "2001::/32", "2001:db8::/32")
+	"203.0.113.0/24", "192.88.99.0/24", "224.0.0.0/3", "::/128", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::/32", "2001::/23", "2001:db8::/32", "3fff::/20")
+
+// globalUnicast is all of IPv6 that is given out to networks (RFC 4291 §2.4, the IANA registry); the rest is reserved, or for a use of its own.
+var globalUnicast = netip.MustParsePrefix("2000::/3")
 
 // privateNetworks are those that a rule, or a server for development, allows.
 var privateNetworks = prefixes("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "::1/128", "fc00::/7")
@@ -75,6 +79,9 @@ func mayFetch(addr netip.Addr, private bool) bool {
 	addr = addr.Unmap()
 	if addr.Is6() {
 		b := addr.As16()
+		if [4]byte(b[8:12]) == [4]byte{0, 0, 0x5e, 0xfe} || [4]byte(b[8:12]) == [4]byte{2, 0, 0x5e, 0xfe} { // RFC 5214 §6.1
+			return false
+		}
 		switch {
 		case netip.MustParsePrefix("64:ff9b::/96").Contains(addr):
 			return mayFetch(netip.AddrFrom4([4]byte(b[12:16])), private)
@@ -84,7 +91,7 @@ func mayFetch(addr netip.Addr, private bool) bool {
 			return false
 		}
 	}
-	if within(neverFetched, addr) {
+	if within(neverFetched, addr) || addr.Is6() && !globalUnicast.Contains(addr) && !within(privateNetworks, addr) {
 		return false
 	}
 	return private || !within(privateNetworks, addr)
@@ -92,8 +99,21 @@ func mayFetch(addr netip.Addr, private bool) bool {
 
 // Fetch implements guard.Fetcher.
 func (f *fetcher) Fetch(ctx context.Context, address string, private bool) ([]byte, time.Duration, error) {
+	client := f.public
+	if private {
+		client = f.private
+	}
+	return f.get(ctx, client, address, agents.MaxKeySet)
+}
+
+// Metadata implements guard.Fetcher.
+func (f *fetcher) Metadata(ctx context.Context, address string) ([]byte, time.Duration, error) {
+	return f.get(ctx, f.public, address, clients.MaxMetadata)
+}
+
+func (f *fetcher) get(ctx context.Context, client *http.Client, address string, most int) ([]byte, time.Duration, error) {
 	refused := func(reason string, args ...any) error {
-		return fault.New(fault.Unavailable, "fetch_refused", "a document of the issuer "+reason, args...)
+		return fault.New(fault.Unavailable, "fetch_refused", "the document "+reason, args...)
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !f.dev || !loopbackHost(u.Hostname())) {
@@ -106,14 +126,10 @@ func (f *fetcher) Fetch(ctx context.Context, address string, private bool) ([]by
 		return nil, 0, refused("is not at an https address")
 	}
 	r.Header.Set("Accept", "application/json")
-	client := f.public
-	if private {
-		client = f.private
-	}
 	res, err := client.Do(r)
 	switch {
 	case errors.Is(err, errFetchAddress):
-		return nil, 0, refused("is at a private address, which the trust rule does not allow")
+		return nil, 0, refused("is at a private address, which is not asked")
 	case err != nil:
 		return nil, 0, refused("could not be fetched")
 	}
@@ -124,12 +140,15 @@ func (f *fetcher) Fetch(ctx context.Context, address string, private bool) ([]by
 	if kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
 		return nil, 0, refused("is not JSON by its media type")
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, agents.MaxKeySet+1))
+	if res.Header.Get("Content-Encoding") != "" { // none was asked for
+		return nil, 0, refused("has a content coding")
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, int64(most)+1))
 	if err != nil {
 		return nil, 0, refused("ended early")
 	}
-	if len(body) > agents.MaxKeySet {
-		return nil, 0, refused("has more than %d bytes", agents.MaxKeySet)
+	if len(body) > most {
+		return nil, 0, refused("has more than %d bytes", most)
 	}
 	return body, maxAge(res.Header), nil
 }
