@@ -230,7 +230,15 @@ func (r *run) entry(i int, e *entry) error {
 			d.Kind = d.Refusal
 		}
 	}
-	if err := r.append(places, &d); err != nil {
+	err = nil
+	for n := 0; n < len(t.before) && err == nil; n++ {
+		prepare(&t.before[n], r.now, r.log)
+		err = r.append(places[:1], &t.before[n])
+	}
+	if err == nil {
+		err = r.append(places, &d)
+	}
+	if err != nil {
 		if fatal(err) {
 			return err
 		}

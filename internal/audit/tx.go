@@ -20,6 +20,7 @@ type Tx struct {
 	rev    int64
 	now    time.Time
 	refuse *refusal
+	before []evidence.Draft
 	watch  *time.Timer // ends a transaction that the database says nothing in; nil where that cannot be
 }
 
@@ -68,6 +69,10 @@ func (t *Tx) Event() *evidence.Event { return t.event }
 
 // Keep adds a document to what the commit stores by digest.
 func (t *Tx) Keep(c evidence.Content) { t.draft.Content = append(t.draft.Content, c) }
+
+// Before puts another event of the same transaction and workspace into the log, ahead of Event: what one commit does may be several things, each found by its
+// own kind. It stays after Refuse. Of a draft its event, details, content and what it is found by count; it spends nothing and depends on nothing.
+func (t *Tx) Before(d evidence.Draft) { t.before = append(t.before, d) }
 
 // Refuse keeps what the change wrote (a spent code stays spent) but makes its event a denial with code and reason.
 func (t *Tx) Refuse(code, reason string) { t.refuse = &refusal{code, reason} }
