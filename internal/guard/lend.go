@@ -33,23 +33,8 @@ func (g *Guard) Lend(ctx context.Context, c *Caller, signed delegation.Signed) (
 		if err := people.Running(tx, c.ws); err != nil {
 			return err
 		}
-		if link, err = g.countersign(tx, signed, key); err != nil {
-			return err
-		}
-		d, fresh, err := g.Lending.Lend(tx, c.ws, link)
-		if err != nil {
-			return err
-		}
-		if !fresh && d.StatusAt(tx.Now()) != lending.Active {
-			return fault.New(fault.Denied, "delegation_ended", "the statement was recorded before, and the delegation has ended").Try("sign a new one")
-		}
-		link = d.Link
-		doc := evidence.ContentOf([]byte(link.String()))
-		tx.Keep(doc)
-		what := *tx.Event().What
-		what.Link = doc.Digest
-		tx.Event().What = &what
-		return nil
+		link, err = g.lendIn(tx, c.ws, signed, key)
+		return err
 	})
 	return link, err
 }
