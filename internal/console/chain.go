@@ -17,6 +17,7 @@ type permission struct {
 	Name  shown
 	Where shown  // its constraints in words
 	State string // use: this call rests on it; cut: dropped at this hop; "": kept
+	N     string // its number in what is asked for; "" where nothing is
 }
 
 func permissions(all []delegation.Permission) (out []permission) {

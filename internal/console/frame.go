@@ -46,6 +46,7 @@ type view struct {
 	Status int // 0 is 200
 	Data   any
 	To     string // instead: where to go
+	Wide   bool   // outside the shell, and wide
 }
 
 type (
@@ -127,13 +128,14 @@ type frame struct {
 	Workspace string
 	Origin    string
 	Me        *principal // nil where nobody is signed in
+	Wide      bool
 	Roles     string
 	Data      any
 }
 
 func (x *request) render(v view) error {
 	d := frame{Title: v.Title, Origin: x.Issuer, Data: v.Data}
-	if x.caller != nil {
+	if d.Wide = v.Wide; x.caller != nil && !v.Wide {
 		me := x.principal(x.person.ID.String())
 		_, roles, err := x.Guard.Me(x.ctx, x.caller)
 		if err != nil {

@@ -86,6 +86,10 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		"POST /account/signout":            f.page(true, signOutEverywhere),
 		"GET /account/upstream":            f.page(true, upstreamPage),
 		"POST /account/upstream/remove":    f.page(true, removeUpstream),
+		"GET /consent/{handle}":            f.page(true, consentPage),
+		"POST /consent/{handle}":           f.page(true, answerConsent),
+		"POST /consent/{handle}/propose":   f.action(true, proposeConsent),
+		"POST /consent/{handle}/give":      f.action(true, giveConsent),
 		"GET /lent":                        f.page(true, lentPage),
 		"POST /lent/{id}/revoke":           f.page(true, revokeLent),
 		"POST /signout":                    f.page(false, signOut),
@@ -101,7 +105,7 @@ func (f *face) parse() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(template.FuncMap{"asset": f.assetPath, "show": show, "pill": func(kind, word string) pill { return pill{kind, word} }}).
 		ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "account", "lent", "error"} {
+	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "account", "consent", "lent", "error"} {
 		pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, path.Join("templates", name+".html")))
 	}
 	return pages
@@ -109,13 +113,21 @@ func (f *face) parse() map[string]*template.Template {
 
 // headers are those of every answer (console.md §1).
 func headers(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "+
-		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	contentPolicy(h, "")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self)")
 	h.Set("Cache-Control", "no-store")
+}
+
+// contentPolicy is what a page may load and where its forms may lead: here, and to one more source where it says one.
+func contentPolicy(h http.Header, formTo string) {
+	if formTo != "" {
+		formTo = " " + formTo
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "+
+		"form-action 'self'"+formTo+"; base-uri 'none'; frame-ancestors 'none'")
 }
 
 // notFound is what answers where nothing else does.

@@ -6,6 +6,7 @@ import "strings"
 type passkeyView struct {
 	Passkeys  []passkeyRow
 	Elsewhere string
+	Next      string   // where to go on, once it is made
 	Again     []string // providers where the reader can sign in anew, if that was a while ago
 }
 
@@ -23,7 +24,7 @@ func passkeyPage(x *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	v := passkeyView{Elsewhere: x.elsewhere()}
+	v := passkeyView{Elsewhere: x.elsewhere(), Next: next(x.r.URL.Query().Get("next"))}
 	if !p.SignedInJustNow() {
 		if v.Again, err = x.ownProviders(p); err != nil {
 			return view{}, err

@@ -122,14 +122,53 @@
     const c = await request(proposal.options);
     await post(at + "/vote", {
       statement: proposal.statement,
-      assertion: {
-        credential_id: base64(c.rawId),
-        authenticator_data: base64(c.response.authenticatorData),
-        client_data_json: base64(c.response.clientDataJSON),
-        signature: base64(c.response.signature),
-      },
+      assertion: assertion(c),
     });
     location.reload();
+  };
+
+  const assertion = (c) => ({
+    credential_id: base64(c.rawId),
+    authenticator_data: base64(c.response.authenticatorData),
+    client_data_json: base64(c.response.clientDataJSON),
+    signature: base64(c.response.signature),
+  });
+
+  // sorted is v with the members of its objects in one order (RFC 8785 §3.2.3), so that what is equal has one text.
+  const sorted = (v) => {
+    if (v === null || typeof v !== "object") return v;
+    if (Array.isArray(v)) return v.map(sorted);
+    return Object.fromEntries(Object.keys(v).sort().map((k) => [k, sorted(v[k])]));
+  };
+
+  // lendsWhatIsShown holds a statement to what this page shows, member by member; the server draws its id, and says when it begins.
+  const lendsWhatIsShown = async (proposal, signs, choice) => {
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(proposal.statement));
+    const st = JSON.parse(proposal.statement);
+    const want = {
+      v: 1, id: st.id, iss: signs.iss, ws: signs.ws, parent: null, delegator: { user: signs.user }, delegate: { agent: signs.agent },
+      permissions: choice.keep.map((n) => signs.permissions[n]), not_before: st.not_before, expires_at: st.not_before + choice.ttl, max_depth: choice.depth,
+    };
+    const uses = choice.uses || signs.uses, task = choice.task || signs.task;
+    if (uses) want.max_uses = uses;
+    if (task) want.task = task;
+    if (signs.purpose) want.purpose = signs.purpose;
+    return proposal.options.challenge === base64(digest) && typeof st.id === "string" && Number.isSafeInteger(st.not_before) &&
+      signs.from <= st.not_before && st.not_before <= signs.to && JSON.stringify(sorted(st)) === JSON.stringify(sorted(want));
+  };
+
+  const consent = async (form) => {
+    const fields = form.elements;
+    const keep = [...form.querySelectorAll("input[type=checkbox]")].filter((c) => c.checked).map((c) => Number(c.name.slice(4)));
+    if (keep.length === 0) throw new Error("Nothing is left of what it asks. Keep something, or refuse.");
+    const task = fields.task ? fields.task.value.trim() : "";
+    const choice = { keep: keep.sort((a, b) => a - b), ttl: Number(fields.ttl.value), uses: Number(fields.uses.value), depth: Number(fields.depth.value), task };
+    const at = form.getAttribute("action");
+    const proposal = await post(at + "/propose", choice);
+    if (!await lendsWhatIsShown(proposal, JSON.parse(form.dataset.signs), choice)) throw new Error("This request has changed. Reload to see it.");
+    const c = await request(proposal.options);
+    const given = await post(at + "/give", { statement: proposal.statement, assertion: assertion(c) });
+    location.replace(given.resume);
   };
 
   // busy runs a ceremony with the buttons off, so that it is begun once.
@@ -196,6 +235,30 @@
       }
       read();
     }
+  }
+
+  const asked = byID("consent");
+  if (asked) {
+    // What is struck out is struck out of the chain, too.
+    const strike = () => {
+      for (const c of asked.querySelectorAll("input[type=checkbox]")) {
+        for (const p of asked.querySelectorAll('[data-n="' + c.name.slice(4) + '"]')) p.classList.toggle("cut", !c.checked);
+      }
+    };
+    asked.addEventListener("change", strike);
+    strike();
+    const [allow, refuse] = asked.querySelectorAll(".act button");
+    if (asked.dataset.signs) {
+      if (!able) noPasskeys();
+      else allow.disabled = false;
+    }
+    asked.addEventListener("submit", (e) => {
+      const verdict = e.submitter ? e.submitter.value : "";
+      if (verdict === "look") e.preventDefault(); // Enter in a field answers nothing
+      if (verdict !== "allow" || !asked.dataset.signs) return;
+      e.preventDefault();
+      busy([allow, refuse], () => consent(asked));
+    });
   }
 
   // The secret of a one-time link stands in the fragment, which is never sent: it goes into the form, out of the address bar and the history.
