@@ -152,17 +152,25 @@ type lendProposal struct {
 	Options   people.RequestOptions `json:"options"`
 }
 
+// decodeChoice reads what app.js sends.
+func decodeChoice(body []byte) (c choice, err error) {
+	if err = jose.Decode(body, &c, jose.Limits{Bytes: maxBody}); err != nil {
+		return c, err
+	}
+	if len(c.Keep) > maxKeep || c.TTL < 1 || c.Uses < 0 || c.Depth < 0 {
+		return c, fault.New(fault.Invalid, "choice_invalid", "how long is 1 second or more, and nothing else is negative")
+	}
+	return c, nil
+}
+
 // proposeConsent makes the statement that lends what the person chose.
 func proposeConsent(x *request, body []byte) (any, error) {
 	if err := x.limit(x.challenges, x.person.ID.String()); err != nil {
 		return nil, err
 	}
-	var in choice
-	if err := jose.Decode(body, &in, jose.Limits{Bytes: maxBody}); err != nil {
+	in, err := decodeChoice(body)
+	if err != nil {
 		return nil, err
-	}
-	if len(in.Keep) > maxKeep || in.TTL < 0 || in.Uses < 0 || in.Depth < 0 {
-		return nil, fault.New(fault.Invalid, "choice_invalid", "the choice is malformed")
 	}
 	st, err := x.Guard.ProposeConsent(x.ctx, x.caller, x.handle(), in.guard())
 	if err != nil {
@@ -176,12 +184,6 @@ func proposeConsent(x *request, body []byte) (any, error) {
 	return lendProposal{string(raw), options}, err
 }
 
-// signedConsent is a statement with the passkey's signature; voteBody has the same form.
-type signedConsent struct {
-	Statement string               `json:"statement"`
-	Assertion delegation.Assertion `json:"assertion"`
-}
-
 // resumed says where to go on.
 type resumed struct {
 	Resume string `json:"resume"`
@@ -189,7 +191,7 @@ type resumed struct {
 
 // giveConsent hands the signed statement in.
 func giveConsent(x *request, body []byte) (any, error) {
-	var in signedConsent
+	var in voteBody // a signed statement has the same form
 	if err := jose.Decode(body, &in, jose.Limits{Bytes: maxBody}); err != nil {
 		return nil, err
 	}
@@ -203,6 +205,22 @@ func giveConsent(x *request, body []byte) (any, error) {
 		return nil, aboutAssertion(aboutQuestion(err))
 	}
 	return resumed{resumePath(resume)}, nil
+}
+
+// attestConsent and refuseConsent are answerConsent for app.js. The browser then goes on by itself: what a form's answer redirects to is held to the page's
+// policy at each step, also beyond the client's own address.
+func attestConsent(x *request, body []byte) (any, error) {
+	in, err := decodeChoice(body)
+	if err != nil {
+		return nil, err
+	}
+	resume, err := x.Guard.GiveConsentAttested(x.ctx, x.caller, x.handle(), in.guard())
+	return resumed{resumePath(resume)}, aboutQuestion(err)
+}
+
+func refuseConsent(x *request, _ []byte) (any, error) {
+	resume, err := x.Guard.RefuseConsent(x.ctx, x.caller, x.handle())
+	return resumed{resumePath(resume)}, aboutQuestion(err)
 }
 
 var (

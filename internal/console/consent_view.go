@@ -121,8 +121,7 @@ func (x *request) consentView(asked guard.Consent, chosen *choice) (*consentView
 
 // consentApp says who asks. What identifies it comes first, what it says of itself after.
 func (x *request) consentApp(v *consentView, asked guard.Consent) {
-	agent := whichAgent(asked.Agent, asked.Becomes)
-	v.Agent = principal{"agent", show(asked.AgentName), agent.String(), agent.Short()}
+	v.Agent = principal{"agent", show(asked.AgentName), asked.Delegate.String(), asked.Delegate.Short()}
 	switch {
 	case asked.App.ID == "":
 		v.Host, v.OwnKey = show(asked.AgentName), true
@@ -131,13 +130,6 @@ func (x *request) consentApp(v *consentView, asked guard.Consent) {
 	default:
 		v.Registered, v.Calls = true, show(asked.App.Name)
 	}
-}
-
-func whichAgent(agent, becomes id.Agent) id.Agent {
-	if agent.IsZero() {
-		return becomes
-	}
-	return agent
 }
 
 // consentAsked says what is asked for, and what of it the person let stand so far.
@@ -157,7 +149,7 @@ func (x *request) consentAsked(v *consentView, asked guard.Consent, chosen *choi
 	if chosen != nil {
 		c = *chosen
 	}
-	v.TTLs = lengths(asked.TTL, c.TTL)
+	v.TTLs = lengths(asked.TTL, c.TTL, asked.Request.Task.ExpiresIn > 0)
 	if c.Uses > 0 {
 		v.Uses = strconv.FormatInt(c.Uses, 10)
 	}
@@ -181,14 +173,16 @@ func furtherWords(n int) string {
 	return fmt.Sprintf("agents that it lends to, and theirs, %d deep", n)
 }
 
-// lengths are the times to choose from: what was asked for, and what is shorter.
-func lengths(asked time.Duration, chosen int64) (all []option) {
+// lengths are the times to choose from: what was asked for, or is the most where nothing was said, and what is shorter.
+func lengths(asked time.Duration, chosen int64, said bool) (all []option) {
 	add := func(d time.Duration) {
 		seconds := int64(d / time.Second)
 		all = append(all, option{seconds, span(d), seconds == chosen})
 	}
 	add(asked)
-	all[0].Text += ", as asked"
+	if said {
+		all[0].Text += ", as asked"
+	}
 	for _, d := range []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, 8 * time.Hour, time.Hour, 15 * time.Minute} {
 		if d < asked {
 			add(d)
@@ -215,7 +209,7 @@ func changes(asked guard.Consent) (all []shown) {
 	if b.Name != asked.App.Name {
 		all = append(all, show(fmt.Sprintf("It calls itself “%s”; last time it was “%s”.", asked.App.Name, b.Name)))
 	}
-	if now := asked.RedirectHost; b.RedirectHost != now {
+	if now := asked.AnswerTo; b.RedirectHost != now {
 		all = append(all, show(fmt.Sprintf("The answer goes to %s; last time it went to %s.", now, b.RedirectHost)))
 	}
 	for _, p := range asked.Request.Permissions {
@@ -284,7 +278,7 @@ func (x *request) consentSigns(asked guard.Consent) (string, error) {
 		From        int64                   `json:"from"` // seconds: the statement begins between these
 		To          int64                   `json:"to"`
 	}{
-		x.Issuer, r.Workspace.String(), x.person.ID.String(), whichAgent(asked.Agent, asked.Becomes).String(), r.Permissions, r.Task.MaxUses, r.Task.Task, r.Task.Purpose,
+		x.Issuer, r.Workspace.String(), x.person.ID.String(), asked.Delegate.String(), r.Permissions, r.Task.MaxUses, r.Task.Task, r.Task.Purpose,
 		x.now.Add(-time.Minute).Unix(), asked.Expires.Add(time.Minute).Unix(),
 	})
 	if err != nil {

@@ -33,11 +33,14 @@ var masks = []struct {
 	{regexp.MustCompile(`(?s)<ul class="checks">.*?</ul>`), `<ul class="checks">…</ul>`},
 	{regexp.MustCompile(`(?s)(<p class="verdict \w+"><span class="pill.*?</span>) <span>.*?</p>`), "$1 …</p>"},
 	{regexp.MustCompile(`(?s)(<h2>Remarks</h2>).*?</section>`), "$1…</section>"},
+	{regexp.MustCompile(`/consent/[\w-]{43}`), "/consent/…"},
+	{regexp.MustCompile(`(data-signs=".*?&#34;from&#34;:)\d+(.*?&#34;to&#34;:)\d+`), "${1}0${2}0"},
+	{regexp.MustCompile(`\b([a-z.]+)-[0-9a-v]{8}</bdi>`), "$1-00000000</bdi>"},
 	{regexp.MustCompile(`bundle [\w-]{8}…`), "bundle …"},
 }
 
 var (
-	numbered = regexp.MustCompile(`\b(usr|agt|dlg|apr|evt)_[0-9a-v]{26}\b`)
+	numbered = regexp.MustCompile(`\b(usr|agt|dlg|apr|evt|app)_[0-9a-v]{26}\b`)
 	hashed   = regexp.MustCompile(`([>" ])([A-Za-z0-9_-]{43}|[A-Za-z0-9_-]{22})([<" ])`)
 )
 

@@ -83,7 +83,7 @@ func (s *story) event(a id.Approval) string {
 }
 
 var (
-	known   = regexp.MustCompile(`(?s)^(?:[^<]|</?(?:!doctype|a|article|b|bdi|body|br|button|circle|code|dd|details|div|dl|dt|fieldset|form|h1|h2|h3|head|header|html|input|label|legend|li|link|main|meta|nav|noscript|ol|p|path|pre|rect|script|section|small|span|summary|svg|symbol|table|tbody|td|th|thead|time|title|tr|ul|use)(?:\s[^<]*)?/?>)*$`)
+	known   = regexp.MustCompile(`(?s)^(?:[^<]|</?(?:!doctype|a|article|b|bdi|body|br|button|circle|code|dd|details|div|dl|dt|fieldset|form|h1|h2|h3|head|header|html|input|label|legend|li|link|main|meta|nav|noscript|ol|option|p|path|pre|rect|script|section|select|small|span|summary|svg|symbol|table|tbody|td|th|thead|time|title|tr|ul|use)(?:\s[^<]*)?/?>)*$`)
 	scripts = regexp.MustCompile(`<script[^>]*>`)
 	forged  = regexp.MustCompile(`<[^>]*\sonx|<img|<i>|\{\{`)
 	unseen  = regexp.MustCompile("[\u200b\u202e\u2066\ufeff\u00a0\u3164\\x00\\x1b]")

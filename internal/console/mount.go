@@ -90,6 +90,8 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		"POST /consent/{handle}":           f.page(true, answerConsent),
 		"POST /consent/{handle}/propose":   f.action(true, proposeConsent),
 		"POST /consent/{handle}/give":      f.action(true, giveConsent),
+		"POST /consent/{handle}/attest":    f.action(true, attestConsent),
+		"POST /consent/{handle}/refuse":    f.action(true, refuseConsent),
 		"GET /lent":                        f.page(true, lentPage),
 		"POST /lent/{id}/revoke":           f.page(true, revokeLent),
 		"POST /signout":                    f.page(false, signOut),

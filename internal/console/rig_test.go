@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/approvals"
@@ -43,7 +45,24 @@ type rig struct {
 	log     *audit.Log
 	explain *explain.Explainer
 	url     string
+	apps    webPages      // the metadata of apps
 	clock   *atomic.Int64 // microseconds; nil is the machine's
+}
+
+// webPages are other people's documents, by their addresses.
+type webPages map[string]string
+
+// Fetch implements guard.Fetcher: there are no documents of other issuers.
+func (webPages) Fetch(context.Context, string, bool) ([]byte, time.Duration, error) {
+	return nil, 0, fault.New(fault.Unavailable, "fetch_refused", "there is nothing")
+}
+
+// Metadata implements guard.Fetcher.
+func (w webPages) Metadata(_ context.Context, url string) ([]byte, time.Duration, error) {
+	if doc, ok := w[url]; ok {
+		return []byte(doc), 0, nil
+	}
+	return nil, 0, fault.New(fault.Unavailable, "fetch_refused", "there is nothing")
 }
 
 func newRig(t testing.TB, upstreams ...console.Upstream) *rig {
@@ -73,7 +92,7 @@ func portOf(l net.Listener) string { return fmt.Sprint(l.Addr().(*net.TCPAddr).P
 func (r *rig) serve(l net.Listener, upstreams []console.Upstream) *rig {
 	t := r.t
 	t.Helper()
-	r.url = "http://localhost:" + portOf(l)
+	r.url, r.apps = "http://localhost:"+portOf(l), webPages{}
 
 	reader, writer, err := db.Open(t.Context(), dbtest.SQLite(t))
 	r.ok(err)
@@ -87,7 +106,7 @@ func (r *rig) serve(l net.Listener, upstreams []console.Upstream) *rig {
 	t.Cleanup(r.log.Close)
 	r.Guard = guard.New(guard.Config{
 		Issuer: r.url, Log: r.log, Ring: ring, People: people.New(reader), Agents: agents.New(reader), Lending: lending.New(reader), Rules: rules.New(reader),
-		Approvals: approvals.New(reader), Catalog: catalog.New(reader), Clients: clients.New(reader), Tickets: tickets.New(reader), Now: r.now,
+		Approvals: approvals.New(reader), Catalog: catalog.New(reader), Clients: clients.New(reader), Tickets: tickets.New(reader), Now: r.now, Fetch: r.apps,
 	})
 	r.ok(r.FirstKey(t.Context()))
 	r.ok(r.PublishShipped(t.Context(), id.Default))

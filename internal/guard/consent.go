@@ -60,7 +60,9 @@ type Consent struct {
 	App       clients.App       // zero where the client is an agent already
 	Loopback  bool              // the answer goes to this machine alone: anybody's program may be behind it
 	Agent     id.Agent          // that it is already; zero: it becomes a new agent of the person
+	Delegate  id.Agent          // who is lent to: Agent, or the new one
 	AgentName string            //
+	AnswerTo  string            // the host, or private scheme, of the redirect URI
 	Bearer    bool              // the workspace lets it have tokens without a key
 	Lend      []ConsentResource // in the order of Request.Resources
 	TTL       time.Duration     // as asked, else 7 days; at most 30
@@ -278,7 +280,7 @@ func (g *Guard) consentClient(ctx context.Context, c *Caller, a consentAsk, out 
 	if !who.fresh {
 		out.Agent = who.agent.ID
 	}
-	out.AgentName = who.agent.Name
+	out.Delegate, out.AgentName, out.AnswerTo = who.agent.ID, who.agent.Name, clients.RedirectHost(r.Redirect)
 	if who.app.ID == "" {
 		return nil
 	}

@@ -157,18 +157,19 @@
       signs.from <= st.not_before && st.not_before <= signs.to && JSON.stringify(sorted(st)) === JSON.stringify(sorted(want));
   };
 
-  const consent = async (form) => {
+  const consent = async (form, verdict) => {
+    const at = form.getAttribute("action");
+    if (verdict === "refuse") return location.replace((await post(at + "/refuse", {})).resume);
     const fields = form.elements;
     const keep = [...form.querySelectorAll("input[type=checkbox]")].filter((c) => c.checked).map((c) => Number(c.name.slice(4)));
     if (keep.length === 0) throw new Error("Nothing is left of what it asks. Keep something, or refuse.");
     const task = fields.task ? fields.task.value.trim() : "";
     const choice = { keep: keep.sort((a, b) => a - b), ttl: Number(fields.ttl.value), uses: Number(fields.uses.value), depth: Number(fields.depth.value), task };
-    const at = form.getAttribute("action");
+    if (!form.dataset.signs) return location.replace((await post(at + "/attest", choice)).resume);
     const proposal = await post(at + "/propose", choice);
     if (!await lendsWhatIsShown(proposal, JSON.parse(form.dataset.signs), choice)) throw new Error("This request has changed. Reload to see it.");
     const c = await request(proposal.options);
-    const given = await post(at + "/give", { statement: proposal.statement, assertion: assertion(c) });
-    location.replace(given.resume);
+    location.replace((await post(at + "/give", { statement: proposal.statement, assertion: assertion(c) })).resume);
   };
 
   // busy runs a ceremony with the buttons off, so that it is begun once.
@@ -253,11 +254,9 @@
       else allow.disabled = false;
     }
     asked.addEventListener("submit", (e) => {
-      const verdict = e.submitter ? e.submitter.value : "";
-      if (verdict === "look") e.preventDefault(); // Enter in a field answers nothing
-      if (verdict !== "allow" || !asked.dataset.signs) return;
       e.preventDefault();
-      busy([allow, refuse], () => consent(asked));
+      const verdict = e.submitter ? e.submitter.value : ""; // Enter in a field presses the button that answers nothing
+      if (verdict === "allow" || verdict === "refuse") busy([allow, refuse], () => consent(asked, verdict));
     });
   }
 

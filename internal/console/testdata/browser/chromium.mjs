@@ -97,7 +97,7 @@ const verbs = {
     for (const e of document.querySelectorAll('button,select,input:not([type=hidden]),summary,.btn')) {
       const { width, height } = e.getBoundingClientRect();
       const box = e.closest('label')?.getBoundingClientRect();
-      if (shown(e) && Math.max(height, box?.height ?? 0) < 24) all.push('too small: ' + width + 'x' + height + ' ' + e.outerHTML.slice(0, 80));
+      if (shown(e) && !e.ariaHidden && Math.max(height, box?.height ?? 0) < 24) all.push('too small: ' + width + 'x' + height + ' ' + e.outerHTML.slice(0, 80));
     }
     return all;
   }),
