@@ -11,12 +11,14 @@
 //	{"do":"overflow","page":"a"}                   by how many pixels the page is wider than its window
 //	{"do":"unlabelled","page":"a"}                 what has no name for who cannot see it, or stands outside the landmarks
 //	{"do":"arrive","page":"a","to":"/passkey"}     waits until the page's path is that one
+//	{"do":"tamper","page":"a","at":"**/propose","to":"one=>other"}    has the statement in the next such answer changed, with the challenge that goes with it
 //	{"do":"session","page":"a","at":"http://…","to":"secret"}    the cookie of somebody who signed in elsewhere
 //	{"do":"cookies","page":"a"}                    those of the context
 //	{"do":"shot","page":"a","to":"file.png"}
 //	{"do":"problems"}                              what the pages complained of since they were last asked
 //
 // It ends, with the browser, when standard input does.
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,7 +78,7 @@ const verbs = {
     return pages[name].page.evaluate(() => {
       const e = document.activeElement;
       return [e.tagName.toLowerCase(), e.id, e.name ?? '', e.value ?? '', e.textContent.trim().slice(0, 40)].join(' ');
-    });
+    }).catch(() => ''); // the key led to another page
   },
   overflow: ({ page: name }) => pages[name].page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
   unlabelled: ({ page: name }) => pages[name].page.evaluate(() => {
@@ -102,6 +104,15 @@ const verbs = {
     return all;
   }),
   arrive: ({ page: name, to }) => pages[name].page.waitForURL((u) => u.pathname === to),
+  tamper: ({ page: name, at, to }) => pages[name].page.route(at, async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    const [one, other] = to.split('=>');
+    if (!body.statement.includes(one)) problems.push(`${name}: ${one} is not in ${body.statement}`);
+    body.statement = body.statement.replace(one, other);
+    body.options.challenge = createHash('sha256').update(body.statement).digest('base64url');
+    await route.fulfill({ response: answer, json: body });
+  }, { times: 1 }),
   session: ({ page: name, at, to }) => pages[name].context.addCookies([{ name: 'attorn-dev', value: to, url: at, httpOnly: true, sameSite: 'Lax' }]),
   cookies: async ({ page: name }) => pages[name].context.cookies(),
   shot: async ({ page: name, to }) => { await pages[name].page.screenshot({ path: to, fullPage: true }); },
