@@ -100,7 +100,7 @@ func (x *request) consentView(asked guard.Consent, chosen *choice) (*consentView
 	}
 	x.consentApp(v, asked)
 	x.consentAsked(v, asked, chosen)
-	if v.Before, v.Changes = nil, nil; asked.Before != nil {
+	if asked.Before != nil {
 		before := at(asked.Before.At, x.now)
 		v.Before, v.Changes = &before, changes(asked)
 	}
@@ -177,7 +177,7 @@ func furtherWords(n int) string {
 func lengths(asked time.Duration, chosen int64, said bool) (all []option) {
 	add := func(d time.Duration) {
 		seconds := int64(d / time.Second)
-		all = append(all, option{seconds, span(d), seconds == chosen})
+		all = append(all, option{seconds, exactly(d), seconds == chosen})
 	}
 	add(asked)
 	if said {
@@ -189,6 +189,25 @@ func lengths(asked time.Duration, chosen int64, said bool) (all []option) {
 		}
 	}
 	return all
+}
+
+// exactly says a length of time to the second: it is signed.
+func exactly(d time.Duration) string {
+	var parts []string
+	for _, u := range []struct {
+		long      time.Duration
+		one, many string
+	}{{24 * time.Hour, " day", " days"}, {time.Hour, " h", " h"}, {time.Minute, " min", " min"}, {time.Second, " s", " s"}} {
+		switch n := int64(d / u.long); n {
+		case 0:
+		case 1:
+			parts = append(parts, "1"+u.one)
+		default:
+			parts = append(parts, strconv.FormatInt(n, 10)+u.many)
+		}
+		d %= u.long
+	}
+	return strings.Join(parts, " ")
 }
 
 // redirectWords is where the answer goes: the host and scheme, without what a client may have put behind them.

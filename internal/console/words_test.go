@@ -2,6 +2,7 @@ package console
 
 import (
 	"testing"
+	"time"
 
 	"github.com/attorn/attorn/delegation"
 )
@@ -41,6 +42,37 @@ func TestWordsOfPermissions(t *testing.T) {
 		}
 		if got := words(permission); got != want {
 			t.Errorf("%s: %q, want %q", permission, got, want)
+		}
+	}
+}
+
+func TestLengthsAreExact(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		90 * time.Second: "1 min 30 s", 8 * time.Hour: "8 h", 24 * time.Hour: "1 day", 7 * 24 * time.Hour: "7 days", 49*time.Hour + time.Second: "2 days 1 h 1 s", time.Second: "1 s",
+	} {
+		if got := exactly(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestFormTarget(t *testing.T) {
+	for redirect, want := range map[string]string{
+		"https://notes.example/cb":         "https://notes.example",
+		"https://notes.example:8443/cb":    "https://notes.example:8443",
+		"http://127.0.0.1:5173/cb":         "http://127.0.0.1:5173",
+		"http://[::1]:5173/cb":             "http://*:5173",
+		"http://[::1]/cb":                  "",
+		"com.example.app:/cb":              "com.example.app:",
+		"https://a;script-src *":           "",
+		"https://*/cb":                     "",
+		"https://a.example; default-src *": "",
+		"https://ä.example/":               "",
+		"//evil.example":                   "",
+		"":                                 "",
+	} {
+		if got := formTarget(redirect); got != want {
+			t.Errorf("%s: %q, want %q", redirect, got, want)
 		}
 	}
 }
