@@ -115,33 +115,49 @@ func (g *Guard) NoteRefused(ctx context.Context, claimed string, p ClientProof, 
 	if inner := fault.Of(f.Unwrap()); inner != nil { // what a stranger is not told
 		d.Why.Reason = inner.Reason
 	}
+	if known, err := g.about(ctx, &d, claimed); err != nil || !known {
+		return err
+	}
+	return g.recordFrom(ctx, &d, claimed, p.IP)
+}
+
+// about puts a draft into the log of whom it is about. It reports false for somebody who does not exist.
+func (g *Guard) about(ctx context.Context, d *evidence.Draft, claimed string) (bool, error) {
 	if agent, err := id.Parse[id.Agent](claimed); err == nil {
 		a, err := g.Agents.Anywhere(ctx, agent)
 		if err != nil {
-			return unless(err, "not_found")
+			return false, unless(err, "not_found")
 		}
 		d.Workspace, d.Agent = a.Workspace, a.ID
-	} else if service, err := id.Parse[id.Service](claimed); err == nil {
+		return true, nil
+	}
+	if service, err := id.Parse[id.Service](claimed); err == nil {
 		s, err := g.Clients.Client(ctx, service)
 		if err != nil {
-			return unless(err, "not_found")
+			return false, unless(err, "not_found")
 		}
 		d.Workspace = s.Workspace
-	} else if user, err := id.Parse[id.User](claimed); err == nil {
+		return true, nil
+	}
+	if user, err := id.Parse[id.User](claimed); err == nil {
 		in, err := g.People.Workspaces(ctx, user)
 		if err != nil || len(in) == 0 {
-			return err
+			return false, err
 		}
 		d.Workspace, d.Also, d.Person = in[0], in[1:], user
-	} else {
-		return nil
+		return true, nil
 	}
-	if p.IP != "" {
-		if err := seal(&d, &d.Where.IP, claimed, "ip", p.IP); err != nil {
+	return false, nil
+}
+
+// recordFrom records a draft that changes nothing, with the address that it came from, sealed.
+func (g *Guard) recordFrom(ctx context.Context, d *evidence.Draft, subject, ip string) error {
+	if ip != "" {
+		if err := seal(d, &d.Where.IP, subject, "ip", ip); err != nil {
 			return err
 		}
 	}
-	_, err := g.Log.Record(ctx, d, nil)
+	_, err := g.Log.Record(ctx, *d, nil)
 	return err
 }
 

@@ -181,7 +181,7 @@ func TestProofRefused(t *testing.T) {
 		bad("ahead", with(claims(func(c *dpop.Claims) { c.IssuedAt = w.now().Add(31 * time.Second) })), "time"),
 		bad("typ", with(forged(func(h map[string]any) { h["typ"] = "JWT" }, nil)), "malformed"),
 		bad("kid instead of jwk", with(forged(func(h map[string]any) { h["kid"] = bot.signer.Public().Thumbprint().String(); delete(h, "jwk") }, nil)), "malformed"),
-		bad("private key inside", with(forged(func(h map[string]any) { h["jwk"].(map[string]any)["d"] = "AAAA" }, nil)), "malformed"),
+		{"private key inside", with(forged(func(h map[string]any) { h["jwk"].(map[string]any)["d"] = "AAAA" }, nil)), 400, "invalid_dpop_proof", "private_key", "private_key"},
 		bad("no jti", with(forged(nil, func(m map[string]any) { delete(m, "jti") })), "malformed"),
 		bad("long jti", with(forged(nil, func(m map[string]any) { m["jti"] = strings.Repeat("a", 129) })), "malformed"),
 		bad("no iat", with(forged(nil, func(m map[string]any) { delete(m, "iat") })), "malformed"),

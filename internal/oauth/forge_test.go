@@ -45,3 +45,12 @@ func resigned(t testing.TB, s jose.Signer, raw string, header, payload func(map[
 	}
 	return parts[0] + "." + parts[1] + "." + jose.EncodeBase64(sig)
 }
+
+func marshal(t testing.TB, v any) string {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}

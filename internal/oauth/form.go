@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/attorn/attorn/fault"
-	"github.com/attorn/attorn/internal/guard"
 )
 
 const (
@@ -20,19 +19,24 @@ const (
 // form is a request's parameters. One that is empty is not there (RFC 6749 §3.1); one that nobody asks for is ignored.
 type form map[string]string
 
+// readBody reads what readForm takes, and one byte of what is too much.
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
+	if err != nil {
+		return nil, malformed("the body could not be read")
+	}
+	return body, nil
+}
+
 // readForm reads a body strictly (oauth.md §12): form-urlencoded, at most 64 KiB and 64 fields, in UTF-8, no parameter twice (RFC 6749 §3.2), none
-// in the query, no private key. Codes: malformed, too_large, duplicate_parameter, query_not_allowed, private_key.
-func readForm(r *http.Request) (form, error) {
+// in the query. Codes: malformed, too_large, duplicate_parameter, query_not_allowed.
+func readForm(r *http.Request, body []byte) (form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return nil, fault.New(fault.Invalid, "query_not_allowed", "the request has parameters in its URL, where they end up in logs").
 			Try("send all parameters in the body")
 	}
 	if err := checkMedia(r.Header); err != nil {
 		return nil, err
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
-	if err != nil {
-		return nil, malformed("the body could not be read")
 	}
 	if len(body) > maxForm {
 		return nil, tooLarge("the body has more than %d bytes", maxForm)
@@ -81,9 +85,6 @@ func parseForm(body string) (form, error) {
 			return nil, fault.New(fault.Invalid, "duplicate_parameter", "the parameter %s was sent more than once", short(name)).Try("send each parameter once")
 		}
 		seen[name] = true
-		if err := guard.NoPrivateKey([]byte(value)); err != nil {
-			return nil, err
-		}
 		if value != "" {
 			f[name] = value
 		}

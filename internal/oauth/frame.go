@@ -37,18 +37,28 @@ func (f *face) post(mux *http.ServeMux, path string, run endpoint) {
 		if f.otherMethod(w, r, http.MethodPost) {
 			return
 		}
-		var err error
-		if x.form, err = readForm(r); err != nil {
-			x.fail(w, err)
-			return
-		}
-		answer, err := run(x)
+		answer, err := x.answer(run)
 		if err != nil {
 			x.fail(w, err)
 			return
 		}
 		x.write(w, http.StatusOK, answer)
 	})
+}
+
+// answer reads the request and runs its endpoint.
+func (x *exchange) answer(run endpoint) (any, error) {
+	body, err := readBody(x.r)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.noPrivateKey(body); err != nil {
+		return nil, err
+	}
+	if x.form, err = readForm(x.r, body); err != nil {
+		return nil, err
+	}
+	return run(x)
 }
 
 // get serves a public document.

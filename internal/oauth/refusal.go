@@ -89,7 +89,7 @@ func classify(f *fault.Error) refusal {
 	switch f.Code {
 	case "dpop_nonce_required": // RFC 9449 §8
 		return bad("use_dpop_nonce", "")
-	case "dpop_malformed", "dpop_binding", "dpop_time", "dpop_replayed":
+	case "dpop_malformed", "dpop_binding", "dpop_time", "dpop_replayed", "dpop_private_key":
 		return bad("invalid_dpop_proof", strings.TrimPrefix(f.Code, "dpop_"))
 	case "unsupported_grant_type":
 		return bad("unsupported_grant_type", "")
