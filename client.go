@@ -38,7 +38,12 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	}
 	d.own = func(ctx context.Context, resource string) (Token, error) {
 		form := url.Values{"grant_type": {grantPerson}, "resource": {resource}, "workspace": {d.ws.String()}}
-		return d.grant(ctx, d.keys.key(), form, func(f url.Values, assertion string) { f.Set("assertion", assertion) }, cfg.User.String())
+		got, err := d.grant(ctx, d.keys.key(), form, func(f url.Values, assertion string) { f.Set("assertion", assertion) }, cfg.User.String())
+		if f := fault.Of(err); f != nil && f.Code == "invalid_grant" { // without a reason: not of the key's authority, but of who it is
+			err = fault.New(fault.Unauthenticated, f.Code, "the server knows this key as nobody's who is signed in: it was signed out, or its person is suspended").
+				Try("sign in again; who is suspended has to be resumed by an administrator first")
+		}
+		return got, err
 	}
 	return &Client{door: d, user: cfg.User}, nil
 }

@@ -73,7 +73,7 @@ var remedies = map[fault.Kind]string{
 // ownRemedies are for refusals whose remedy speaks to those who write clients: this one is written.
 var ownRemedies = map[string]string{
 	"invalid_client": "ask the agent's owner: it, or the instance with this key, may be suspended or revoked",
-	"invalid_grant":  "ask an administrator: you, or this key of yours, may be suspended; a new link makes a new key",
+	"invalid_grant":  "attorn login LINK, or attorn login --device SERVER; who is suspended asks an administrator first",
 }
 
 func exitOf(k fault.Kind) int {

@@ -55,11 +55,11 @@ func (l *Limiter) over(w window, now time.Time) bool {
 	return age < 0 || age >= l.per
 }
 
-// Hit counts one.
-func (l *Limiter) Hit(key string, now time.Time) {
+// Hit counts one, and says how many the window has now.
+func (l *Limiter) Hit(key string, now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.count(key, now, 1, 0)
+	return l.count(key, now, 1, 0)
 }
 
 // Take is Wait, and Hit where that is 0.
@@ -109,7 +109,7 @@ func (l *Limiter) leave(key string, now time.Time, failed bool) {
 	l.left = make(chan struct{})
 }
 
-func (l *Limiter) count(key string, now time.Time, n, busy int) {
+func (l *Limiter) count(key string, now time.Time, n, busy int) int {
 	w, ok := l.seen[key]
 	if !ok && len(l.seen) >= maxCounted {
 		l.forget(now)
@@ -121,9 +121,10 @@ func (l *Limiter) count(key string, now time.Time, n, busy int) {
 	w.busy = max(0, w.busy+busy)
 	if w.n == 0 && w.busy == 0 {
 		delete(l.seen, key)
-		return
+		return 0
 	}
 	l.seen[key] = w
+	return w.n
 }
 
 // forget makes room: windows that are over, or else any one.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/jose"
 )
@@ -36,9 +37,9 @@ func (x *exchange) oneMethod(asserted bool) error {
 // prove authenticates by an assertion, within the limits.
 func (x *exchange) prove(assertion string, dpop bool) (*guard.Client, error) {
 	from, now := address(x.r), x.Guard.Now()
-	who := claimed(assertion)
-	x.client = cmp.Or(who, short(x.form["client_id"])) + " " + network(x.r)
-	if wait := x.failures.Wait(x.client, now); wait > 0 {
+	who, key := claimed(assertion)
+	x.from = attempt{cmp.Or(who, short(x.form["client_id"])) + " " + network(x.r), key}
+	if wait := x.failures.wait(x.from, now); wait > 0 {
 		return nil, limited{wait}
 	}
 	proof := guard.ClientProof{
@@ -69,10 +70,14 @@ func (x *exchange) note(who string, proof guard.ClientProof, cause error) error 
 	return cause
 }
 
-// claimed is who an assertion says it comes from, whether or not it is acceptable: for counting and noting failures alone.
-func claimed(assertion string) string {
-	if _, err := jose.Parse(assertion, 0); err != nil {
-		return ""
+// claimed is who an assertion says it comes from, and by which key, whether or not it is acceptable: for counting and noting failures alone.
+func claimed(assertion string) (who, key string) {
+	j, err := jose.Parse(assertion, 0)
+	if err != nil {
+		return "", ""
 	}
-	return subject(assertion)
+	if kid, err := id.ParseKey(j.Header.Kid); err == nil {
+		key = kid.String()
+	}
+	return subject(assertion), key
 }

@@ -17,8 +17,8 @@ type exchange struct {
 	r       *http.Request
 	url     string // as the client addressed it: the issuer and the path
 	form    form
-	client  string // limiter key of the client that it claims to be; "" before that was read
-	asGrant bool   // the client's proof is the grant itself: its failure is the grant's (RFC 7523 §3.1)
+	from    attempt
+	asGrant bool // the client's proof is the grant itself: its failure is the grant's (RFC 7523 §3.1)
 }
 
 // endpoint answers a POST with a value for the body, or a refusal.

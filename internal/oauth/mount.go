@@ -20,7 +20,7 @@ type Config struct {
 
 type face struct {
 	Config
-	failures *guard.Limiter // client authentications that failed, by client and network
+	failures failures       // client authentications that failed
 	noted    *guard.Limiter // those of them that are in the log, by client
 	requests *guard.Limiter // token requests, by proven key
 	devices  *guard.Limiter // requests for a device code, by network
@@ -40,7 +40,7 @@ const (
 func Mount(mux *http.ServeMux, cfg Config) {
 	f := &face{
 		Config:   cfg,
-		failures: guard.NewLimiter(maxFailures, time.Minute),
+		failures: newFailures(),
 		noted:    guard.NewLimiter(maxFailures, time.Minute),
 		requests: guard.NewLimiter(maxRequests, time.Second),
 		devices:  guard.NewLimiter(maxDevices, time.Minute),

@@ -32,8 +32,8 @@ func (limited) Error() string { return "too many requests" }
 
 // fail answers with err. What is no fault is ours to mend: the answer has nothing but a reference, under which the log has the rest.
 func (x *exchange) fail(w http.ResponseWriter, err error) {
-	if fault.Code(err) == "invalid_client" && x.client != "" {
-		x.failures.Hit(x.client, x.Guard.Now())
+	if fault.Code(err) == "invalid_client" && x.from.client != "" {
+		x.failures.hit(x.from, x.Guard.Now())
 	}
 	x.render(w, x.refusalOf(err))
 }

@@ -46,8 +46,8 @@ func (x *exchange) workload(assertion string, ws id.Workspace, want guard.TokenR
 		}
 	}
 	now := x.Guard.Now()
-	x.client = "workload " + network(x.r)
-	if wait := x.failures.Wait(x.client, now); wait > 0 {
+	x.from = attempt{client: "workload " + network(x.r)}
+	if wait := x.failures.wait(x.from, now); wait > 0 {
 		return nil, limited{wait}
 	}
 	got, made, err := x.Guard.WorkloadToken(x.ctx, p, want)
@@ -67,8 +67,8 @@ func (x *exchange) untrusted(p guard.WorkloadProof, err error) {
 		return
 	}
 	now := x.Guard.Now()
-	x.failures.Hit(x.client, now)
-	if x.noted.Take(x.client, now) == 0 {
+	x.failures.hit(x.from, now)
+	if x.noted.Take(x.from.client, now) == 0 {
 		x.Log.Warn("an assertion of another platform's is not trusted", "workspace", p.Workspace.String(), "from", p.IP, "reason", f.Unwrap())
 	}
 }
