@@ -3,6 +3,7 @@ package httpsig_test
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -64,6 +65,7 @@ type input struct {
 	Cover         []string            `json:"cover"`
 	Lines         []string            `json:"lines"`
 	Body          string              `json:"body"`
+	Hex           string              `json:"hex"` // the body where it is no text
 	Authorization bool                `json:"authorization"`
 }
 
@@ -81,7 +83,14 @@ func run(t *testing.T, raw jsontext.Value) (any, error) {
 		sig, err := signer(t, in.Ed25519).Sign([]byte(in.Base))
 		return base64.StdEncoding.EncodeToString(sig), err
 	case "digest":
-		return httpsig.ContentDigest([]byte(in.Body)), httpsig.CheckDigest(in.Lines, []byte(in.Body))
+		body := []byte(in.Body)
+		if in.Hex != "" {
+			var err error
+			if body, err = hex.DecodeString(in.Hex); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return httpsig.ContentDigest(body), httpsig.CheckDigest(in.Lines, body)
 	case "verify":
 		return in.verify(t)
 	case "sign":
