@@ -43,6 +43,7 @@ type face struct {
 	assets     map[string]asset
 	sameOne    *http.CrossOriginProtection
 	signIns    *guard.Limiter // by network
+	failures   *guard.Limiter // by network
 	challenges *guard.Limiter // by person
 	providers  []*provider
 }
@@ -50,7 +51,8 @@ type face struct {
 // Mount adds the console's routes. Everything that no other face answers is a page that was not found.
 func Mount(mux *http.ServeMux, cfg Config) {
 	f := &face{
-		Config: cfg, cookie: devCookie, assets: readAssets(), sameOne: http.NewCrossOriginProtection(), signIns: guard.NewLimiter(signInsPerAddress, time.Minute), challenges: guard.NewLimiter(challengesPerPerson, time.Minute),
+		Config: cfg, cookie: devCookie, assets: readAssets(), sameOne: http.NewCrossOriginProtection(), signIns: guard.NewLimiter(signInsPerNetwork, time.Minute),
+		failures: guard.NewLimiter(failuresPerNetwork, time.Minute), challenges: guard.NewLimiter(challengesPerPerson, time.Minute),
 	}
 	if u, err := url.Parse(cfg.Issuer); err == nil { // package server checked it
 		f.host = u.Host

@@ -43,7 +43,10 @@ func finishSignIn(x *request, body []byte) (any, error) {
 	if err := x.limit(x.signIns, x.network()); err != nil {
 		return nil, err
 	}
-	session, _, err := x.Guard.FinishSignIn(x.ctx, body, x.address())
+	session, err := proving(x, func() (string, error) {
+		session, _, err := x.Guard.FinishSignIn(x.ctx, body, x.address())
+		return session, err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +90,10 @@ func spendLink(x *request) (view, error) {
 	if _, after, pasted := strings.Cut(secret, "#"); pasted { // the whole link
 		secret = after
 	}
-	session, _, _, err := x.Guard.SignInPage(x.ctx, secret, name, x.address())
+	session, err := proving(x, func() (string, error) {
+		session, _, _, err := x.Guard.SignInPage(x.ctx, secret, name, x.address())
+		return session, err
+	})
 	if err == nil {
 		return view{To: "/passkey"}, x.begin(session)
 	}

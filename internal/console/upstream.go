@@ -89,12 +89,16 @@ func departPage(x *request) (view, error) {
 	return view{Name: "go", Title: "Sign in with " + p.Name, Data: goView{p.Name, to}}, nil
 }
 
-// callbackPage is where a provider sends the browser back to. The state is spent first, whatever else comes: nothing of the answer is used for
-// a browser that did not leave, or for one that has been back.
+// callbackPage is where a provider sends the browser back to.
 func callbackPage(x *request) (view, error) {
 	if err := x.limit(x.signIns, x.network()); err != nil {
 		return view{}, err
 	}
+	return proving(x, func() (view, error) { return comeBack(x) })
+}
+
+// comeBack spends the state first, whatever else comes: nothing of the answer is used for a browser that did not leave, or for one that has been back.
+func comeBack(x *request) (view, error) {
 	p, err := x.provider()
 	if err != nil {
 		return view{}, err
