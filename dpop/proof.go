@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"strings"
 	"time"
@@ -17,6 +18,8 @@ const (
 
 	defaultPast   = 60 * time.Second
 	defaultFuture = 30 * time.Second
+
+	asTheRFC = "make the proof as RFC 9449 §4.2 says: a compact JWS with typ dpop+jwt, the public key in jwk, and jti, htm, htu, iat"
 )
 
 // Claims is what a proof is made of.
@@ -124,7 +127,8 @@ func parse(raw string) (*jose.JWS, payload, error) {
 		return nil, p, malformed(err)
 	}
 	if j.Header.JWK.IsZero() {
-		return nil, p, fault.New(fault.Unauthenticated, "dpop_malformed", "the DPoP proof has no public key: its header needs jwk")
+		return nil, p, fault.New(fault.Unauthenticated, "dpop_malformed", "the DPoP proof has no public key: its header needs jwk").
+			Try("put the public members of the key that signs into jwk")
 	}
 	// Members that others add are allowed (RFC 9449 §4.2: "at least").
 	if err := jose.DecodeForeign(j.Payload, &p, jose.Limits{}); err != nil {
@@ -137,21 +141,23 @@ func parse(raw string) (*jose.JWS, payload, error) {
 func malformed(err error) error {
 	f := fault.Of(err)
 	if f == nil {
-		return fault.Wrap(err, fault.Unauthenticated, "dpop_malformed", "the DPoP proof could not be read")
+		return fault.Wrap(err, fault.Unauthenticated, "dpop_malformed", "the DPoP proof could not be read").Try(asTheRFC)
 	}
 	out := fault.Wrap(err, fault.Unauthenticated, "dpop_malformed", "the DPoP proof is not acceptable: %s", f.Reason)
-	out.Remedy = f.Remedy
-	return out
+	return out.Try("%s", cmp.Or(f.Remedy, asTheRFC))
 }
 
 func (p payload) check() error {
 	switch {
 	case p.HTM == "":
-		return fault.New(fault.Unauthenticated, "dpop_malformed", "the DPoP proof names no method: htm is missing")
+		return fault.New(fault.Unauthenticated, "dpop_malformed", "the DPoP proof names no method: htm is missing").
+			Try("set htm to the method of the request")
 	case p.JTI == "" || len(p.JTI) > maxJTI:
-		return fault.New(fault.Unauthenticated, "dpop_malformed", "the DPoP proof needs a jti of 1 to %d bytes", maxJTI)
+		return fault.New(fault.Unauthenticated, "dpop_malformed", "the DPoP proof needs a jti of 1 to %d bytes", maxJTI).
+			Try("set jti to 16 random bytes in base64url, new for each proof")
 	case p.IAT <= 0 || p.IAT > maxTime:
-		return fault.New(fault.Unauthenticated, "dpop_malformed", "the DPoP proof needs its time as whole seconds in iat")
+		return fault.New(fault.Unauthenticated, "dpop_malformed", "the DPoP proof needs its time as whole seconds in iat").
+			Try("set iat to the seconds since 1970")
 	}
 	return nil
 }
@@ -252,5 +258,6 @@ func hostForm(host string) bool {
 }
 
 func errURL() error {
-	return fault.New(fault.Unauthenticated, "dpop_malformed", "htu is not an absolute http or https URL of a host without user information")
+	return fault.New(fault.Unauthenticated, "dpop_malformed", "htu is not an absolute http or https URL of a host without user information").
+		Try("set htu to the URL of the request as it is sent, such as https://api.example.com/path")
 }

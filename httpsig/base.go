@@ -110,19 +110,19 @@ func (r Request) field(name string) (v string, ok bool, err error) {
 		return "", false, nil
 	}
 	if len(lines) > maxLines {
-		return "", false, malformed("the field %s stands there %d times; at most %d lines are read", name, len(lines), maxLines)
+		return "", false, malformed("the field %s stands there %d times; at most %d lines are read", name, len(lines), maxLines).Try("send the field on one line")
 	}
 	total := 0
 	for _, line := range lines {
 		total += len(line)
 	}
 	if total > maxValue {
-		return "", false, malformed("the field %s has %d bytes; at most %d are read", name, total, maxValue)
+		return "", false, malformed("the field %s has %d bytes; at most %d are read", name, total, maxValue).Try("send a shorter field, or leave it out of what is covered")
 	}
 	for _, line := range lines {
 		for _, c := range []byte(line) {
 			if (c < ' ' && c != '\t') || c >= 0x7f {
-				return "", false, malformed("the field %s has a line break or another character that is not plain ASCII", name)
+				return "", false, malformed("the field %s has a line break or another character that is not plain ASCII", name).Try("send it on one line in ASCII, or leave it out of what is covered")
 			}
 		}
 	}
@@ -139,7 +139,7 @@ func (r Request) field(name string) (v string, ok bool, err error) {
 // single is a field that a request has at most once.
 func (r Request) single(name string) (v string, ok bool, err error) {
 	if n := len(r.Header(name)); n > 1 {
-		return "", false, malformed("the request has %d %s fields, not one", n, name)
+		return "", false, malformed("the request has %d %s fields, not one", n, name).Try("send one")
 	}
 	return r.field(name)
 }
@@ -209,16 +209,16 @@ func (r Request) base(t target, covered []string, params string) ([]byte, error)
 // dictionary reads a field as an RFC 9651 dictionary. A label or parameter that stands twice is refused: the last would silently hide the others.
 func dictionary(name string, lines []string) (*httpsfv.Dictionary, error) {
 	if len(lines) > maxLines {
-		return nil, malformed("the field %s stands there %d times; at most %d lines are read", name, len(lines), maxLines)
+		return nil, malformed("the field %s stands there %d times; at most %d lines are read", name, len(lines), maxLines).Try("send the field on one line")
 	}
 	text := strings.Join(lines, ", ")
 	if len(text) > maxValue {
-		return nil, malformed("the field %s has %d bytes; at most %d are read", name, len(text), maxValue)
+		return nil, malformed("the field %s has %d bytes; at most %d are read", name, len(text), maxValue).Try("send fewer signatures")
 	}
 	dict, err := httpsfv.UnmarshalDictionary([]string{text})
 	if err != nil || dict == nil {
 		out := malformed("the field %s is no structured dictionary (RFC 9651 §3.2)", name)
-		return nil, fault.Wrap(err, out.Kind, out.Code, "%s", out.Reason)
+		return nil, fault.Wrap(err, out.Kind, out.Code, "%s", out.Reason).Try("%s", out.Remedy)
 	}
 	members, params := 0, 0
 	for _, label := range dict.Names() {
@@ -235,7 +235,7 @@ func dictionary(name string, lines []string) (*httpsfv.Dictionary, error) {
 		}
 	}
 	if commas, semicolons := separators(text); members > 0 && commas != members-1 || semicolons != params {
-		return nil, malformed("the field %s has a label or a parameter twice", name)
+		return nil, malformed("the field %s has a label or a parameter twice", name).Try("give each signature a label of its own, and each parameter once")
 	}
 	return dict, nil
 }
@@ -259,7 +259,8 @@ func separators(text string) (commas, semicolons int) {
 }
 
 func malformed(reason string, args ...any) *fault.Error {
-	return fault.New(fault.Invalid, "signature_malformed", reason, args...)
+	return fault.New(fault.Invalid, "signature_malformed", reason, args...).
+		Try("write Signature-Input, Signature and Content-Digest as RFC 9421 §4 and RFC 9530 §2 say, with the parameters that Accept-Signature names")
 }
 
 func coverage(reason string, args ...any) *fault.Error {

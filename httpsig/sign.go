@@ -47,9 +47,9 @@ func Sign(s jose.Signer, r Request, p Params) (Headers, error) {
 	case !ok:
 		return Headers{}, malformed("the request has no method, or its target URI is not an absolute http or https URL without fragment and user information")
 	case s.Public().Type() != "Ed25519":
-		return Headers{}, malformed("requests are signed with Ed25519 keys only")
+		return Headers{}, malformed("requests are signed with Ed25519 keys only").Try("sign with an Ed25519 key")
 	case p.Audience == "" || strings.Trim(p.Audience, " \t") != p.Audience:
-		return Headers{}, malformed("the audience is the URI of the resource that is asked, or its origin")
+		return Headers{}, malformed("the audience is the URI of the resource that is asked, or its origin").Try("name the audience")
 	}
 	life := p.Lifetime
 	if life == 0 {
@@ -156,13 +156,13 @@ func (p params) text(covered []string) string {
 func (p params) check() error {
 	switch {
 	case p.created <= 0 || p.expires <= p.created || p.expires > maxSeconds:
-		return malformed("created and expires are whole seconds, the second after the first")
+		return malformed("created and expires are whole seconds, the second after the first").Try("set created to the time of signing, and expires to 60 s later")
 	case p.expires-p.created > int64(maxLifetime/time.Second):
-		return malformed("the signature lives for %d s; at most %d are accepted", p.expires-p.created, int64(maxLifetime/time.Second))
+		return malformed("the signature lives for %d s; at most %d are accepted", p.expires-p.created, int64(maxLifetime/time.Second)).Try("sign each request when it is sent, and let the signature live for 60 s")
 	case len(p.nonce) < minNonce || len(p.nonce) > maxNonce:
-		return malformed("nonce has %d characters, not %d to %d", len(p.nonce), minNonce, maxNonce)
+		return malformed("nonce has %d characters, not %d to %d", len(p.nonce), minNonce, maxNonce).Try("set nonce to 16 random bytes in base64url, new for each request")
 	case strings.ContainsFunc(p.nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' }):
-		return malformed("nonce has a character that is not plain ASCII, a quotation mark or a backslash")
+		return malformed("nonce has a character that is not plain ASCII, a quotation mark or a backslash").Try("set nonce to 16 random bytes in base64url, new for each request")
 	}
 	return nil
 }

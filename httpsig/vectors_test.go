@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,6 +172,9 @@ func TestVectors(t *testing.T) {
 				t.Fatalf("%s: got code %q (%v), want %q", c.Comment, code, err, c.Want.Error)
 			}
 			if err != nil {
+				if f := fault.Of(err); f.Reason == "" || f.Remedy == "" || strings.HasSuffix(f.Reason, ": ") {
+					t.Errorf("%s: %q does not say what failed, or what mends it", c.Comment, f.Reason)
+				}
 				return
 			}
 			have, err := jose.Canonical(got)

@@ -90,7 +90,7 @@ func VerifyHead(r Request, want Want) (Signature, error) {
 		Base: base, Bytes: sig,
 	}
 	if s.KeyID, err = id.ParseKey(in.keyid); err != nil {
-		return Signature{}, malformed("keyid is not the RFC 7638 thumbprint of a key")
+		return Signature{}, malformed("keyid is not the RFC 7638 thumbprint of a key").Try("set keyid to the SHA-256 thumbprint of the instance's key, in base64url")
 	}
 	if err := s.fields(r); err != nil {
 		return Signature{}, err

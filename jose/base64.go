@@ -24,5 +24,6 @@ func DecodeBase64(s string) ([]byte, error) {
 }
 
 func errBase64() error {
-	return fault.New(fault.Invalid, "malformed", "not base64url: it has no padding, white space or newline, and no spare bits at its end (RFC 4648 §3.5, §5)")
+	return fault.New(fault.Invalid, "malformed", "not base64url: it has no padding, white space or newline, and no spare bits at its end (RFC 4648 §3.5, §5)").
+		Try("encode with the URL-safe alphabet and leave the padding out")
 }

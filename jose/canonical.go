@@ -53,7 +53,7 @@ func canonical(raw []byte) ([]byte, error) {
 // integer accepts a number in plain digits with |n| < 2^53.
 func integer(text []byte) error {
 	if n, err := strconv.ParseInt(string(text), 10, 64); err != nil || n < -maxInteger || n > maxInteger {
-		return fault.Wrap(ErrNumber, fault.Invalid, "malformed", "a number is not an integer in plain digits between -(2^53-1) and 2^53-1")
+		return fault.Wrap(ErrNumber, fault.Invalid, "malformed", "a number is not an integer in plain digits between -(2^53-1) and 2^53-1").Try("write such a number as a string")
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func exactDouble(text []byte) error {
 			return nil
 		}
 	}
-	return fault.Wrap(ErrNumber, fault.Invalid, "malformed", "a number has more digits or a larger exponent than a double keeps")
+	return fault.Wrap(ErrNumber, fault.Invalid, "malformed", "a number has more digits or a larger exponent than a double keeps").Try("write such a number as a string")
 }
 
 func isInteger(text []byte) bool {

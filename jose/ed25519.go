@@ -53,5 +53,6 @@ func verifyEd25519(key *[32]byte, message, sig []byte) error {
 }
 
 func errSignature() error {
-	return fault.New(fault.Unauthenticated, "signature_invalid", "the signature does not fit the key and the signed bytes")
+	return fault.New(fault.Unauthenticated, "signature_invalid", "the signature does not fit the key and the signed bytes").
+		Try("sign the bytes exactly as they are sent, with the key that is named")
 }

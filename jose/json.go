@@ -60,7 +60,7 @@ func decode(data []byte, v any, l Limits, unknown json.Options) error {
 // starts as a number does.
 func bound(data []byte, l Limits, number func(text []byte) error) error {
 	if len(data) > l.Bytes {
-		return fault.New(fault.TooLarge, "too_large", "the JSON text has %d bytes; at most %d are accepted", len(data), l.Bytes)
+		return fault.New(fault.TooLarge, "too_large", "the JSON text has %d bytes; at most %d are accepted", len(data), l.Bytes).Try("send less")
 	}
 	depth, values, opened := 0, 1, false // opened: the last thing seen was the start of a container
 	for i := 0; i < len(data); i++ {
@@ -83,7 +83,7 @@ func bound(data []byte, l Limits, number func(text []byte) error) error {
 			depth++
 			opened = true
 			if depth > l.Depth {
-				return fault.New(fault.TooLarge, "too_large", "the JSON text is nested more than %d levels deep", l.Depth)
+				return fault.New(fault.TooLarge, "too_large", "the JSON text is nested more than %d levels deep", l.Depth).Try("send a flatter value")
 			}
 		case c == '"':
 			i = stringEnd(data, i)
@@ -95,7 +95,7 @@ func bound(data []byte, l Limits, number func(text []byte) error) error {
 			i = end - 1
 		}
 		if values > l.Values {
-			return fault.New(fault.TooLarge, "too_large", "the JSON text holds more than %d values", l.Values)
+			return fault.New(fault.TooLarge, "too_large", "the JSON text holds more than %d values", l.Values).Try("send less at once")
 		}
 	}
 	return nil
@@ -143,7 +143,8 @@ func malformed(err error) error {
 	case errors.Is(err, json.ErrUnknownName):
 		rule = "an unknown member"
 	}
-	return fault.Wrap(err, fault.Invalid, "malformed", "not acceptable JSON: %s%s", rule, where)
+	return fault.Wrap(err, fault.Invalid, "malformed", "not acceptable JSON: %s%s", rule, where).
+		Try("send one JSON value in UTF-8 with each member once, its name in the exact case and its value of the type that is documented")
 }
 
 // position names the place of an error by its JSON pointer, quoted and cut short, since the names in it are the sender's.

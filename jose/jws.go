@@ -79,12 +79,13 @@ func Parse(compact string, max int) (*JWS, error) {
 		max = maxJWS
 	}
 	if len(compact) > max {
-		return nil, fault.New(fault.TooLarge, "too_large", "the JWS has %d bytes; at most %d are accepted", len(compact), max)
+		return nil, fault.New(fault.TooLarge, "too_large", "the JWS has %d bytes; at most %d are accepted", len(compact), max).Try("send less")
 	}
 	head, rest, _ := strings.Cut(compact, ".")
 	body, tail, ok := strings.Cut(rest, ".")
 	if !ok || head == "" || body == "" || tail == "" || strings.Contains(tail, ".") {
-		return nil, fault.New(fault.Invalid, "malformed", "a compact JWS is three parts, none of them empty, with a dot between (RFC 7515 §7.1)")
+		return nil, fault.New(fault.Invalid, "malformed", "a compact JWS is three parts, none of them empty, with a dot between (RFC 7515 §7.1)").
+			Try("send the compact serialization, with its payload")
 	}
 	raw, err := DecodeBase64(head)
 	if err != nil {
@@ -112,14 +113,15 @@ func (j *JWS) Is(accepted ...string) error {
 	if slices.Contains(accepted, j.Header.Typ) {
 		return nil
 	}
-	return fault.New(fault.Invalid, "typ_wrong", "the JWS is of another kind: its typ must be %s", strings.Join(accepted, " or "))
+	return fault.New(fault.Invalid, "typ_wrong", "the JWS is of another kind: its typ must be %s", strings.Join(accepted, " or ")).Try("sign what this place takes, with its own typ")
 }
 
 // Verify checks the signature with k. The key's type decides which alg the header may name, never the other way round. Codes: alg_key_mismatch,
 // signature_invalid.
 func (j *JWS) Verify(k PublicKey) error {
 	if alg := j.Header.Alg; alg != k.alg && (alg != algEd25519 || k.alg != algEdDSA) || k.IsZero() {
-		return fault.New(fault.Invalid, "alg_key_mismatch", "the header's alg is not the algorithm of the key's type")
+		return fault.New(fault.Invalid, "alg_key_mismatch", "the header's alg is not the algorithm of the key's type").
+			Try("set alg to EdDSA for an Ed25519 key, ES256 for a P-256 key")
 	}
 	return k.Verify(j.signed, j.signature)
 }

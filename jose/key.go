@@ -25,7 +25,7 @@ type PublicKey struct {
 // Ed25519Key wraps an Ed25519 key. Codes: malformed, and weak_key for a key of small order or with a y that is not canonical.
 func Ed25519Key(pub ed25519.PublicKey) (PublicKey, error) {
 	if len(pub) != ed25519.PublicKeySize {
-		return PublicKey{}, fault.New(fault.Invalid, "malformed", "an Ed25519 public key has 32 bytes, not %d", len(pub))
+		return PublicKey{}, fault.New(fault.Invalid, "malformed", "an Ed25519 public key has 32 bytes, not %d", len(pub)).Try("send the key as RFC 8037 §2 writes it")
 	}
 	if !checkPoint(pub) {
 		return PublicKey{}, fault.New(fault.Invalid, "weak_key", "the Ed25519 public key is of small order or not canonical: one signature would fit every message").
@@ -37,7 +37,7 @@ func Ed25519Key(pub ed25519.PublicKey) (PublicKey, error) {
 // P256Key wraps an ECDSA key on the curve P-256. Codes: alg_unsupported for another curve, malformed for a point that is not on it.
 func P256Key(pub *ecdsa.PublicKey) (PublicKey, error) {
 	if pub == nil || pub.Curve != elliptic.P256() {
-		return PublicKey{}, fault.New(fault.Invalid, "alg_unsupported", "the ECDSA key is not on the curve P-256")
+		return PublicKey{}, fault.New(fault.Invalid, "alg_unsupported", "the ECDSA key is not on the curve P-256").Try("use an Ed25519 key")
 	}
 	//lint:ignore SA1019 only asked whether they are there: Bytes would panic
 	if pub.X == nil || pub.Y == nil {
@@ -59,7 +59,7 @@ func p256(x, y [32]byte) (PublicKey, error) {
 }
 
 func errPoint(cause error) error {
-	return fault.Wrap(cause, fault.Invalid, "malformed", "the key's coordinates are not a point of the curve P-256")
+	return fault.Wrap(cause, fault.Invalid, "malformed", "the key's coordinates are not a point of the curve P-256").Try("send the key as RFC 7518 §6.2 writes it")
 }
 
 func (k PublicKey) ecdsa() (*ecdsa.PublicKey, error) {
@@ -121,7 +121,7 @@ func ParseJWK(raw []byte) (PublicKey, error) {
 		}
 		return p256(x, y)
 	case in.Kty == "":
-		return PublicKey{}, fault.New(fault.Invalid, "malformed", "the JWK has no kty")
+		return PublicKey{}, fault.New(fault.Invalid, "malformed", "the JWK has no kty").Try("send the key as RFC 7517 §4 writes it")
 	}
 	return PublicKey{}, fault.New(fault.Invalid, "alg_unsupported", "the key's type is neither Ed25519 (kty OKP) nor P-256 (kty EC)").
 		Try("use an Ed25519 key")
@@ -134,7 +134,7 @@ func coordinate(s string) ([32]byte, error) {
 		return [32]byte{}, err
 	}
 	if len(b) != 32 {
-		return [32]byte{}, fault.New(fault.Invalid, "malformed", "a coordinate of a P-256 key has 32 bytes, not %d", len(b))
+		return [32]byte{}, fault.New(fault.Invalid, "malformed", "a coordinate of a P-256 key has 32 bytes, not %d", len(b)).Try("keep leading zeros (RFC 7518 §6.2.1.2)")
 	}
 	return [32]byte(b), nil
 }

@@ -97,7 +97,7 @@ func SignObject(object []byte, c ObjectClaims, s Signer) (string, error) {
 		return "", err
 	}
 	if len(payload) > maxObject {
-		return "", fault.New(fault.TooLarge, "too_large", "the object would have %d bytes; at most %d are signed", len(payload), maxObject)
+		return "", fault.New(fault.TooLarge, "too_large", "the object would have %d bytes; at most %d are signed", len(payload), maxObject).Try("sign the digest of a large object instead")
 	}
 	return Sign(objectTyp, payload, s)
 }
@@ -115,7 +115,8 @@ func OpenObject(compact string, want ObjectWant) (Object, error) {
 	}
 	kid, err := id.ParseKey(j.Header.Kid)
 	if err != nil || !j.Header.JWK.IsZero() {
-		return Object{}, fault.New(fault.Invalid, "malformed", "the header of a signed object names the key by kid, the RFC 7638 thumbprint, and has no jwk")
+		return Object{}, fault.New(fault.Invalid, "malformed", "the header of a signed object names the key by kid, the RFC 7638 thumbprint, and has no jwk").
+			Try("set kid to the thumbprint of the key that signs")
 	}
 	var c objectClaims
 	var members map[string]jsontext.Value
@@ -130,14 +131,16 @@ func OpenObject(compact string, want ObjectWant) (Object, error) {
 		return Object{}, err
 	}
 	if payload, err := Canonical(members); err != nil || !bytes.Equal(payload, j.Payload) {
-		return Object{}, fault.Wrap(err, fault.Invalid, "malformed", "the signed bytes are not the RFC 8785 form of what they say")
+		return Object{}, fault.Wrap(err, fault.Invalid, "malformed", "the signed bytes are not the RFC 8785 form of what they say").
+			Try("sign the canonical form: members sorted, no white space, integers in plain digits")
 	}
 	key, err := want.Key(c.Iss, kid)
 	if err != nil {
 		return Object{}, err
 	}
 	if key.IsZero() || key.Thumbprint() != kid {
-		return Object{}, fault.New(fault.Unauthenticated, "object_key_unknown", "the key of the object is not one that its issuer may sign with")
+		return Object{}, fault.New(fault.Unauthenticated, "object_key_unknown", "the key of the object is not one that its issuer may sign with").
+			Try("sign with a live key of iss")
 	}
 	if err := j.Verify(key); err != nil {
 		return Object{}, err
@@ -158,7 +161,7 @@ func decodeObject(raw []byte, into *map[string]jsontext.Value) error {
 		return err
 	}
 	if *into == nil {
-		return fault.New(fault.Invalid, "malformed", "what is signed is a JSON object")
+		return fault.New(fault.Invalid, "malformed", "what is signed is a JSON object").Try("put the value into an object")
 	}
 	return nil
 }
@@ -174,11 +177,11 @@ func (c objectClaims) claims() ObjectClaims {
 func (c objectClaims) check(expires bool) error {
 	switch {
 	case c.Iss == "" || len(c.Iss) > maxObjectName || c.Aud == "" || len(c.Aud) > maxObjectName:
-		return fault.New(fault.Invalid, "malformed", "a signed object has iss and aud of 1 to %d bytes", maxObjectName)
+		return fault.New(fault.Invalid, "malformed", "a signed object has iss and aud of 1 to %d bytes", maxObjectName).Try("name who signs in iss, and who is to read it in aud")
 	case len(c.Nonce) < minNonce || len(c.Nonce) > maxNonce || strings.ContainsFunc(c.Nonce, notBase64):
-		return fault.New(fault.Invalid, "malformed", "a signed object has a nonce of %d to %d characters of base64url", minNonce, maxNonce)
+		return fault.New(fault.Invalid, "malformed", "a signed object has a nonce of %d to %d characters of base64url", minNonce, maxNonce).Try("set nonce to 16 random bytes in base64url, new for each object")
 	case c.Iat <= 0 || c.Iat > maxSeconds || expires && (c.Exp <= c.Iat || c.Exp > maxSeconds):
-		return fault.New(fault.Invalid, "malformed", "a signed object has iat, and exp after it or none, in whole seconds after 1970")
+		return fault.New(fault.Invalid, "malformed", "a signed object has iat, and exp after it or none, in whole seconds after 1970").Try("set iat to the time of signing, and exp later or not at all")
 	}
 	return nil
 }
@@ -194,7 +197,7 @@ func (c objectClaims) fits(want ObjectWant) error {
 	}
 	switch {
 	case c.Aud != want.Audience: // which is somebody: iss and aud are never empty
-		return fault.New(fault.Unauthenticated, "object_audience", "the signed object is for another audience")
+		return fault.New(fault.Unauthenticated, "object_audience", "the signed object is for another audience").Try("sign it for the reader's own name, byte for byte")
 	case iat.After(want.Now.Add(objectLeeway)):
 		return late("the signed object was issued later than now")
 	case c.Exp != 0 && !want.Now.Add(-objectLeeway).Before(exp):

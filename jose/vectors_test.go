@@ -2,6 +2,7 @@ package jose_test
 
 import (
 	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -120,6 +121,9 @@ func TestVectors(t *testing.T) {
 					t.Fatalf("%s: got code %q (%v), want %q", c.Comment, code, err, c.Want.Error)
 				}
 				if err != nil {
+					if f := fault.Of(err); f.Reason == "" || f.Remedy == "" || strings.HasSuffix(f.Reason, ": ") {
+						t.Errorf("%s: %q does not say what failed, or what mends it", c.Comment, f.Reason)
+					}
 					return
 				}
 				have, err := jose.Canonical(got)

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -139,8 +140,10 @@ func (c assertionClaims) checkTime(now time.Time) error {
 	return nil
 }
 
+const assertionAnew = "sign a new assertion: kid is the thumbprint of the key, iss and sub are the client_id, aud is the issuer, with jti, iat, and exp 60 s later"
+
 func assertion(code, reason string, args ...any) error {
-	return fault.New(fault.Unauthenticated, "assertion_"+code, "the client assertion is not acceptable: "+reason, args...)
+	return fault.New(fault.Unauthenticated, "assertion_"+code, "the client assertion is not acceptable: "+reason, args...).Try(assertionAnew)
 }
 
 // assertionRefused keeps the reason and the remedy of a fault of package jose under this package's code.
@@ -150,6 +153,5 @@ func assertionRefused(err error) error {
 		return err
 	}
 	out := fault.Wrap(err, fault.Unauthenticated, "assertion_malformed", "the client assertion is not acceptable: %s", f.Reason)
-	out.Remedy = f.Remedy
-	return out
+	return out.Try("%s", cmp.Or(f.Remedy, assertionAnew))
 }

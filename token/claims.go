@@ -206,7 +206,7 @@ func (c Claims) checkPermissions() error {
 }
 
 func malformed(reason string, args ...any) error {
-	return fault.New(fault.Unauthenticated, "token_malformed", "the access token is not acceptable: "+reason, args...)
+	return fault.New(fault.Unauthenticated, "token_malformed", "the access token is not acceptable: "+reason, args...).Try(anew)
 }
 
 // SetPermissions makes Scope and Details of ps: what has no constraints goes into the scope, the rest into details. What stands in a detail is

@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"github.com/attorn/attorn/fault"
@@ -210,8 +211,10 @@ func (s KeyStatement) fits(want KeyWant) error {
 	return nil
 }
 
+const keyAnew = "sign a new statement for this server, of the key that is to come, by the key that vouches for it and by the new one"
+
 func keyRefused(code, reason string, args ...any) error {
-	return fault.New(fault.Unauthenticated, "key_statement_"+code, "the key statement is not acceptable: "+reason, args...)
+	return fault.New(fault.Unauthenticated, "key_statement_"+code, "the key statement is not acceptable: "+reason, args...).Try(keyAnew)
 }
 
 // keyMalformed keeps the reason and the remedy of a fault of package jose under this package's code.
@@ -221,6 +224,5 @@ func keyMalformed(err error) error {
 		reason, remedy = f.Reason, f.Remedy
 	}
 	out := fault.Wrap(err, fault.Unauthenticated, "key_statement_malformed", "the key statement is not acceptable: %s", reason)
-	out.Remedy = remedy
-	return out
+	return out.Try("%s", cmp.Or(remedy, keyAnew))
 }

@@ -208,6 +208,9 @@ func runAll(t *testing.T, kind string, run func(*testing.T, jsontext.Value) (any
 				t.Fatalf("%s: got code %q (%v), want %q", c.Comment, code, err, c.Want.Error)
 			}
 			if err != nil {
+				if f := fault.Of(err); f.Reason == "" || f.Remedy == "" || strings.HasSuffix(f.Reason, ": ") {
+					t.Errorf("%s: %q does not say what failed, or what mends it", c.Comment, f.Reason)
+				}
 				return
 			}
 			have, err := jose.Canonical(got)

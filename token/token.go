@@ -96,13 +96,16 @@ func header(kid id.Key) string {
 	return jose.EncodeBase64([]byte(`{"alg":"EdDSA","kid":"` + kid.String() + `","typ":"` + typ + `"}`))
 }
 
+// anew is what helps where a token is none of ours: no client makes one.
+const anew = "get a new access token from the issuer, and send it as it came"
+
 // refused keeps the reason of a fault of package jose under this package's code.
 func refused(err error) error {
 	reason := "it could not be read"
 	if f := fault.Of(err); f != nil {
 		reason = f.Reason
 	}
-	return fault.Wrap(err, fault.Unauthenticated, "token_malformed", "the access token is not acceptable: %s", reason)
+	return fault.Wrap(err, fault.Unauthenticated, "token_malformed", "the access token is not acceptable: %s", reason).Try(anew)
 }
 
 func (c Claims) fits(want Want) error {

@@ -38,7 +38,8 @@ func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience strin
 		return nil, err
 	}
 	if claims.JKT.IsZero() { // or a proof by any key would do
-		return nil, fault.New(fault.Unauthenticated, "invalid_token", "the access token is bound to no key")
+		return nil, fault.New(fault.Unauthenticated, "invalid_token", "the access token is bound to no key").
+			Try("get a token with a DPoP proof: it is then bound to the key of the proof")
 	}
 	proof, err := g.proof(cr, raw, claims.JKT, now)
 	if err != nil {
@@ -65,7 +66,8 @@ func tokenOf(cr Credentials) (string, error) {
 		return "", tokenMissing()
 	}
 	if len(cr.Authorization) > 1 {
-		return "", fault.New(fault.Unauthenticated, "invalid_token", "the request has more than one Authorization header")
+		return "", fault.New(fault.Unauthenticated, "invalid_token", "the request has %d Authorization headers, not one", len(cr.Authorization)).
+			Try("send the access token once")
 	}
 	scheme, raw, ok := strings.Cut(cr.Authorization[0], " ")
 	if !ok || !strings.EqualFold(scheme, "DPoP") {
@@ -100,7 +102,7 @@ func dpopNonce(p dpop.Proof, now time.Time) evidence.Nonce {
 
 // identify reads who the token says acts. The sub of an agent or service that acts for nobody is itself; a person's own token has sid.
 func (c *Caller) identify(claims token.Claims) error {
-	bad := fault.New(fault.Unauthenticated, "invalid_token", "the token does not say who acts")
+	bad := fault.New(fault.Unauthenticated, "invalid_token", "the token does not say who acts").Try("get a new access token from the issuer")
 	switch {
 	case claims.Act != nil:
 		c.agent, c.instance = claims.Act.Sub, claims.JKT

@@ -240,6 +240,9 @@ func refuses(t testing.TB, got answer, status int, name, reason string) {
 	if got.status != status || got.text("error") != name || got.text("reason") != reason {
 		t.Errorf("got %d %s, want %d %s %s", got.status, got.raw, status, name, reason)
 	}
+	if got.text("error_description") == "" || got.text("remedy") == "" {
+		t.Errorf("the refusal does not say what failed, or what mends it: %s", got.raw)
+	}
 	for member := range got.body {
 		if !slices.Contains([]string{"error", "error_description", "reason", "remedy"}, member) {
 			t.Errorf("the refusal has %s: %s", member, got.raw)
