@@ -92,7 +92,8 @@ func readDetails(s, resource string) ([]delegation.Permission, error) {
 }
 
 func badDetails(reason string, args ...any) error {
-	return fault.New(fault.Invalid, "details_malformed", reason, args...)
+	return fault.New(fault.Invalid, "details_malformed", reason, args...).
+		Try(`send a list of {"type":"attorn_permission","permission":…,"where":{…}}, each permission here or in scope, not in both`)
 }
 
 // uncovered tells which parameter asked for too much, where only one can have.

@@ -45,7 +45,8 @@ func readForm(r *http.Request, body []byte) (form, error) {
 }
 
 func checkMedia(h http.Header) error {
-	media := malformed("the body is not application/x-www-form-urlencoded, without content coding")
+	media := malformed("the body is not application/x-www-form-urlencoded, without content coding").
+		Try("send the parameters as a form, with one Content-Type: application/x-www-form-urlencoded")
 	types := h.Values("Content-Type")
 	if len(types) != 1 || len(h.Values("Content-Encoding")) > 0 {
 		return media
@@ -108,7 +109,7 @@ func (f form) need(name string) (string, error) {
 	if v := f[name]; v != "" {
 		return v, nil
 	}
-	return "", malformed("the parameter %s is missing", name)
+	return "", malformed("the parameter %s is missing", name).Try("send %s", name)
 }
 
 func malformed(reason string, args ...any) *fault.Error {

@@ -106,7 +106,7 @@ func (f *face) otherMethod(w http.ResponseWriter, r *http.Request, allowed ...st
 		return true
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	f.render(w, refusal{status: http.StatusMethodNotAllowed, Error: "invalid_request", Description: "this endpoint takes " + allowed[0] + " alone", Reason: "malformed"})
+	f.render(w, refusal{status: http.StatusMethodNotAllowed, Error: "invalid_request", Description: "this endpoint takes " + allowed[0] + " alone", Reason: "malformed", Remedy: "send it as " + allowed[0]})
 	return true
 }
 

@@ -68,7 +68,7 @@ func (x *exchange) agentOf() (id.Agent, error) {
 func (x *exchange) once(name string) (string, error) {
 	q, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil || len(q[name]) > 1 {
-		return "", fault.New(fault.Invalid, "malformed", "the query has %s once, as name=value", name)
+		return "", fault.New(fault.Invalid, "malformed", "the query has %s once, as name=value", name).Try("send %s=…", name)
 	}
 	return q.Get(name), nil
 }
@@ -81,7 +81,7 @@ func (x *exchange) pageOf() (agent id.Agent, after id.Key, err error) {
 	text, err := x.once("after")
 	if err == nil && text != "" {
 		if after, err = id.ParseKey(text); err != nil {
-			err = fault.New(fault.Invalid, "malformed", "after is the thumbprint of a key")
+			err = fault.New(fault.Invalid, "malformed", "after is the thumbprint of a key").Try("send what next has in the answer before")
 		}
 	}
 	return agent, after, err
@@ -134,7 +134,7 @@ func (f *face) agentJWKS(x *exchange) (any, error) {
 	} else {
 		seconds, bad := strconv.ParseInt(at, 10, 64)
 		if bad != nil || seconds < 0 || seconds > maxSeconds {
-			return nil, fault.New(fault.Invalid, "malformed", "at is a time in seconds since 1970")
+			return nil, fault.New(fault.Invalid, "malformed", "at is a time in seconds since 1970").Try("send at=1764000000")
 		}
 		keys, err = f.Guard.AgentKeysAt(x.ctx, agent, time.Unix(seconds, 0))
 	}

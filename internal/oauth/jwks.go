@@ -37,5 +37,5 @@ func (f *face) jwks(x *exchange) (any, error) {
 }
 
 func errNoAgent() error {
-	return fault.New(fault.NotFound, "agent_unknown", "there is no such agent")
+	return fault.New(fault.NotFound, "agent_unknown", "there is no such agent").Try("compare the identifier with the one that you were given")
 }

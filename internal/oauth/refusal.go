@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -55,7 +56,7 @@ func (x *exchange) refusalOf(err error) refusal {
 		return x.invalidClient(f)
 	}
 	out := classify(f)
-	out.Description, out.Remedy = f.Reason, f.Remedy
+	out.Description, out.Remedy = f.Reason, cmp.Or(f.Remedy, remedyOf(out))
 	if out.status == http.StatusServiceUnavailable {
 		out.retry = 2 * time.Second
 	}
@@ -79,6 +80,24 @@ func (x *exchange) invalidClient(f *fault.Error) refusal {
 		Error: "invalid_client", Description: f.Reason, Remedy: f.Remedy,
 		status: http.StatusUnauthorized, challenge: scheme + ` realm="` + x.Issuer + `"`,
 	}
+}
+
+// remedyOf is what helps with refusals of a kind that name nothing better.
+func remedyOf(r refusal) string {
+	switch r.Error {
+	case "invalid_grant":
+		return "ask whoever lent it, or a person: a client cannot mend this by asking again"
+	case "unauthorized_client":
+		return "use the grant that is for clients of this kind"
+	case "invalid_scope", "invalid_target", "invalid_authorization_details":
+		return "ask for what was lent, for a resource that is in the catalogue"
+	case "temporarily_unavailable":
+		return "try again after a while"
+	}
+	if r.status == http.StatusRequestEntityTooLarge {
+		return "send less"
+	}
+	return "send each parameter once, as text in UTF-8 in a percent-encoded form"
 }
 
 // classify is the one table from codes to errors, statuses and reasons (oauth.md §13).
