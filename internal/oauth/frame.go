@@ -55,6 +55,9 @@ func (x *exchange) answer(run endpoint) (any, error) {
 	if err := x.noPrivateKey(body); err != nil {
 		return nil, err
 	}
+	if n := len(x.r.Header.Values("Authorization")); n > 1 {
+		return nil, malformed("the request has %d Authorization headers, not one", n).Try("send one at most")
+	}
 	if x.form, err = readForm(x.r, body); err != nil {
 		return nil, err
 	}
