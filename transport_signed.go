@@ -74,7 +74,7 @@ func (a *Agent) sign(r *http.Request, body []byte, audience string) error {
 		r.Header.Del(name) // of an earlier try
 	}
 	h, err := httpsig.Sign(a.door.keys.key(), httpsig.Request{
-		Method: method, TargetURI: r.URL.Scheme + "://" + r.URL.Host + r.URL.RequestURI(), Header: r.Header.Values, Body: body,
+		Method: method, TargetURI: r.URL.Scheme + "://" + r.URL.Host + r.URL.RequestURI(), Header: httpsig.Fields(r.Header), Body: body,
 	}, httpsig.Params{Audience: audience, Created: time.Now(), Nonce: jose.EncodeBase64(nonce[:])})
 	if err != nil {
 		return err

@@ -15,19 +15,17 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-// How long an agent's key is believed to be live after the issuer said so, how many are kept, and how often strangers' keys are asked for.
+// How long an agent's key is believed to be live after the issuer said so, and how many are kept.
 const (
-	agentFresh   = time.Minute
-	maxAgents    = 16384
-	maxQuestions = 50 // a second
+	agentFresh = time.Minute
+	maxAgents  = 16384
 )
 
 // agentKey is a key that a live instance of an agent signs with; zero where there is none.
 type agentKey struct {
-	key       jose.PublicKey
-	agent     id.Agent
-	workspace id.Workspace
-	read      time.Time
+	key    jose.PublicKey
+	caller *Caller // who signs with it, for nobody: shared by all such requests, never changed
+	read   time.Time
 }
 
 // question is one that the issuer is being asked; whoever wants to know the same waits for its answer.
@@ -47,12 +45,11 @@ type agentKeys struct {
 	known     map[id.Key]agentKey
 	asked     map[id.Key]*question
 	forgot    uint64 // how often anything was: an answer that was asked for before may be of before
-	second    int64
-	questions int
+	strangers strangers
 }
 
 // find gives the key with this thumbprint if a live instance signs with it, and no key otherwise. Codes: issuer_unreachable, overloaded.
-func (k *agentKeys) find(ctx context.Context, kid id.Key, now time.Time) (agentKey, error) {
+func (k *agentKeys) find(ctx context.Context, kid id.Key, from string, now time.Time) (agentKey, error) {
 	k.mu.Lock()
 	found, ok := k.known[kid]
 	if ok && now.Sub(found.read).Abs() < agentFresh {
@@ -68,15 +65,7 @@ func (k *agentKeys) find(ctx context.Context, kid id.Key, now time.Time) (agentK
 			return agentKey{}, unreachableIssuer(k.url)
 		}
 	}
-	if k.second != now.Unix() {
-		k.second, k.questions = now.Unix(), 0
-	}
-	over := false
-	if found.agent.IsZero() { // a stranger's: however many there are, those who were known are asked about
-		k.questions++
-		over = k.questions > maxQuestions
-	}
-	if over {
+	if found.caller == nil && !k.strangers.may(from, now) { // however many strangers there are, those who were known are asked about
 		k.mu.Unlock()
 		return agentKey{}, fault.New(fault.Unavailable, "overloaded", "this service is asked by more keys that it does not know than it can look up").Try("try again in a few seconds")
 	}
@@ -99,7 +88,7 @@ func (k *agentKeys) find(ctx context.Context, kid id.Key, now time.Time) (agentK
 		return q.is, q.err
 	}
 	if len(k.known) >= maxAgents {
-		maps.DeleteFunc(k.known, func(_ id.Key, is agentKey) bool { return is.agent.IsZero() })
+		maps.DeleteFunc(k.known, func(_ id.Key, is agentKey) bool { return is.caller == nil })
 	}
 	if len(k.known) >= maxAgents {
 		clear(k.known)
@@ -131,7 +120,7 @@ func (k *agentKeys) ask(ctx context.Context, kid id.Key) (agentKey, error) {
 		if err := jose.DecodeForeign(raw, &of, jose.Limits{}); err != nil || of.Agent.IsZero() {
 			continue // a key of the issuer's own signs no requests
 		}
-		return agentKey{key: key, agent: of.Agent, workspace: of.Workspace}, nil
+		return agentKey{key: key, caller: &Caller{Workspace: of.Workspace, Agent: of.Agent, Instance: kid, Proofs: []string{"httpsig"}}}, nil
 	}
 	return agentKey{}, nil
 }
@@ -155,7 +144,7 @@ func (k *agentKeys) forgetAgent(agent id.Agent) {
 	defer k.mu.Unlock()
 	k.forgot++
 	for kid, is := range k.known {
-		if is.agent == agent {
+		if is.caller != nil && is.caller.Agent == agent {
 			delete(k.known, kid)
 		}
 	}

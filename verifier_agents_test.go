@@ -55,7 +55,7 @@ func TestAgentKeysForgetWhatIsOnItsWay(t *testing.T) {
 	key := someKey(t)
 	var k *agentKeys
 	k = directory(t, key, func() { k.forget(key.Thumbprint()) })
-	if _, err := k.find(t.Context(), key.Thumbprint(), time.Now()); err != nil {
+	if _, err := k.find(t.Context(), key.Thumbprint(), "192.0.2.1:1", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if _, kept := k.known[key.Thumbprint()]; kept {
@@ -67,7 +67,7 @@ func TestAgentKeysForgetWhatIsOnItsWay(t *testing.T) {
 func TestAgentKeysAndStrangers(t *testing.T) {
 	key, now := someKey(t), time.Now()
 	k := directory(t, key, nil)
-	if is, err := k.find(t.Context(), key.Thumbprint(), now); err != nil || is.agent.IsZero() {
+	if is, err := k.find(t.Context(), key.Thumbprint(), "192.0.2.1:1", now); err != nil || is.caller == nil {
 		t.Fatal(is, err)
 	}
 	for i := range maxAgents {
@@ -79,15 +79,58 @@ func TestAgentKeysAndStrangers(t *testing.T) {
 	}
 	now = now.Add(agentFresh)
 	over := false
-	for range maxQuestions + 1 {
-		_, err := k.find(t.Context(), someKey(t).Thumbprint(), now)
+	for range networkQuestions + 1 {
+		_, err := k.find(t.Context(), someKey(t).Thumbprint(), "192.0.2.1:1", now)
 		over = fault.Code(err) == "overloaded"
 	}
 	if !over {
 		t.Fatal("there is no limit")
 	}
-	if is, err := k.find(t.Context(), key.Thumbprint(), now); err != nil || is.agent.IsZero() {
+	if is, err := k.find(t.Context(), key.Thumbprint(), "192.0.2.1:1", now); err != nil || is.caller == nil {
 		t.Error(is, err)
+	}
+}
+
+// Who makes up keys, from a few networks and as many as they like, does not keep a new one out that comes from elsewhere.
+func TestStrangersElsewhere(t *testing.T) {
+	key, now := someKey(t), time.Unix(1_800_000_000, 0)
+	k := directory(t, key, nil)
+	for i := range 20 {
+		refused := 0
+		for range networkQuestions {
+			if _, err := k.find(t.Context(), someKey(t).Thumbprint(), fmt.Sprintf("198.51.100.%d:%d", i, 1+i), now); fault.Code(err) == "overloaded" {
+				refused++
+			}
+		}
+		if (refused > 0) != (i > 1) {
+			t.Errorf("network %d: %d refused", i, refused)
+		}
+	}
+	if is, err := k.find(t.Context(), key.Thumbprint(), "203.0.113.7:4711", now); err != nil || is.caller == nil {
+		t.Error(is, err)
+	}
+	var s strangers
+	asked := 0
+	for i := range 4096 {
+		for range 3 {
+			if s.may(fmt.Sprintf("[2001:db8:%x::%x]:1", i, i), now) {
+				asked++
+			}
+		}
+	}
+	if asked != firstQuestions+sharedQuestions {
+		t.Errorf("%d questions in a second", asked)
+	}
+	if !s.may("[2001:db8:fff::1]:1", now.Add(time.Second)) {
+		t.Error("the next second begins with nothing left")
+	}
+	for _, same := range [][2]string{{"192.0.2.1:1", "[::ffff:192.0.2.1]:2"}, {"[2001:db8::1]:1", "[2001:db8::ffff:1]:2"}, {"[fe80::1%eth0]:1", "[fe80::2]:1"}, {"", "@"}} {
+		if network(same[0]) != network(same[1]) {
+			t.Errorf("%q are two networks", same)
+		}
+	}
+	if network("192.0.2.1:1") == network("192.0.2.2:1") || network("[2001:db8::1]:1") == network("[2001:db8:0:1::1]:1") {
+		t.Error("two networks are one")
 	}
 }
 
@@ -100,9 +143,9 @@ func TestAgentKeysAreAskedForOnce(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	time.AfterFunc(100*time.Millisecond, func() { close(block) })
 	var wg sync.WaitGroup
-	for range 3 * maxQuestions {
+	for range 3 * networkQuestions {
 		wg.Go(func() {
-			if is, err := k.find(t.Context(), key.Thumbprint(), now); err != nil || is.agent.IsZero() {
+			if is, err := k.find(t.Context(), key.Thumbprint(), "192.0.2.1:1", now); err != nil || is.caller == nil {
 				t.Error(err)
 			}
 		})

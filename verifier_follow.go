@@ -71,7 +71,7 @@ func (v *Verifier) run(ctx context.Context) {
 		switch {
 		case err == nil && !after.Began: // what ended before is not known: ask about every token
 			v.agents.forget()
-			v.keys.stale()
+			v.keys.forget()
 			v.ends.gap(v.now())
 		case err == nil:
 			for _, item := range got.Ended {
@@ -110,7 +110,7 @@ func (v *Verifier) apply(touched []string) {
 		v.agents.forget()
 	}
 	if slices.Contains(touched, issuerKey) {
-		v.keys.stale()
+		v.keys.forget()
 	}
 	for _, name := range touched {
 		if kid, err := id.ParseKey(name); err == nil {

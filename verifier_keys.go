@@ -18,6 +18,8 @@ const (
 	keysFresh   = 5 * time.Minute  // as its max-age says (oauth.md §10)
 	keysKept    = time.Hour        // without an answer
 	keysBetween = 10 * time.Second // between two questions about keys that nobody knows
+	keysAgain   = time.Second      // between two questions while there are none
+	keysTime    = 10 * time.Second // of a question
 	maxDocument = 256 << 10
 )
 
@@ -26,50 +28,57 @@ type issuerKeys struct {
 	url  string
 	http *http.Client
 
-	asking sync.Mutex // one question at a time
-
-	mu    sync.RWMutex
-	keys  map[id.Key]jose.PublicKey
-	read  time.Time // when they were read
-	tried time.Time
+	mu     sync.Mutex
+	keys   map[id.Key]jose.PublicKey // nil: none are known
+	read   time.Time                 // when they were asked for
+	tried  time.Time
+	asking chan struct{} // closed when the question is answered; nil: none is open
+	forgot uint64        // how often the keys were dropped: an answer that was asked for before may be of before
 }
 
-// find knows a key by its thumbprint; an unknown one is asked for, not too often. Code: issuer_unreachable.
+// find knows a key by its thumbprint. One that is known serves while the keys are asked for again because of their age; for one that is not the answer is
+// waited for. One question is open at a time, and not too often. Code: issuer_unreachable.
 func (k *issuerKeys) find(ctx context.Context, kid id.Key, now time.Time) (jose.PublicKey, bool, error) {
-	key, ok, fresh, may := k.known(kid, now)
-	if ok && fresh {
-		return key, true, nil
-	}
-	if may {
-		k.asking.Lock()
-		if _, _, _, still := k.known(kid, now); still {
-			k.refresh(ctx, now)
+	for range 2 { // the first answer may be of before the keys were dropped
+		key, ok, asking, err := k.known(kid, now)
+		if err == nil && ok || asking == nil {
+			return key, ok, err
 		}
-		k.asking.Unlock()
-		key, ok, _, _ = k.known(kid, now)
+		select {
+		case <-asking:
+		case <-ctx.Done():
+			return jose.PublicKey{}, false, unreachableIssuer(k.url)
+		}
 	}
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	if now.Sub(k.read) > keysKept {
-		return jose.PublicKey{}, false, unreachableIssuer(k.url)
-	}
-	return key, ok, nil
+	key, ok, _, err := k.known(kid, now)
+	return key, ok, err
 }
 
 func unreachableIssuer(url string) error {
 	return fault.New(fault.Unavailable, "issuer_unreachable", "the issuer's keys cannot be read from %s", url).Try("check that the issuer runs and can be reached from this service")
 }
 
-// known looks a key up, and whether it is time to ask again.
-func (k *issuerKeys) known(kid id.Key, now time.Time) (key jose.PublicKey, ok, fresh, may bool) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	key, ok = k.keys[kid]
-	fresh = now.Sub(k.read) < keysFresh
-	return key, ok, fresh, (!ok || !fresh) && now.Sub(k.tried) >= keysBetween
+// known looks a key up, and asks where it is time to. Code: issuer_unreachable where no keys are believed.
+func (k *issuerKeys) known(kid id.Key, now time.Time) (key jose.PublicKey, ok bool, asking chan struct{}, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	age, between := now.Sub(k.read).Abs(), keysBetween
+	if k.keys == nil || age > keysKept {
+		between, err = keysAgain, unreachableIssuer(k.url)
+	} else {
+		key, ok = k.keys[kid]
+	}
+	if (!ok || age >= keysFresh) && k.asking == nil && now.Sub(k.tried).Abs() >= between {
+		k.asking, k.tried = make(chan struct{}), now
+		go k.ask(k.asking, k.forgot, now)
+	}
+	return key, ok, k.asking, err
 }
 
-func (k *issuerKeys) refresh(ctx context.Context, now time.Time) {
+// ask reads the keys anew. Nobody's request ends it: others wait for it too.
+func (k *issuerKeys) ask(answered chan struct{}, forgot uint64, now time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), keysTime)
+	defer cancel()
 	var set struct {
 		Keys []jsontext.Value `json:"keys"`
 	}
@@ -82,17 +91,22 @@ func (k *issuerKeys) refresh(ctx context.Context, now time.Time) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.tried = now
+	close(answered)
+	if k.forgot != forgot { // another question was asked since
+		return
+	}
+	k.asking = nil
 	if err == nil && len(keys) > 0 {
 		k.keys, k.read = keys, now
 	}
 }
 
-// stale makes the next look-up ask again: the feed said that a key of the issuer changed.
-func (k *issuerKeys) stale() {
+// forget drops the keys: the feed said that one of them changed. None serves until the issuer has said which there are now.
+func (k *issuerKeys) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.read, k.tried = k.read.Add(-keysFresh), time.Time{}
+	k.forgot++
+	k.keys, k.tried, k.asking = nil, time.Time{}, nil
 }
 
 // fetchDocument reads a public JSON document.

@@ -40,8 +40,11 @@ func (v *Verifier) Open(ctx context.Context, compact, audience string) ([]byte, 
 		Audience: audience, Now: now, Past: objectAge,
 		Key: func(issuer string, kid id.Key) (jose.PublicKey, error) {
 			var err error
-			if holder, err = v.holder(ctx, kid, now); err != nil || holder.agent.String() != issuer {
+			if holder, err = v.holder(ctx, kid, "", now); err != nil || holder.caller == nil || holder.caller.Agent.String() != issuer {
 				return jose.PublicKey{}, err
+			}
+			if holder.caller.Workspace != v.workspace { // not known here
+				return jose.PublicKey{}, nil
 			}
 			return holder.key, nil
 		},
@@ -57,8 +60,10 @@ func (v *Verifier) Open(ctx context.Context, compact, audience string) ([]byte, 
 		return nil, Caller{}, fault.New(fault.Unauthenticated, "object_time", "the signed object is good for longer than this service remembers what it has seen").
 			Try("sign it for %s at most", objectAge)
 	}
-	if err := v.cfg.Replay.Once(ctx, o.Key.Thumbprint(), "object "+o.Nonce, end.Add(clockSkew)); err != nil {
+	if err := v.cfg.Replay.Once(ctx, o.Key.Thumbprint(), "object "+o.Nonce, end.Add(2*clockSkew)); err != nil {
 		return nil, Caller{}, err
 	}
-	return o.Object, Caller{Workspace: holder.workspace, Agent: holder.agent, Instance: o.Key.Thumbprint(), Proofs: []string{"object"}}, nil
+	c := *holder.caller
+	c.Proofs = []string{"object"}
+	return o.Object, c, nil
 }

@@ -12,7 +12,8 @@ import (
 
 // Replay remembers proofs that were used. A service of several processes shares one, or a proof works once in each of them.
 type Replay interface {
-	// Once is nil for the first caller with this key and nonce, and a fault for every other until expires. A proof is never remembered less long.
+	// Once is nil for the first caller with this key and nonce, and a fault for every other until expires. A proof is never remembered less long: it is
+	// the last moment at which one would be accepted, and 30 s for clocks of processes that share a Replay and differ.
 	Once(ctx context.Context, key id.Key, nonce string, expires time.Time) error
 }
 
@@ -49,9 +50,9 @@ func newMemory() *memory {
 
 // Once implements Replay. Codes: replayed, overloaded.
 func (m *memory) Once(_ context.Context, key id.Key, nonce string, expires time.Time) error {
-	sum := sha256.Sum256([]byte(key.String() + nonce))
-	var short [16]byte
-	copy(short[:], sum[:])
+	of := key.Digest().Bytes()
+	sum := sha256.Sum256(append(append(make([]byte, 0, 256), of[:]...), nonce...))
+	short := [16]byte(sum[:])
 	s := &m.shards[sum[16]%replayShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -3,7 +3,6 @@ package attorn
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -20,14 +19,14 @@ import (
 func (v *Verifier) signed(r *http.Request, c *Caller, key jose.PublicKey) (*Caller, error) {
 	now := v.now()
 	var holder agentKey
-	s, err := httpsig.VerifyHead(httpsig.Request{Method: r.Method, TargetURI: v.target(r), Header: r.Header.Values}, httpsig.Want{
+	s, err := httpsig.VerifyHead(httpsig.Request{Method: r.Method, TargetURI: v.target(r), Header: httpsig.Fields(r.Header)}, httpsig.Want{
 		Audience: v.cfg.Resource, Now: now, Leeway: clockSkew,
 		Key: func(keyid id.Key) (jose.PublicKey, error) {
 			if c != nil {
 				return key, nil // another keyid is not this key's
 			}
 			var err error
-			if holder, err = v.holder(r.Context(), keyid, now); err != nil || holder.workspace != v.workspace {
+			if holder, err = v.holder(r.Context(), keyid, r.RemoteAddr, now); err != nil || holder.caller == nil || holder.caller.Workspace != v.workspace {
 				return jose.PublicKey{}, err // of another workspace: not known here
 			}
 			return holder.key, nil
@@ -43,15 +42,18 @@ func (v *Verifier) signed(r *http.Request, c *Caller, key jose.PublicKey) (*Call
 	if err := s.CheckBody(body); err != nil {
 		return nil, err
 	}
-	if err := v.cfg.Replay.Once(r.Context(), s.KeyID, "httpsig "+s.Nonce, s.Expires.Add(clockSkew)); err != nil {
+	// Good until clockSkew after it expires by this process's clock, which may be as much behind another's that shares the Replay.
+	if err := v.cfg.Replay.Once(r.Context(), s.KeyID, "httpsig "+s.Nonce, s.Expires.Add(2*clockSkew)); err != nil {
 		if fault.Code(err) == "replayed" {
 			err = httpsig.Replayed()
 		}
 		return nil, err
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	again := &readBody{}
+	again.Reset(body)
+	r.Body = again
 	if c == nil {
-		return &Caller{Workspace: holder.workspace, Agent: holder.agent, Instance: s.KeyID, Proofs: []string{"httpsig"}}, nil
+		return holder.caller, nil
 	}
 	both := *c
 	both.Proofs = []string{"dpop", "httpsig"}
@@ -59,13 +61,13 @@ func (v *Verifier) signed(r *http.Request, c *Caller, key jose.PublicKey) (*Call
 }
 
 // holder finds whose key signed, where no token says so: what ended is known of it, as of a token. Codes: those of agentKeys.find, stale.
-func (v *Verifier) holder(ctx context.Context, kid id.Key, now time.Time) (agentKey, error) {
+func (v *Verifier) holder(ctx context.Context, kid id.Key, from string, now time.Time) (agentKey, error) {
 	if v.follows() {
 		if err := v.contact(ctx); err != nil {
 			return agentKey{}, err
 		}
 	}
-	return v.agents.find(ctx, kid, now)
+	return v.agents.find(ctx, kid, from, now)
 }
 
 // target is the request's URL as it was sent: path and query unnormalised, under the configured base.
@@ -76,26 +78,36 @@ func (v *Verifier) target(r *http.Request) string {
 	return v.base + r.URL.RequestURI()
 }
 
+// readBody is a body that was read.
+type readBody struct{ bytes.Reader }
+
+func (*readBody) Close() error { return nil }
+
 // body reads the whole body, which then is the handler's.
 func (v *Verifier) body(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
+	defer r.Body.Close()
 	size := r.ContentLength
 	if size < 0 || size > v.cfg.MaxBody {
-		size = 0
+		size = bytes.MinRead
 	}
-	body := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
-	_, err := body.ReadFrom(http.MaxBytesReader(nil, r.Body, v.cfg.MaxBody))
-	r.Body.Close()
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
-		return nil, fault.New(fault.TooLarge, "too_large", "a signed request's body has at most %d bytes here", v.cfg.MaxBody)
-	case err != nil:
-		return nil, fault.New(fault.Invalid, "malformed", "the body ended early")
+	body := make([]byte, 0, size+1) // one more, to see the end
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > v.cfg.MaxBody:
+			return nil, fault.New(fault.TooLarge, "too_large", "a signed request's body has at most %d bytes here", v.cfg.MaxBody)
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return nil, fault.New(fault.Invalid, "malformed", "the body ended early")
+		case len(body) == cap(body):
+			body = append(body, 0)[:len(body)]
+		}
 	}
-	return body.Bytes(), nil
 }
 
 // wanted is what Accept-Signature says, to a request with or without a token.

@@ -5,8 +5,6 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 
-	"github.com/dunglas/httpsfv"
-
 	"github.com/attorn/attorn/fault"
 )
 
@@ -32,47 +30,45 @@ type digest struct{ sha256, sha512 []byte }
 
 func parseDigest(lines []string) (digest, error) {
 	var d digest
-	dict, err := dictionary("Content-Digest", lines)
+	members, err := dictionary("Content-Digest", lines)
 	if err != nil {
 		return d, err
 	}
-	if d.sha256, err = bytesOf(dict, "sha-256", sha256.Size); err != nil {
+	if d.sha256, err = bytesOf(members, "sha-256", sha256.Size); err != nil {
 		return d, err
 	}
-	d.sha512, err = bytesOf(dict, "sha-512", sha512.Size)
+	d.sha512, err = bytesOf(members, "sha-512", sha512.Size)
 	return d, err
 }
 
-func bytesOf(d *httpsfv.Dictionary, name string, size int) ([]byte, error) {
-	m, ok := d.Get(name)
+func bytesOf(members []member, name string, size int) ([]byte, error) {
+	m, ok := under(members, name)
 	if !ok {
 		return nil, nil
 	}
-	item, _ := m.(httpsfv.Item)
-	if b, _ := item.Value.([]byte); len(b) == size {
+	if b, ok := m.bytes(size); ok && !m.list {
 		return b, nil
 	}
 	return nil, malformed("Content-Digest has a %s that is no byte sequence of %d bytes (RFC 9530 §2)", name, size)
 }
 
 func (d digest) check(body []byte) error {
-	mismatch := func(reason string) *fault.Error {
-		return fault.New(fault.Invalid, "digest_mismatch", "%s", reason)
-	}
 	if d.sha256 == nil && d.sha512 == nil {
-		return mismatch("Content-Digest has neither sha-256 nor sha-512").Try("send Content-Digest with the sha-256 of the body, of an empty one too")
+		return fault.New(fault.Invalid, "digest_mismatch", "Content-Digest has neither sha-256 nor sha-512").
+			Try("send Content-Digest with the sha-256 of the body, of an empty one too")
 	}
-	wrong := mismatch("the body is not the one that Content-Digest was made of").
-		Try("compute Content-Digest over the bytes of the body exactly as they are sent, then sign")
+	fits := true
 	if d.sha256 != nil {
-		if sum := sha256.Sum256(body); string(d.sha256) != string(sum[:]) {
-			return wrong
-		}
+		sum := sha256.Sum256(body)
+		fits = string(d.sha256) == string(sum[:])
 	}
 	if d.sha512 != nil {
-		if sum := sha512.Sum512(body); string(d.sha512) != string(sum[:]) {
-			return wrong
-		}
+		sum := sha512.Sum512(body)
+		fits = fits && string(d.sha512) == string(sum[:])
+	}
+	if !fits {
+		return fault.New(fault.Invalid, "digest_mismatch", "the body is not the one that Content-Digest was made of").
+			Try("compute Content-Digest over the bytes of the body exactly as they are sent, then sign")
 	}
 	return nil
 }

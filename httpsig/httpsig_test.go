@@ -31,7 +31,7 @@ var at = time.Unix(1795427523, 0)
 // signed is a request with the fields that Sign made for it, in a real header.
 func signed(t testing.TB, s jose.Signer, r httpsig.Request, header http.Header, p httpsig.Params) httpsig.Request {
 	t.Helper()
-	r.Header = header.Values
+	r.Header = httpsig.Fields(header)
 	h, err := httpsig.Sign(s, r, p)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestSignatureFitsOneRequest(t *testing.T) {
 			"second signature": func(_ *httpsig.Request, h http.Header, _ *httpsig.Want) { h.Add("Signature", h.Get("Signature")) },
 		} {
 			q2, h2, w2 := q, h.Clone(), want
-			q2.Header = h2.Values
+			q2.Header = httpsig.Fields(h2)
 			change(&q2, h2, &w2)
 			if _, err := httpsig.Verify(q2, w2); err == nil {
 				t.Errorf("passed with another %s", name)
@@ -195,7 +195,7 @@ func TestOverHTTP(t *testing.T) {
 			t.Error(err)
 		}
 		_, last = httpsig.Verify(httpsig.Request{
-			Method: r.Method, TargetURI: "https://files.example" + r.URL.EscapedPath() + query(r), Header: r.Header.Values, Body: body,
+			Method: r.Method, TargetURI: "https://files.example" + r.URL.EscapedPath() + query(r), Header: httpsig.Fields(r.Header), Body: body,
 		}, httpsig.Want{Audience: audience, Now: at, Key: known(s.Public())})
 	}))
 	defer server.Close()
@@ -257,7 +257,7 @@ func FuzzVerify(f *testing.F) {
 		// What a signer is given, a verifier reads.
 		p := httpsig.Params{Audience: audience, Created: at, Nonce: nonce, Cover: []string{"x-fuzz"}}
 		fuzzed := http.Header{"X-Fuzz": {in, digest}}
-		made, err := httpsig.Sign(s, httpsig.Request{Method: "GET", TargetURI: audience, Header: fuzzed.Values}, p)
+		made, err := httpsig.Sign(s, httpsig.Request{Method: "GET", TargetURI: audience, Header: httpsig.Fields(fuzzed)}, p)
 		if err != nil {
 			return
 		}
@@ -265,7 +265,7 @@ func FuzzVerify(f *testing.F) {
 		fuzzed.Set("Content-Digest", made.Digest)
 		fuzzed.Set("Signature-Input", made.Input)
 		fuzzed.Set("Signature", made.Signature)
-		if _, err := httpsig.Verify(httpsig.Request{Method: "GET", TargetURI: audience, Header: fuzzed.Values}, want); err != nil {
+		if _, err := httpsig.Verify(httpsig.Request{Method: "GET", TargetURI: audience, Header: httpsig.Fields(fuzzed)}, want); err != nil {
 			t.Errorf("signed and refused: %v", err)
 		}
 	})
@@ -274,7 +274,7 @@ func FuzzVerify(f *testing.F) {
 func BenchmarkSign(b *testing.B) {
 	s := signer(b, seed)
 	h := http.Header{"Authorization": {"DPoP " + strings.Repeat("e", 900)}}
-	q := httpsig.Request{Method: "POST", TargetURI: audience + "?a=1", Header: h.Values, Body: make([]byte, 1024)}
+	q := httpsig.Request{Method: "POST", TargetURI: audience + "?a=1", Header: httpsig.Fields(h), Body: make([]byte, 1024)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := httpsig.Sign(s, q, httpsig.Params{Audience: audience, Created: at, Nonce: nonce}); err != nil {

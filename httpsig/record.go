@@ -2,9 +2,8 @@ package httpsig
 
 import (
 	"bytes"
+	"encoding/base64"
 	"strings"
-
-	"github.com/dunglas/httpsfv"
 
 	"github.com/attorn/attorn/jose"
 )
@@ -32,14 +31,7 @@ func VerifyRecord(record string, want Want) (Signature, error) {
 		return Signature{}, errRecord()
 	}
 	// The request that the base describes, signed with what the base ends with, must have exactly this base.
-	list, err := httpsfv.UnmarshalList([]string{params})
-	if err != nil || len(list) != 1 {
-		return Signature{}, errRecord()
-	}
-	item, err := httpsfv.Marshal(httpsfv.NewItem(sig))
-	if err != nil {
-		return Signature{}, errRecord()
-	}
+	item := ":" + base64.StdEncoding.EncodeToString(sig) + ":"
 	fields := r.Header
 	r.Header = func(name string) []string {
 		switch name {

@@ -56,7 +56,10 @@ func Sign(s jose.Signer, r Request, p Params) (Headers, error) {
 		life = defaultLifetime
 	}
 	created := p.Created.Unix()
-	in := params{created: created, expires: created + int64(life/time.Second), nonce: p.Nonce, keyid: s.Public().Thumbprint().String(), tag: tag}
+	in := params{
+		created: created, expires: created + int64(life/time.Second), nonce: p.Nonce, keyid: s.Public().Thumbprint().String(), tag: tag,
+		order: []string{"created", "expires", "nonce", "keyid", "tag"},
+	}
 	if err := in.check(); err != nil {
 		return Headers{}, err
 	}
@@ -66,16 +69,15 @@ func Sign(s jose.Signer, r Request, p Params) (Headers, error) {
 	if err != nil {
 		return Headers{}, err
 	}
-	text := in.text(covered)
-	base, err := r.base(t, covered, text)
+	values, err := r.values(t, covered)
 	if err != nil {
 		return Headers{}, err
 	}
-	sig, err := s.Sign(base)
+	sig, err := s.Sign(in.base(covered, values))
 	if err != nil {
 		return Headers{}, err
 	}
-	h.Input = label + "=" + text
+	h.Input = string(in.append([]byte(label+"="), covered))
 	h.Signature = label + "=:" + base64.StdEncoding.EncodeToString(sig) + ":"
 	return h, nil
 }
@@ -99,11 +101,10 @@ func (h Headers) over(next func(string) []string) func(string) []string {
 func (r Request) toCover(more []string) ([]string, error) {
 	covered := slices.Clone(always[:])
 	for _, name := range ifPresent {
-		_, ok, err := r.single(name)
-		if err != nil {
+		if err := r.once(name); err != nil {
 			return nil, err
 		}
-		if ok {
+		if len(r.Header(name)) > 0 {
 			covered = append(covered, name)
 		}
 	}
@@ -121,15 +122,15 @@ func (r Request) toCover(more []string) ([]string, error) {
 	return covered, nil
 }
 
-// params are the signature's parameters (RFC 9421 §2.3).
+// params are the signature's parameters (RFC 9421 §2.3), and the order in which they come.
 type params struct {
-	created, expires  int64
-	nonce, keyid, tag string
+	created, expires       int64
+	nonce, keyid, tag, alg string
+	order                  []string
 }
 
-// text is the one form in which they are made.
-func (p params) text(covered []string) string {
-	b := make([]byte, 0, 512)
+// append adds covered components and parameters in their one form (RFC 9651 §4.1). None that is accepted has anything to escape.
+func (p params) append(b []byte, covered []string) []byte {
 	b = append(b, '(')
 	for i, name := range covered {
 		if i > 0 {
@@ -139,17 +140,47 @@ func (p params) text(covered []string) string {
 		b = append(b, name...)
 		b = append(b, '"')
 	}
-	b = append(b, ");created="...)
-	b = strconv.AppendInt(b, p.created, 10)
-	b = append(b, ";expires="...)
-	b = strconv.AppendInt(b, p.expires, 10)
-	b = append(b, `;nonce="`...)
-	b = append(b, p.nonce...)
-	b = append(b, `";keyid="`...)
-	b = append(b, p.keyid...)
-	b = append(b, `";tag="`...)
-	b = append(b, p.tag...)
-	return string(append(b, '"'))
+	b = append(b, ')')
+	for _, name := range p.order {
+		b = append(b, ';')
+		b = append(b, name...)
+		b = append(b, '=')
+		switch name {
+		case "created":
+			b = strconv.AppendInt(b, p.created, 10)
+		case "expires":
+			b = strconv.AppendInt(b, p.expires, 10)
+		default:
+			b = append(b, '"')
+			b = append(b, *p.text(name)...)
+			b = append(b, '"')
+		}
+	}
+	return b
+}
+
+// size is at least the length of what append adds.
+func (p params) size(covered []string) int {
+	n := 256 + len(p.nonce) + len(p.keyid)
+	for _, name := range covered {
+		n += len(name) + 3
+	}
+	return n
+}
+
+// text is where a parameter that is a string is kept; nil for all others.
+func (p *params) text(name string) *string {
+	switch name {
+	case "nonce":
+		return &p.nonce
+	case "keyid":
+		return &p.keyid
+	case "tag":
+		return &p.tag
+	case "alg":
+		return &p.alg
+	}
+	return nil
 }
 
 // check holds the parameters to the rules that need no clock.

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dunglas/httpsfv"
-
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
@@ -74,67 +72,63 @@ func VerifyHead(r Request, want Want) (Signature, error) {
 	if err != nil {
 		return Signature{}, err
 	}
+	if err := in.check(); err != nil {
+		return Signature{}, err
+	}
+	kid, err := id.ParseKey(in.keyid)
+	if err != nil {
+		return Signature{}, malformed("keyid is not the RFC 7638 thumbprint of a key").Try("set keyid to the SHA-256 thumbprint of the instance's key, in base64url")
+	}
 	if err := r.covers(covered); err != nil {
 		return Signature{}, err
 	}
-	text, err := httpsfv.Marshal(list)
-	if err != nil {
-		return Signature{}, malformed("Signature-Input cannot be written as it was read")
-	}
-	base, err := r.base(t, covered, text)
+	values, err := r.values(t, covered)
 	if err != nil {
 		return Signature{}, err
 	}
 	s := Signature{
-		Method: r.Method, TargetURI: t.uri, Covered: covered, Nonce: in.nonce, Created: time.Unix(in.created, 0), Expires: time.Unix(in.expires, 0),
-		Base: base, Bytes: sig,
+		Method: r.Method, TargetURI: t.uri, Covered: covered, KeyID: kid, Nonce: in.nonce, Created: time.Unix(in.created, 0), Expires: time.Unix(in.expires, 0),
+		Base: in.base(covered, values), Bytes: sig,
 	}
-	if s.KeyID, err = id.ParseKey(in.keyid); err != nil {
-		return Signature{}, malformed("keyid is not the RFC 7638 thumbprint of a key").Try("set keyid to the SHA-256 thumbprint of the instance's key, in base64url")
-	}
-	if err := s.fields(r); err != nil {
+	if err := s.fields(r, values); err != nil {
 		return Signature{}, err
 	}
-	return s, s.verify(want)
+	if err := s.verify(want); err != nil {
+		return Signature{}, err
+	}
+	return s, nil
 }
 
 // ours finds the one signature of this profile among those of the request, by its tag; what others signed is theirs to check.
-func ours(r Request) (httpsfv.InnerList, []byte, error) {
-	none := httpsfv.InnerList{}
+func ours(r Request) (list member, sig []byte, err error) {
 	inputs, signatures := r.Header("signature-input"), r.Header("signature")
 	if len(inputs) == 0 && len(signatures) == 0 {
-		return none, nil, required()
+		return list, nil, required()
 	}
-	dict, err := dictionary("Signature-Input", inputs)
+	members, err := dictionary("Signature-Input", inputs)
 	if err != nil {
-		return none, nil, err
+		return list, nil, err
 	}
-	found, list := "", none
-	for _, name := range dict.Names() {
-		m, _ := dict.Get(name)
-		l, ok := m.(httpsfv.InnerList)
-		if !ok {
+	found := false
+	for _, m := range members {
+		if !m.list || !slices.Contains(m.params, param{"tag", bare{kindString, tag}}) {
 			continue
 		}
-		if t, _ := l.Params.Get("tag"); t != tag {
-			continue
+		if found {
+			return list, nil, malformed("the request has two signatures with the tag %s", tag).Try("send one")
 		}
-		if found != "" {
-			return none, nil, malformed("the request has two signatures with the tag %s", tag).Try("send one")
-		}
-		found, list = name, l
+		found, list = true, m
 	}
-	if found == "" {
-		return none, nil, required()
+	if !found {
+		return list, nil, required()
 	}
-	if dict, err = dictionary("Signature", signatures); err != nil {
-		return none, nil, err
+	if members, err = dictionary("Signature", signatures); err != nil {
+		return list, nil, err
 	}
-	m, _ := dict.Get(found)
-	item, _ := m.(httpsfv.Item)
-	sig, _ := item.Value.([]byte)
-	if len(sig) != 64 || len(item.Params.Names()) > 0 {
-		return none, nil, malformed("Signature has no 64 bytes under the label that Signature-Input has")
+	m, _ := under(members, list.label)
+	sig, ok := m.bytes(64)
+	if !ok || m.list || len(m.params) > 0 {
+		return list, nil, malformed("Signature has no 64 bytes under the label that Signature-Input has")
 	}
 	return list, sig, nil
 }
@@ -144,14 +138,14 @@ func required() error {
 		Try("sign the request as the Accept-Signature header of the answer says (RFC 9421)")
 }
 
-// read takes the covered components and the parameters from an inner list.
-func read(l httpsfv.InnerList) (params, []string, error) {
-	if len(l.Items) > maxCovers {
+// read takes the covered components and the parameters from an inner list; their values are not checked yet.
+func read(l member) (params, []string, error) {
+	if len(l.items) > maxCovers {
 		return params{}, nil, malformed("a signature covers at most %d components", maxCovers)
 	}
-	covered := make([]string, 0, len(l.Items))
-	for _, item := range l.Items {
-		name, err := component(item)
+	covered := make([]string, 0, len(l.items))
+	for _, i := range l.items {
+		name, err := component(i)
 		if err != nil {
 			return params{}, nil, err
 		}
@@ -160,31 +154,28 @@ func read(l httpsfv.InnerList) (params, []string, error) {
 		}
 		covered = append(covered, name)
 	}
-	var p params
-	for _, name := range l.Params.Names() {
-		v, _ := l.Params.Get(name)
+	p := params{order: make([]string, len(l.params))}
+	for i, is := range l.params {
 		ok := false
-		switch name {
+		switch is.name {
 		case "created":
-			p.created, ok = v.(int64)
+			p.created, ok = is.value.integer()
 		case "expires":
-			p.expires, ok = v.(int64)
-		case "nonce":
-			p.nonce, ok = v.(string)
-		case "keyid":
-			p.keyid, ok = v.(string)
-		case "tag":
-			p.tag, ok = v.(string)
-		case "alg":
-			if ok = v == "ed25519"; !ok {
-				return p, nil, malformed("the signature names another algorithm than ed25519").Try("leave alg out: the key decides")
+			p.expires, ok = is.value.integer()
+		default:
+			if to := p.text(is.name); to != nil {
+				*to, ok = is.value.plain()
 			}
 		}
 		if !ok {
 			return p, nil, malformed("the signature has a parameter that this profile does not take, or one of the wrong type")
 		}
+		if is.name == "alg" && p.alg != "ed25519" {
+			return p, nil, malformed("the signature names another algorithm than ed25519").Try("leave alg out: the key decides")
+		}
+		p.order[i] = is.name
 	}
-	return p, covered, p.check()
+	return p, covered, nil
 }
 
 // covers refuses a signature that leaves out what it must cover.
@@ -202,23 +193,29 @@ func (r Request) covers(covered []string) error {
 	return nil
 }
 
-// fields reads the fields that have a meaning here; base has read them as text.
-func (s *Signature) fields(r Request) error {
-	var err error
-	if s.Audience, _, err = r.single("attorn-audience"); err != nil {
-		return err
+// fields takes those that have a meaning here from the values of what is covered.
+func (s *Signature) fields(r Request, values []string) (err error) {
+	for i, name := range s.Covered {
+		var to *string
+		switch name {
+		case "attorn-audience":
+			to = &s.Audience
+		case "authorization":
+			to = &s.Authorization
+		case "attorn-call-digest":
+			to = &s.CallDigest
+		case "content-digest":
+			s.ContentDigest = values[i]
+			s.digest, err = parseDigest(r.Header(name))
+		}
+		if to != nil {
+			*to, err = values[i], r.once(name)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if s.Authorization, _, err = r.single("authorization"); err != nil {
-		return err
-	}
-	if s.CallDigest, _, err = r.single("attorn-call-digest"); err != nil {
-		return err
-	}
-	if s.ContentDigest, _, err = r.field("content-digest"); err != nil {
-		return err
-	}
-	s.digest, err = parseDigest(r.Header("content-digest"))
-	return err
+	return nil
 }
 
 // verify checks time, audience, key and signature, in this order: what costs least first.
@@ -260,12 +257,6 @@ func (s Signature) CheckBody(body []byte) error { return s.digest.check(body) }
 // Replayed is the refusal of a signature whose nonce was seen under its key before.
 func Replayed() error {
 	return fault.New(fault.Unauthenticated, "signature_replayed", "the signature was used before: its nonce is accepted once").Try("sign each request anew")
-}
-
-// acceptable is component for a name that a signer chose.
-func acceptable(name string) error {
-	_, err := component(httpsfv.NewItem(name))
-	return err
 }
 
 // Challenge is the Accept-Signature field (RFC 9421 §5.1) that asks for a signature of this profile. Where the request has an access token, authorization is

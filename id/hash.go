@@ -97,6 +97,9 @@ func (d *Digest) Scan(src any) error {
 // KeyOf wraps the digest of a key's RFC 7638 form; package jose computes it.
 func KeyOf(d Digest) Key { return Key{d} }
 
+// Digest is the thumbprint as a digest.
+func (k Key) Digest() Digest { return k.d }
+
 // ParseKey reads exactly what String prints.
 func ParseKey(s string) (Key, error) {
 	d, err := ParseDigest(s)
