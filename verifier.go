@@ -170,17 +170,18 @@ func authorization(h http.Header) (scheme, raw string, err error) {
 	if len(all) == 0 {
 		return "", "", nil
 	}
-	scheme, raw, _ = strings.Cut(all[0], " ")
-	scheme = strings.ToLower(scheme)
 	if len(all) > 1 {
 		return "", "", fault.New(fault.Unauthenticated, "invalid_token", "the request has %d Authorization headers, not one", len(all)).
 			Try("send one: Authorization: DPoP and the access token")
 	}
-	if scheme != "dpop" && scheme != "bearer" {
-		return "", "", fault.New(fault.Unauthenticated, "invalid_token", "the request's Authorization is of another scheme than DPoP").
-			Try("send one: Authorization: DPoP and the access token")
+	scheme, raw, _ = strings.Cut(all[0], " ")
+	for _, known := range []string{"dpop", "bearer"} {
+		if strings.EqualFold(scheme, known) {
+			return known, raw, nil
+		}
 	}
-	return scheme, raw, nil
+	return "", "", fault.New(fault.Unauthenticated, "invalid_token", "the request's Authorization is of another scheme than DPoP").
+		Try("send one: Authorization: DPoP and the access token")
 }
 
 // url is the request's, as its sender saw it: nothing that a proxy or the sender says about the host counts.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/attorn/attorn/dpop"
@@ -36,11 +37,17 @@ func (v *Verifier) bound(r *http.Request, raw string) (*Caller, jose.PublicKey, 
 		return nil, none, fault.New(fault.Unauthenticated, "dpop_malformed", "the request has %d DPoP headers, not one", len(proofs)).
 			Try("sign a proof for this request with the key that the token is bound to")
 	}
-	p, err := dpop.Verify(proofs[0], dpop.Want{
-		Method: r.Method, URL: v.url(r), AccessToken: raw, Key: t.jkt, Now: v.now(), Past: proofPast, Future: proofFuture,
-	})
+	want := dpop.Want{Method: r.Method, URL: v.url(r), AccessToken: raw, Key: t.jkt, Now: v.now(), Past: proofPast, Future: proofFuture}
+	seen := t.header.Load()
+	if seen != nil {
+		want.Seen = *seen
+	}
+	p, err := dpop.Verify(proofs[0], want)
 	if err != nil {
 		return nil, none, err
+	}
+	if seen == nil {
+		t.header.Store(&p.Header)
 	}
 	if err := v.cfg.Replay.Once(r.Context(), p.Thumbprint, "dpop "+p.JTI, p.IssuedAt.Add(proofPast+proofFuture+clockSkew)); err != nil {
 		return nil, none, err
@@ -70,6 +77,8 @@ type seenToken struct {
 	rests   []string // on what
 	known   uint64   // the place among ends up to which it is known to be live
 	ended   bool     // the issuer said so: for ever
+
+	header *atomic.Pointer[jose.Header] // of the first proof by its key
 }
 
 func (t *seenToken) within(now time.Time) bool {
@@ -139,7 +148,7 @@ func (v *Verifier) read(ctx context.Context, raw string, now time.Time) (*seenTo
 	if !claims.JKT.IsZero() {
 		c.Proofs = []string{"dpop"}
 	}
-	return &seenToken{caller: &c, jkt: claims.JKT, issued: claims.IssuedAt, expires: claims.Expires, rests: restsOn(claims)}, nil
+	return &seenToken{caller: &c, jkt: claims.JKT, issued: claims.IssuedAt, expires: claims.Expires, rests: restsOn(claims), header: &atomic.Pointer[jose.Header]{}}, nil
 }
 
 // seenTokens are the tokens that were verified, by their hash: at most two generations of maxSeen, the older of which is dropped whole.

@@ -52,6 +52,7 @@ type Proof struct {
 	IssuedAt   time.Time
 	Key        jose.PublicKey
 	Thumbprint id.Key // of Key; for a bound token it equals cnf.jkt
+	Header     jose.Header
 	Raw        string
 }
 
@@ -64,6 +65,7 @@ type Want struct {
 	Now         time.Time     //
 	Past        time.Duration // how old a proof may be; 0 means 60 s
 	Future      time.Duration // how far ahead its clock may be; 0 means 30 s
+	Seen        jose.Header   // of a proof that was verified before: where this one has the same, byte for byte, it is not read again
 }
 
 // Sign makes a proof. Code: dpop_malformed for claims that no proof may have.
@@ -90,7 +92,7 @@ func Sign(s jose.Signer, in Claims) (string, error) {
 // and whether the proof was seen before are its caller's to check. What was signed is looked at only after the signature held, and what a fresh proof
 // would not mend is reported before the time.
 func Verify(raw string, want Want) (Proof, error) {
-	j, p, err := parse(raw)
+	j, p, err := parse(raw, want.Seen)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -106,9 +108,15 @@ func Verify(raw string, want Want) (Proof, error) {
 	}
 	proof := Proof{
 		Method: p.HTM, URL: url, JTI: p.JTI, Nonce: p.Nonce, ATH: p.ATH, IssuedAt: time.Unix(p.IAT, 0),
-		Key: j.Header.JWK, Thumbprint: j.Header.JWK.Thumbprint(), Raw: raw,
+		Key: j.Header.JWK, Thumbprint: j.Header.JWK.Thumbprint(), Header: j.Header, Raw: raw,
 	}
-	if err := proof.checkBinding(want); err != nil {
+	wanted := url
+	if want.URL != p.HTU {
+		if wanted, err = NormalURL(want.URL); err != nil {
+			return Proof{}, fault.Wrap(err, fault.Internal, "", "the URL that the proof was to be compared with is none")
+		}
+	}
+	if err := proof.checkBinding(want, wanted); err != nil {
 		return Proof{}, err
 	}
 	if err := proof.checkTime(want); err != nil {
@@ -117,9 +125,9 @@ func Verify(raw string, want Want) (Proof, error) {
 	return proof, nil
 }
 
-func parse(raw string) (*jose.JWS, payload, error) {
+func parse(raw string, seen jose.Header) (*jose.JWS, payload, error) {
 	var p payload
-	j, err := jose.Parse(raw, 0)
+	j, err := seen.Parse(raw, 0)
 	if err != nil {
 		return nil, p, malformed(err)
 	}
@@ -162,11 +170,7 @@ func (p payload) check() error {
 	return nil
 }
 
-func (p Proof) checkBinding(want Want) error {
-	url, err := NormalURL(want.URL)
-	if err != nil {
-		return fault.Wrap(err, fault.Internal, "", "the URL that the proof was to be compared with is none")
-	}
+func (p Proof) checkBinding(want Want, url string) error {
 	binding := func(reason string) *fault.Error {
 		return fault.New(fault.Unauthenticated, "dpop_binding", "%s", reason)
 	}
@@ -220,7 +224,7 @@ func hash(token string) string {
 func NormalURL(raw string) (string, error) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	scheme = strings.ToLower(scheme)
-	if !ok || len(raw) > 4096 || scheme != "https" && scheme != "http" || strings.ContainsFunc(raw, notURL) {
+	if !ok || len(raw) > 4096 || scheme != "https" && scheme != "http" || !urlForm(raw) {
 		return "", errURL()
 	}
 	if i := strings.IndexAny(rest, "?#"); i >= 0 {
@@ -244,8 +248,15 @@ func NormalURL(raw string) (string, error) {
 	return scheme + "://" + host + ":" + port + path, nil
 }
 
-// notURL reports the characters outside RFC 3986 §2, which are printable ASCII.
-func notURL(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune("\"<>\\^`{|}", c) }
+// urlForm accepts the characters of RFC 3986 §2, which are printable ASCII.
+func urlForm(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // hostForm accepts a name or an address, in brackets for IPv6, in the characters that they have.
 func hostForm(host string) bool {

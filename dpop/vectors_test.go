@@ -53,7 +53,14 @@ func run(t *testing.T, raw jsontext.Value) (any, error) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := dpop.Verify(text, dpop.Want{Method: in.Method, URL: in.URL, AccessToken: in.Token, Key: in.Key, Now: now})
+		want := dpop.Want{Method: in.Method, URL: in.URL, AccessToken: in.Token, Key: in.Key, Now: now}
+		p, err := dpop.Verify(text, want)
+		for _, seen := range []jose.Header{p.Header, seenHeader(t)} { // to have seen a header changes nothing
+			want.Seen = seen
+			if again, errAgain := dpop.Verify(text, want); fault.Code(errAgain) != fault.Code(err) || again != p {
+				t.Errorf("%+v, %v; with a header that was seen %+v, %v", p, err, again, errAgain)
+			}
+		}
 		if err == nil && (p.Raw != text || p.Key.Thumbprint() != p.Thumbprint) {
 			t.Errorf("the proof does not say what was verified: %+v", p)
 		}
@@ -94,6 +101,20 @@ func signer(t testing.TB, seed string) jose.Signer {
 }
 
 func newSigner(seed []byte) (jose.Signer, error) { return jose.NewSigner(ed25519.NewKeyFromSeed(seed)) }
+
+// seenHeader is that of a proof by the key of RFC 8037.
+func seenHeader(t *testing.T) jose.Header {
+	t.Helper()
+	raw, err := dpop.Sign(signer(t, seed), dpop.Claims{Method: "GET", URL: "https://a.example/", JTI: "j", IssuedAt: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := dpop.Verify(raw, dpop.Want{Method: "GET", URL: "https://a.example/", Now: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Header
+}
 
 func TestVectors(t *testing.T) {
 	cases, err := vectors.Load("dpop")

@@ -7,16 +7,18 @@ import (
 	"github.com/attorn/attorn/fault"
 )
 
+var strict = base64.RawURLEncoding.Strict()
+
 // EncodeBase64 is base64url without padding (RFC 4648 §5, RFC 7515 §2).
 func EncodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // DecodeBase64 reads exactly what EncodeBase64 prints: padding, white space, newlines and spare bits that are not zero are refused, so that
 // one value has one text. Code: malformed.
 func DecodeBase64(s string) ([]byte, error) {
-	if strings.ContainsAny(s, "\r\n") { // the library would skip them, even in strict mode
+	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 { // the library would skip them, even in strict mode
 		return nil, errBase64()
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	b, err := strict.DecodeString(s)
 	if err != nil {
 		return nil, errBase64()
 	}

@@ -14,6 +14,9 @@ const (
 	algES256   = "ES256"
 )
 
+// maxKept is the length of a header, in base64url, that is remembered to be known again.
+const maxKept = 1 << 10
+
 // maxJWS is the length of a compact JWS that Parse accepts when its caller names none.
 const maxJWS = 16 << 10
 
@@ -24,6 +27,8 @@ type Header struct {
 	Typ string    `json:"typ"` // "" when absent
 	Kid string    `json:"kid"` // "" when absent
 	JWK PublicKey `json:"jwk"` // zero when absent
+
+	text string // as it was sent, in base64url; "" where it is too long to be remembered
 }
 
 // JWS is a compact JWS that was parsed, not verified: until Verify returns nil nothing in it may be believed.
@@ -74,7 +79,10 @@ func mediaType(typ string) bool {
 // Parse reads a compact JWS of at most max bytes (0: 16 KiB): three parts of strict base64url, a header with known members only, an algorithm that
 // attorn accepts, a payload that is there (detached ones, RFC 7515 appendix F, are refused). It verifies nothing. Codes: malformed,
 // too_large, alg_unsupported, and those of ParseJWK.
-func Parse(compact string, max int) (*JWS, error) {
+func Parse(compact string, max int) (*JWS, error) { return Header{}.Parse(compact, max) }
+
+// Parse is Parse for who has seen h, the Header of a JWS that was parsed before: where the next one's is h byte for byte, it is not read again.
+func (h Header) Parse(compact string, max int) (*JWS, error) {
 	if max <= 0 {
 		max = maxJWS
 	}
@@ -87,17 +95,13 @@ func Parse(compact string, max int) (*JWS, error) {
 		return nil, fault.New(fault.Invalid, "malformed", "a compact JWS is three parts, none of them empty, with a dot between (RFC 7515 §7.1)").
 			Try("send the compact serialization, with its payload")
 	}
-	raw, err := DecodeBase64(head)
-	if err != nil {
-		return nil, err
+	j := &JWS{Header: h, signed: []byte(compact[:len(head)+1+len(body)])}
+	if head != h.text {
+		if err := j.Header.parse(head); err != nil {
+			return nil, err
+		}
 	}
-	j := &JWS{signed: []byte(compact[:len(head)+1+len(body)])}
-	if err := Decode(raw, &j.Header, Limits{Bytes: 8 << 10, Depth: 5, Values: 128}); err != nil {
-		return nil, err
-	}
-	if alg := j.Header.Alg; alg != algEdDSA && alg != algEd25519 && alg != algES256 {
-		return nil, fault.New(fault.Invalid, "alg_unsupported", "the JWS has an alg other than EdDSA, Ed25519 and ES256, or none").Try("sign with an Ed25519 key and alg EdDSA")
-	}
+	var err error
 	if j.Payload, err = DecodeBase64(body); err != nil {
 		return nil, err
 	}
@@ -105,6 +109,24 @@ func Parse(compact string, max int) (*JWS, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+func (h *Header) parse(text string) error {
+	raw, err := DecodeBase64(text)
+	if err != nil {
+		return err
+	}
+	*h = Header{}
+	if len(text) <= maxKept {
+		h.text = strings.Clone(text)
+	}
+	if err := Decode(raw, h, Limits{Bytes: 8 << 10, Depth: 5, Values: 128}); err != nil {
+		return err
+	}
+	if alg := h.Alg; alg != algEdDSA && alg != algEd25519 && alg != algES256 {
+		return fault.New(fault.Invalid, "alg_unsupported", "the JWS has an alg other than EdDSA, Ed25519 and ES256, or none").Try("sign with an Ed25519 key and alg EdDSA")
+	}
+	return nil
 }
 
 // Is checks that the header's typ is one of accepted, byte for byte, so that an object made for one purpose is useless for another (RFC 8725

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -162,11 +163,19 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(kid, s.Public().JWK())
 	f.Add(embedded, []byte(`{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":null}`))
+	seen, err := jose.Parse(embedded, 0)
+	if err != nil {
+		f.Fatal(err)
+	}
 	codes := " malformed too_large alg_unsupported private_key weak_key "
 	f.Fuzz(func(t *testing.T, compact string, jwk []byte) {
 		j, err := jose.Parse(compact, 0)
 		if err != nil && !strings.Contains(codes, " "+fault.Code(err)+" ") {
 			t.Errorf("code %q of %v", fault.Code(err), err)
+		}
+		// Who saw a header before reads the same.
+		if again, errAgain := seen.Header.Parse(compact, 0); fault.Code(errAgain) != fault.Code(err) || err == nil && !reflect.DeepEqual(again, j) {
+			t.Errorf("%+v, %v; with a header that was seen %+v, %v", j, err, again, errAgain)
 		}
 		if err == nil && j.Verify(s.Public()) == nil && compact != kid && compact != embedded {
 			t.Errorf("%q was not signed and verifies", compact)
