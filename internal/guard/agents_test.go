@@ -217,8 +217,8 @@ func TestPacksFindTheOwner(t *testing.T) {
 	}
 }
 
-// TestOwnerlessAgentsGetNoTokens: thirty days after its owner could act for the last time an agent gets no token, by any grant, until somebody answers
-// for it; the tokens of before are as good as they were.
+// TestOwnerlessAgentsGetNoTokens: thirty days after its owner could act for the last time an agent gets no token, by any grant, and its signatures are not good
+// without one, until somebody answers for it; the tokens of before are as good as they were.
 func TestOwnerlessAgentsGetNoTokens(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		s := newStory(t, dsn, 1000)
@@ -232,6 +232,13 @@ func TestOwnerlessAgentsGetNoTokens(t *testing.T) {
 			_, exchanged := s.Exchange(t.Context(), s.deployer.client(), guard.TokenRequest{Resource: issuer + "/mcp/files", Subject: root.String(), SubjectType: guard.TypeDelegation})
 			if fault.Code(err) != fault.Code(exchanged) {
 				t.Errorf("client credentials: %v; exchange: %v", err, exchanged)
+			}
+			signed := sent{by: s.deployer, url: files, audience: files, body: "{}"}
+			if _, alone := s.Authenticate(t.Context(), s.credentials(signed), files); fault.Code(alone) != fault.Code(err) {
+				t.Errorf("client credentials: %v; signature alone: %v", err, alone)
+			}
+			if _, unknown := s.Holder(t.Context(), s.deployer.signer.Public().Thumbprint()); (unknown == nil) != (err == nil) {
+				t.Errorf("client credentials: %v; the key in the directory: %v", err, unknown)
 			}
 			return fault.Code(err)
 		}

@@ -49,6 +49,9 @@ func (g *Guard) Holder(ctx context.Context, kid id.Key) (Holder, error) {
 	}
 	is, err := g.Agents.Acting(ctx, kid, g.Now())
 	if err == nil {
+		err = is.Agent.Accountable(g.Now()) // what it signs is good without a token
+	}
+	if err == nil {
 		var ends people.Ends
 		if ends, err = g.People.Ends(ctx, is.Agent.Workspace); err == nil {
 			err = ends.Live()

@@ -9,6 +9,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -24,9 +25,11 @@ func (cr Credentials) hasSignature() bool {
 func (cr Credentials) Signed() string { return httpsig.Challenge(len(cr.Authorization) > 0) }
 
 // bySignature proves who sent a request by its message signature alone: an instance that acts for nobody. Whether it may act is looked at when something is
-// decided; its body must be held to the digest before that. Codes: those of package httpsig, token_missing where nothing was signed for us.
+// decided; its body must be held to the digest before that. It is new authority, as a token is, and not for an agent that nobody answers for. Codes: those of package
+// httpsig, agent_ownerless, token_missing where nothing was signed for us.
 func (g *Guard) bySignature(ctx context.Context, cr Credentials, audience string, now time.Time) (*Caller, error) {
 	c := &Caller{ip: address(cr.IP), face: cr.Face}
+	var signer agents.Agent
 	s, err := g.signature(cr, audience, now, func(kid id.Key) (jose.PublicKey, error) {
 		i, err := g.Agents.Instance(ctx, kid)
 		if err != nil {
@@ -39,7 +42,7 @@ func (g *Guard) bySignature(ctx context.Context, cr Credentials, audience string
 		if audience != g.API(a.Workspace) && !strings.HasPrefix(audience, g.MCP(a.Workspace, "")) {
 			return jose.PublicKey{}, nil // of another workspace: not known here
 		}
-		c.ws, c.agent, c.instance = a.Workspace, a.ID, i.Key
+		signer, c.ws, c.agent, c.instance = a, a.Workspace, a.ID, i.Key
 		return i.JWK, nil
 	})
 	if err != nil {
@@ -47,6 +50,9 @@ func (g *Guard) bySignature(ctx context.Context, cr Credentials, audience string
 	}
 	if s == nil {
 		return nil, tokenMissing()
+	}
+	if err := signer.Accountable(now); err != nil {
+		return nil, err
 	}
 	c.by(s)
 	g.used.note(c.instance, now)
