@@ -2,6 +2,7 @@ package attorn
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
@@ -136,5 +137,39 @@ func BenchmarkVerifier(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// keeper is a Replay that says how long it was to remember.
+type keeper struct{ until time.Time }
+
+func (k *keeper) Once(_ context.Context, _ id.Key, _ string, expires time.Time) error {
+	k.until = expires
+	return nil
+}
+
+// A proof is remembered until the last moment at which it is accepted, and 30 s more.
+func TestProofsAreRememberedLongEnough(t *testing.T) {
+	p := newProving(t)
+	k := &keeper{}
+	p.v.cfg.Replay = k
+	begin, body := p.now, make([]byte, 1024)
+	for what, request := range map[string]func() *http.Request{"signed": p.signed, "dpop": p.with(true)} {
+		p.now = begin
+		r := request()
+		last := time.Time{}
+		for p.now = begin; ; p.now = p.now.Add(time.Second) {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if r.Method == http.MethodGet {
+				r.Body = http.NoBody
+			}
+			if _, err := p.v.Verify(r); err != nil {
+				break
+			}
+			last = p.now
+		}
+		if last.Sub(begin) < time.Minute || k.until.Before(last.Add(clockSkew)) {
+			t.Errorf("%s: accepted for %s, remembered for %s", what, last.Sub(begin), k.until.Sub(begin))
+		}
 	}
 }
