@@ -109,6 +109,16 @@ func (c *Client) Users(ctx context.Context, p Page) (api.List[api.User], error) 
 	return ask[api.List[api.User]](ctx, c.door, "Users", nil, p.query("after"), nil)
 }
 
+// FindUser finds a member by exact name or by id. Codes: not_found, and ambiguous where several have that name.
+func (c *Client) FindUser(ctx context.Context, nameOrID string) (api.UserName, error) {
+	return ask[api.UserName](ctx, c.door, "FindUser", nil, url.Values{"name": {nameOrID}}, nil)
+}
+
+// UserDetail reads a member ("me" is the caller), by id, with groups, roles, keys and what stopped them.
+func (c *Client) UserDetail(ctx context.Context, user string) (api.UserDetail, error) {
+	return ask[api.UserDetail](ctx, c.door, "UserDetail", []string{user}, nil, nil)
+}
+
 // NewLink makes a one-time sign-in link for a member, by id; "me" is the caller.
 func (c *Client) NewLink(ctx context.Context, user string) (api.Link, error) {
 	return ask[api.Link](ctx, c.door, "NewLink", []string{user}, nil, struct{}{})
@@ -131,6 +141,11 @@ func (c *Client) end(ctx context.Context, name, what, reason string) (api.Ended,
 // Agent reads an agent by id or name.
 func (c *Client) Agent(ctx context.Context, idOrName string) (api.Agent, error) {
 	return ask[api.Agent](ctx, c.door, "Agent", []string{idOrName}, nil, nil)
+}
+
+// AgentDetail reads an agent by id or name; its owner, and who may read agents, are also told its groups, roles and instances, and what stopped it.
+func (c *Client) AgentDetail(ctx context.Context, idOrName string) (api.AgentDetail, error) {
+	return ask[api.AgentDetail](ctx, c.door, "AgentDetail", []string{idOrName}, nil, nil)
 }
 
 // OfferEnrolment makes a one-time token with which one instance of the agent enrols.

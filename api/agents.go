@@ -34,6 +34,15 @@ type Agent struct {
 	TokensUntil    string            `json:"tokens_until,omitempty"`    // of an ownerless agent: when it gets no new tokens any more
 }
 
+// AgentDetail is an agent, and for its owner and who may read agents what belongs to it.
+type AgentDetail struct {
+	Agent
+	Groups    []string   `json:"groups,omitempty"`
+	Roles     []HeldRole `json:"roles,omitempty"`
+	Instances []Instance `json:"instances,omitempty"` // those that have not ended, and then those that came last
+	Stopped   *Stopped   `json:"stopped,omitzero"`    // of one suspended or revoked
+}
+
 // AgentChange changes an agent; what is absent stays as it is. An Expires of "never" takes the end away.
 type AgentChange struct {
 	Description *string           `json:"description,omitempty"`

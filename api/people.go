@@ -38,12 +38,50 @@ type NewUser struct {
 type User struct {
 	ID      id.User `json:"id"`
 	Name    string  `json:"name"`
-	Status  string  `json:"status"`
+	Status  string  `json:"status"` // invited (never signed in), active, suspended
 	Created string  `json:"created"`
+	Seen    string  `json:"seen,omitempty"` // when they last signed in, as far as that is known
 	Link    string  `json:"link,omitempty"`
 
 	Recovered   string  `json:"recovered,omitempty"` // when they were let in again by an administrator's link,
 	RecoveredBy id.User `json:"recovered_by,omitzero"`
+}
+
+// UserName is what every member may know of another: who is called so.
+type UserName struct {
+	ID   id.User `json:"id"`
+	Name string  `json:"name"`
+}
+
+// UserDetail is a person as who may read them sees them in a workspace.
+type UserDetail struct {
+	User
+	Groups   []string      `json:"groups"`
+	Roles    []HeldRole    `json:"roles"`
+	Keys     []PersonKey   `json:"keys"`
+	Accounts []UserAccount `json:"accounts"`         // at other sign-in providers
+	Stopped  *Stopped      `json:"stopped,omitzero"` // of somebody suspended
+}
+
+// UserAccount is an account at another sign-in provider, by which a person signs in here.
+type UserAccount struct {
+	Provider string `json:"provider"`
+	Issuer   string `json:"issuer"`
+	Created  string `json:"created"`
+}
+
+// HeldRole is a role that somebody has: bound to them, or to a group that they are in.
+type HeldRole struct {
+	Role  string `json:"role"`
+	Group string `json:"group,omitempty"`
+}
+
+// Stopped says when somebody or something was stopped, by whom and why, as far as the workspace's log has it.
+type Stopped struct {
+	At     string   `json:"at"`
+	By     string   `json:"by"`
+	Reason string   `json:"reason,omitempty"`
+	Event  id.Event `json:"event"`
 }
 
 // Link is a one-time sign-in link.

@@ -20,6 +20,8 @@ var routes = []Route{
 
 	{Name: "Invite", Method: "POST", Path: "/v1/users", Permission: "attorn:user:invite", Status: 201, Doc: "Add a person and make their one-time sign-in link."},
 	{Name: "Users", Method: "GET", Path: "/v1/users", Query: page, Permission: "attorn:user:read", Status: 200, Doc: "List the workspace's people."},
+	{Name: "FindUser", Method: "GET", Path: "/v1/find/user", Query: []string{"name"}, Permission: "attorn:user:find", Status: 200, Doc: "Find a member by exact name or by id, and learn both; every member may, unless a policy forbids it."},
+	{Name: "UserDetail", Method: "GET", Path: "/v1/users/{id}", Permission: "attorn:user:read", Status: 200, Doc: "Read a member with groups, roles, keys and what stopped them; me needs no permission."},
 	{Name: "NewLink", Method: "POST", Path: "/v1/users/{id}/link", Permission: "attorn:user:link", Status: 201, Doc: "Make a one-time sign-in link for the caller, who is me; or anew, for who may invite, for somebody who never signed in."},
 	{Name: "SuspendUser", Method: "POST", Path: "/v1/users/{id}/suspend", Permission: "attorn:user:suspend", Status: 200, Doc: "Stop a person, their tokens and what they lent: from the workspace default everywhere, from another in it alone."},
 	{Name: "ResumeUser", Method: "POST", Path: "/v1/users/{id}/resume", Permission: "attorn:user:resume", Status: 200, Doc: "End a person's suspension."},
@@ -48,6 +50,7 @@ var routes = []Route{
 	{Name: "BulkAgents", Method: "POST", Path: "/v1/bulk/agents", Permission: "attorn:agent:read", Status: 200, Doc: "Change up to 200 agents, each decided and recorded for itself with the permission of that change; the answer says what became of each."},
 	{Name: "Agents", Method: "GET", Path: "/v1/agents", Query: []string{"q", "status", "owner", "tag", "group", "ownerless", "after", "limit"}, Permission: "attorn:agent:read", Status: 200, Doc: "List the workspace's agents: whose name begins with q, with a status, owner, tag (name=value) or group, or without anybody who answers for them; owner=me needs no permission."},
 	{Name: "Agent", Method: "GET", Path: "/v1/agents/{id}", Status: 200, Doc: "Read an agent by id or name."},
+	{Name: "AgentDetail", Method: "GET", Path: "/v1/agents/{id}/detail", Status: 200, Doc: "Read an agent by id or name; its owner, and who may read agents, are also told its groups, roles and instances, and what stopped it."},
 	{Name: "OfferEnrolment", Method: "POST", Path: "/v1/agents/{id}/enrolment", Permission: "attorn:agent:enrol", Status: 201, Doc: "Make a one-time token that enrols one instance of the agent."},
 	{Name: "ChangeAgent", Method: "POST", Path: "/v1/agents/{id}/change", Permission: "attorn:agent:change", Status: 200, Doc: "Change what is said about an agent, or when it ends; tags take attorn:agent:tag, which owners do not have of themselves."},
 	{Name: "HandOver", Method: "POST", Path: "/v1/agents/{id}/owner", Permission: "attorn:owner:offer", Status: 200, Doc: "Offer an agent to a new owner, accept what one is offered, or, with attorn:owner:assign, make somebody its owner at once."},

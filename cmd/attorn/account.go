@@ -15,20 +15,7 @@ import (
 
 	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
-	"github.com/attorn/attorn/id"
 )
-
-// findAccount finds a person by id, whether they are a member of this workspace or not, or by the exact name of a member; "" and me are oneself.
-func (c *cli) findAccount(ctx context.Context, cl *attorn.Client, text string) (who, said string, err error) {
-	if text == "" || text == "me" || text == cl.User().String() {
-		return "me", "you", nil
-	}
-	if u, err := id.Parse[id.User](text); err == nil {
-		return u.String(), u.String(), nil
-	}
-	u, err := c.findUser(ctx, cl, text)
-	return u.ID.String(), u.Name + " (" + u.ID.String() + ")", err
-}
 
 func (c *cli) logoutCommand() *cobra.Command {
 	var everywhere bool
@@ -98,11 +85,11 @@ func (c *cli) userKeysCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		who, _, err := c.findAccount(cmd.Context(), cl, first(args))
+		who, err := c.person(cmd.Context(), cl, firstOr(args, "me"))
 		if err != nil {
 			return err
 		}
-		all, err := cl.UserKeys(cmd.Context(), who)
+		all, err := cl.UserKeys(cmd.Context(), who.ID.String())
 		if err != nil {
 			return err
 		}
@@ -122,9 +109,9 @@ func (c *cli) userKeysCommand() *cobra.Command {
 	}}
 }
 
-func first(args []string) string {
+func firstOr(args []string, other string) string {
 	if len(args) == 0 {
-		return ""
+		return other
 	}
 	return args[0]
 }
@@ -136,17 +123,17 @@ func (c *cli) userKeyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		who, said, err := c.findAccount(cmd.Context(), cl, user)
+		who, err := c.person(cmd.Context(), cl, user)
 		if err != nil {
 			return err
 		}
-		done, err := cl.EndUserKey(cmd.Context(), who, args[0])
+		done, err := cl.EndUserKey(cmd.Context(), who.ID.String(), args[0])
 		if err != nil {
 			return err
 		}
-		return c.show(done, done.Event.String(), func(w io.Writer) { say(w, "removed the key %s of %s, log #%d", args[0], said, done.Rev) })
+		return c.show(done, done.Event.String(), func(w io.Writer) { say(w, "removed the key %s of %s, log #%d", args[0], who, done.Rev) })
 	}}
-	rm.Flags().StringVar(&user, "user", "", "whose: an administrator's")
+	rm.Flags().StringVar(&user, "user", "me", "whose; somebody else's is an administrator's to remove")
 	return noun("key", "One key of a person", rm)
 }
 
@@ -160,22 +147,15 @@ func (c *cli) userRecoverCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		who, said, err := c.findAccount(cmd.Context(), cl, args[0])
+		who, err := c.person(cmd.Context(), cl, args[0])
 		if err != nil {
 			return err
 		}
-		if who == "me" {
-			who = cl.User().String()
-		}
-		u, err := id.Parse[id.User](who)
+		l, err := cl.Recover(cmd.Context(), who.ID, reason)
 		if err != nil {
 			return err
 		}
-		l, err := cl.Recover(cmd.Context(), u, reason)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(c.talk, "The link works once, within 15 minutes. When it is used, everything that %s had ends; for 24 hours they neither vote nor lend nor administer nor call tools,\nand for 30 days you and they count as one where two people are asked for. Everybody sees that it was you.\n", line(said))
+		fmt.Fprintf(c.talk, "The link works once, within 15 minutes. When it is used, everything that %s had ends; for 24 hours they neither vote nor lend nor administer nor call tools,\nand for 30 days you and they count as one where two people are asked for. Everybody sees that it was you.\n", line(who.String()))
 		return c.show(l, l.Link, func(w io.Writer) { row(w, l.Link) })
 	}}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
@@ -189,15 +169,15 @@ func (c *cli) userSignOutCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		who, said, err := c.findAccount(cmd.Context(), cl, args[0])
+		who, err := c.person(cmd.Context(), cl, args[0])
 		if err != nil {
 			return err
 		}
-		got, err := cl.SignOutEverywhere(cmd.Context(), who, reason)
+		got, err := cl.SignOutEverywhere(cmd.Context(), who.ID.String(), reason)
 		if err != nil {
 			return err
 		}
-		return c.showSignedOut(got, said)
+		return c.showSignedOut(got, who.String())
 	}}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	return cmd

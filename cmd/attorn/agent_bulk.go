@@ -99,9 +99,11 @@ func (c *cli) bulkVerb(use, short, past string, takes cobra.PositionalArgs, ask 
 			return err
 		}
 		if b.Owner != nil {
-			if b.Owner.Owner, err = c.userID(cmd.Context(), cl, args[0]); err != nil {
+			owner, err := c.person(cmd.Context(), cl, args[0])
+			if err != nil {
 				return err
 			}
+			b.Owner.Owner = owner.ID
 		}
 		return c.runBulk(cmd, cl, &f, b, past)
 	}}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
-	"github.com/attorn/attorn/id"
 )
 
 // newAgentFlags are the flags that say what an agent is.
@@ -36,9 +34,11 @@ func (c *cli) createAgent() *cobra.Command {
 				return err
 			}
 			if f.owner != "" {
-				if n.Owner, err = c.userID(cmd.Context(), cl, f.owner); err != nil {
+				owner, err := c.person(cmd.Context(), cl, f.owner)
+				if err != nil {
 					return err
 				}
+				n.Owner = owner.ID
 			}
 			a, err := cl.CreateAgent(cmd.Context(), n)
 			if err != nil {
@@ -121,18 +121,6 @@ func readInstant(text string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("a time is like 2027-01-31T12:00:00Z, a date like 2027-01-31: not %q", text)
-}
-
-// userID reads a person by id, by exact name, or as me.
-func (c *cli) userID(ctx context.Context, cl *attorn.Client, text string) (id.User, error) {
-	if text == "me" {
-		return cl.User(), nil
-	}
-	if u, err := id.Parse[id.User](text); err == nil {
-		return u, nil
-	}
-	u, err := c.findUser(ctx, cl, text)
-	return u.ID, err
 }
 
 // onAgent is a command about one agent.
@@ -221,19 +209,19 @@ func (c *cli) ownAgent() *cobra.Command {
 			"  attorn agent owner release-bot me --assign      # an administrator takes it, whoever owns it",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.onAgent(cmd, args[0], func(cl *attorn.Client, a api.Agent) error {
-				to, err := c.userID(cmd.Context(), cl, args[1])
+				to, err := c.person(cmd.Context(), cl, args[1])
 				if err != nil {
 					return err
 				}
-				after, err := cl.HandOver(cmd.Context(), a.ID, api.NewOwner{Owner: to, Assign: assign})
+				after, err := cl.HandOver(cmd.Context(), a.ID, api.NewOwner{Owner: to.ID, Assign: assign})
 				if err != nil {
 					return err
 				}
 				return c.show(after, after.ID.String(), func(w io.Writer) {
 					switch {
-					case after.Owner == to && !after.Offered.IsZero(), after.Owner != to:
+					case after.Owner == to.ID && !after.Offered.IsZero(), after.Owner != to.ID:
 						say(w, "offered %s (%s) to %s, who accepts with: attorn agent owner %s me", after.Name, after.ID, to, after.Name)
-					case a.Owner == to:
+					case a.Owner == to.ID:
 						say(w, "%s (%s) is offered to nobody; its owner is %s", after.Name, after.ID, after.Owner)
 					default:
 						say(w, "%s (%s) is owned by %s now", after.Name, after.ID, after.Owner)

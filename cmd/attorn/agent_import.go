@@ -18,7 +18,6 @@ import (
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/cmd/attorn/internal/term"
 	"github.com/attorn/attorn/fault"
-	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -139,38 +138,31 @@ func (c *cli) importAgents(cmd *cobra.Command, cl *attorn.Client, file string, a
 	return t.end("registered", dryRun)
 }
 
-// owners finds the people that a file names.
+// owners finds the people that a file names. One who is not there is the line's fault; whoever may not ask at all is told so at once.
 func (c *cli) owners(cmd *cobra.Command, cl *attorn.Client, all []imported) error {
-	known := map[string][]id.User{}
-	if slices.ContainsFunc(all, func(a imported) bool {
-		_, err := id.Parse[id.User](a.owner)
-		return a.owner != "" && a.owner != "me" && err != nil
-	}) {
-		everybody, err := everything(func(p attorn.Page) (api.List[api.User], error) { return cl.Users(cmd.Context(), p) })
-		if err != nil {
-			return err
-		}
-		for _, u := range everybody.Items {
-			known[u.Name] = append(known[u.Name], u.ID)
-		}
+	type answer struct {
+		whom
+		err error
 	}
+	known := map[string]answer{}
 	for i := range all {
 		a := &all[i]
-		u, err := id.Parse[id.User](a.owner)
-		switch found := known[a.owner]; {
-		case a.owner == "" || a.wrong != nil:
+		if a.owner == "" || a.wrong != nil {
 			continue
-		case a.owner == "me":
-			u = cl.User()
-		case err == nil:
-		case len(found) == 0:
-			a.wrong = fmt.Errorf("there is no user %q in this workspace", a.owner)
-		case len(found) > 1:
-			a.wrong = fmt.Errorf("%d people are called %q: give the id of one", len(found), a.owner)
-		default:
-			u = found[0]
 		}
-		a.agent.Owner = u
+		found, ok := known[a.owner]
+		if !ok {
+			found.whom, found.err = c.person(cmd.Context(), cl, a.owner)
+			known[a.owner] = found
+		}
+		switch f := fault.Of(found.err); {
+		case found.err == nil:
+			a.agent.Owner = found.ID
+		case f != nil && (f.Kind == fault.NotFound || f.Kind == fault.Conflict):
+			a.wrong = errors.New(f.Reason)
+		default:
+			return found.err
+		}
 	}
 	return nil
 }

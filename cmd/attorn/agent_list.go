@@ -30,11 +30,11 @@ func (f *agentFilter) flags(cmd *cobra.Command) {
 // filter completes the flags.
 func (f *agentFilter) filter(cmd *cobra.Command, c *cli, cl *attorn.Client) (api.AgentFilter, error) {
 	if f.owner != "" {
-		u, err := c.userID(cmd.Context(), cl, f.owner)
+		u, err := c.person(cmd.Context(), cl, f.owner)
 		if err != nil {
 			return f.AgentFilter, err
 		}
-		f.Owner = u.String()
+		f.Owner = u.ID.String()
 	}
 	return f.AgentFilter, nil
 }
@@ -99,41 +99,65 @@ func tagLine(tags map[string]string) string {
 }
 
 func (c *cli) showAgent() *cobra.Command {
-	return &cobra.Command{Use: "show AGENT", Short: "Show an agent", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		a, err := cl.Agent(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		return c.showOne(a)
-	}}
+	return &cobra.Command{
+		Use: "show AGENT", Short: "Show an agent; to its owner, and to who may read agents, also its groups, roles and running copies, and what stopped it", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, _, err := c.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			a, err := cl.AgentDetail(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.show(a, a.ID.String(), func(w io.Writer) {
+				agentRows(w, a.Agent)
+				stoppedRows(w, a.Stopped)
+				if len(a.Groups) > 0 {
+					row(w, "groups", strings.Join(a.Groups, ", "))
+				}
+				if len(a.Roles) > 0 {
+					row(w, "roles", roleLine(a.Roles))
+				}
+				shown := a.Instances[:min(len(a.Instances), shownInstances)]
+				for _, i := range shown {
+					row(w, "instance", i.Key.String(), i.Trust, i.Status, "last used "+orNever(i.LastUsed))
+				}
+				if more := len(a.Instances) - len(shown); more > 0 {
+					row(w, "", fmt.Sprintf("and %d more: attorn agent instances %s", more, a.Name))
+				}
+			})
+		},
+	}
 }
+
+// shownInstances is how many instances the page of one agent has.
+const shownInstances = 5
 
 // showOne prints an agent.
 func (c *cli) showOne(a api.Agent) error {
-	return c.show(a, a.ID.String(), func(w io.Writer) {
-		row(w, "agent", a.Name+" ("+a.ID.String()+")")
-		row(w, "for", a.Description)
-		row(w, "owner", a.Owner.String())
-		for _, r := range [][2]string{
-			{"offered to", shownID(a.Offered)},
-			{"ownerless since", moment(a.OwnerlessSince)},
-			{"tokens until", moment(a.TokensUntil)},
-			{"framework", a.Framework},
-			{"model", a.Model},
-			{"tags", tagLine(a.Tags)},
-			{"expires", moment(a.Expires)},
-		} {
-			if r[1] != "" {
-				row(w, r[0], r[1])
-			}
+	return c.show(a, a.ID.String(), func(w io.Writer) { agentRows(w, a) })
+}
+
+func agentRows(w io.Writer, a api.Agent) {
+	row(w, "agent", a.Name+" ("+a.ID.String()+")")
+	row(w, "for", a.Description)
+	row(w, "owner", a.Owner.String())
+	for _, r := range [][2]string{
+		{"offered to", shownID(a.Offered)},
+		{"ownerless since", moment(a.OwnerlessSince)},
+		{"tokens until", moment(a.TokensUntil)},
+		{"framework", a.Framework},
+		{"model", a.Model},
+		{"tags", tagLine(a.Tags)},
+		{"expires", moment(a.Expires)},
+	} {
+		if r[1] != "" {
+			row(w, r[0], r[1])
 		}
-		row(w, "status", a.Status)
-		row(w, "since", moment(a.Created))
-	})
+	}
+	row(w, "since", moment(a.Created))
+	row(w, "status", a.Status)
 }
 
 func shownID(u id.User) string {

@@ -7,12 +7,10 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
-	"github.com/attorn/attorn/id"
 )
 
 func (a account) sub() string {
@@ -79,43 +77,6 @@ func atMost[T any](most int, read func(attorn.Page) (api.List[T], error)) (api.L
 			return all, nil
 		}
 	}
-}
-
-// findUser reads a person by id or by an exact name.
-func (c *cli) findUser(ctx context.Context, cl *attorn.Client, text string) (api.User, error) {
-	all, err := everything(func(p attorn.Page) (api.List[api.User], error) { return cl.Users(ctx, p) })
-	if err != nil {
-		return api.User{}, err
-	}
-	var found []api.User
-	for _, u := range all.Items {
-		if u.ID.String() == text || u.Name == text {
-			found = append(found, u)
-		}
-	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return api.User{}, fault.New(fault.NotFound, "not_found", "there is no user %q in this workspace", text).Try("attorn user ls")
-	}
-	return api.User{}, fault.New(fault.Conflict, "ambiguous", "%d people are called %q", len(found), text).Try("use the id: attorn user ls")
-}
-
-// findPrincipal reads an agent or a person by id or name.
-func (c *cli) findPrincipal(ctx context.Context, cl *attorn.Client, text string) (sub, name string, err error) {
-	if name, ok := strings.CutPrefix(text, "group:"); ok {
-		return text, "the group " + name, nil
-	}
-	if _, err := id.Parse[id.User](text); err != nil {
-		if a, err := cl.Agent(ctx, text); err == nil {
-			return a.ID.String(), a.Name, nil
-		} else if fault.Code(err) != "not_found" {
-			return "", "", err
-		}
-	}
-	u, err := c.findUser(ctx, cl, text)
-	return u.ID.String(), u.Name, err
 }
 
 // sorted yields a map in the order of its keys.

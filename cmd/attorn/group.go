@@ -71,8 +71,8 @@ func (c *cli) groupCommand() *cobra.Command {
 		}
 		return c.show(done, args[0], func(w io.Writer) { say(w, "deleted the group %s, log #%d", args[0], done.Rev) })
 	}}
-	add := c.memberCommand("add NAME PRINCIPAL", "Put a person or an agent into a group, which gives them its roles", &reason, (*attorn.Client).AddToGroup, "%s (%s) is now in %s, log #%d")
-	rm := c.memberCommand("rm NAME PRINCIPAL", "Take a person or an agent out of a group", &reason, (*attorn.Client).RemoveFromGroup, "%s (%s) is no longer in %s, log #%d")
+	add := c.memberCommand("add NAME PRINCIPAL", "Put a person or an agent into a group, which gives them its roles", &reason, (*attorn.Client).AddToGroup, "%s is now in %s, log #%d")
+	rm := c.memberCommand("rm NAME PRINCIPAL", "Take a person or an agent out of a group", &reason, (*attorn.Client).RemoveFromGroup, "%s is no longer in %s, log #%d")
 	for _, cmd := range []*cobra.Command{rmGroup, add, rm} {
 		cmd.Flags().StringVar(&reason, "reason", "", "why")
 	}
@@ -92,7 +92,7 @@ func (c *cli) memberCommand(use, short string, reason *string, do func(*attorn.C
 		if err != nil {
 			return err
 		}
-		sub, name, err := c.findPrincipal(cmd.Context(), cl, args[1])
+		sub, who, err := c.principal(cmd.Context(), cl, args[1])
 		if err != nil {
 			return err
 		}
@@ -103,6 +103,6 @@ func (c *cli) memberCommand(use, short string, reason *string, do func(*attorn.C
 		if err != nil {
 			return err
 		}
-		return c.show(done, sub, func(w io.Writer) { say(w, said, name, sub, args[0], done.Rev) })
+		return c.show(done, sub, func(w io.Writer) { say(w, said, who, args[0], done.Rev) })
 	}}
 }

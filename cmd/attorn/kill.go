@@ -61,6 +61,9 @@ func (c *cli) killCommand() *cobra.Command {
 
 // kindOf is what a text names by its form; a name is an agent's.
 func kindOf(text string) string {
+	if text == "me" {
+		return "user"
+	}
 	if _, err := id.ParseKey(text); err == nil {
 		return "instance"
 	}
@@ -112,8 +115,8 @@ func (c *cli) meant(ctx context.Context, cl *attorn.Client, kind, text string) (
 		a, err := cl.Agent(ctx, text)
 		return a.ID.String(), a.Name + " (" + a.ID.String() + ")", err
 	case "user":
-		u, err := c.findUser(ctx, cl, text)
-		return u.ID.String(), u.Name + " (" + u.ID.String() + ")", err
+		u, err := c.person(ctx, cl, text)
+		return u.ID.String(), u.String(), err
 	case "all":
 		me, err := cl.Me(ctx)
 		return "", "workspace " + me.Workspace.String(), err

@@ -175,46 +175,22 @@ func (c *cli) userCommand() *cobra.Command {
 		return c.show(u, u.ID.String(), func(w io.Writer) { row(w, u.Link) })
 	}}
 	invite.Flags().StringVar(&email, "email", "", "address by which a sign-in provider may know them, once")
-	ls := &cobra.Command{Use: "ls", Short: "List people", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		cl, _, err := c.client(cmd.Context())
-		if err != nil {
-			return err
-		}
-		all, err := everything(func(p attorn.Page) (api.List[api.User], error) { return cl.Users(cmd.Context(), p) })
-		if err != nil {
-			return err
-		}
-		return c.show(all, each(all.Items, func(u api.User) string { return u.ID.String() }), func(w io.Writer) {
-			row(w, "USER", "NAME", "STATUS")
-			for _, u := range all.Items {
-				status := u.Status
-				if u.Recovered != "" {
-					status += ", recovered " + moment(u.Recovered) + " by " + u.RecoveredBy.String()
-				}
-				row(w, u.ID.String(), u.Name, status)
-			}
-		})
-	}}
 	link := &cobra.Command{Use: "link USER|me", Short: "Make a one-time sign-in link for yourself, for another browser or machine; or anew for who never signed in", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
 		cl, _, err := c.client(cmd.Context())
 		if err != nil {
 			return err
 		}
-		who := args[0]
-		if who != "me" {
-			u, err := c.findUser(cmd.Context(), cl, who)
-			if err != nil {
-				return err
-			}
-			who = u.ID.String()
+		who, err := c.person(cmd.Context(), cl, args[0])
+		if err != nil {
+			return err
 		}
-		l, err := cl.NewLink(cmd.Context(), who)
+		l, err := cl.NewLink(cmd.Context(), who.ID.String())
 		if err != nil {
 			return err
 		}
 		return c.show(l, l.Link, func(w io.Writer) { row(w, l.Link) })
 	}}
-	return noun("user", "People", invite, ls, link, c.userKeysCommand(), c.userKeyCommand(), c.userRecoverCommand(), c.userSignOutCommand(), c.endUser("suspend", "Stop a person and all that they lent"), c.endUser("resume", "End a suspension"))
+	return noun("user", "People", invite, c.listUsers(), c.showUser(), link, c.userKeysCommand(), c.userKeyCommand(), c.userRecoverCommand(), c.userSignOutCommand(), c.endUser("suspend", "Stop a person and all that they lent"), c.endUser("resume", "End a suspension"))
 }
 
 func (c *cli) endUser(verb, short string) *cobra.Command {
@@ -224,7 +200,7 @@ func (c *cli) endUser(verb, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		user, err := c.findUser(cmd.Context(), cl, args[0])
+		user, err := c.person(cmd.Context(), cl, args[0])
 		if err != nil {
 			return err
 		}
@@ -236,7 +212,7 @@ func (c *cli) endUser(verb, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.showEnded(got, past[verb]+" "+user.Name+" ("+user.ID.String()+")")
+		return c.showEnded(got, past[verb]+" "+user.String())
 	}}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	return cmd
@@ -291,17 +267,17 @@ func (c *cli) bind(cmd *cobra.Command, who, role, reason string, remove bool) er
 	if err != nil {
 		return err
 	}
-	sub, name, err := c.findPrincipal(cmd.Context(), cl, who)
+	sub, said, err := c.principal(cmd.Context(), cl, who)
 	if err != nil {
 		return err
 	}
-	do, said := cl.Bind, "%s (%s) is now %s, log #%d"
+	do, now := cl.Bind, "%s is now %s, log #%d"
 	if remove {
-		do, said = cl.Unbind, "%s (%s) is no longer %s, log #%d"
+		do, now = cl.Unbind, "%s is no longer %s, log #%d"
 	}
 	done, err := do(cmd.Context(), api.Binding{Principal: sub, Role: role, Reason: reason})
 	if err != nil {
 		return err
 	}
-	return c.show(done, sub, func(w io.Writer) { say(w, said, name, sub, role, done.Rev) })
+	return c.show(done, sub, func(w io.Writer) { say(w, now, said, role, done.Rev) })
 }

@@ -328,6 +328,7 @@ var shapes = map[string]func() any{
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
 	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
 	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
+	"UserDetail": func() any { return &api.UserDetail{} }, "AgentDetail": func() any { return &api.AgentDetail{} },
 	"PersonKeys": func() any { return &api.List[api.PersonKey]{} },
 	"Device":     func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "TrustRule": func() any { return &api.TrustRule{} }, "TrustRules": func() any { return &api.List[api.TrustRule]{} }, "TrustTested": func() any { return &api.TrustTested{} },
 	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },

@@ -124,11 +124,11 @@ func (c *cli) workspaceMemberCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		user, err := c.findElsewhere(cmd.Context(), a, args[0])
+		user, err := c.elsewhere(cmd.Context(), a, args[0])
 		if err != nil {
 			return err
 		}
-		u, err := cl.AddMember(cmd.Context(), user)
+		u, err := cl.AddMember(cmd.Context(), user.ID)
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (c *cli) workspaceMemberCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		u, err := c.findUser(cmd.Context(), cl, args[0])
+		u, err := c.person(cmd.Context(), cl, args[0])
 		if err != nil {
 			return err
 		}
@@ -147,22 +147,18 @@ func (c *cli) workspaceMemberCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.showEnded(got, fmt.Sprintf("%s (%s) is no member of %s any more", u.Name, u.ID, a.Workspace))
+		return c.showEnded(got, fmt.Sprintf("%s is no member of %s any more", u, a.Workspace))
 	}}
 	rm.Flags().StringVar(&reason, "reason", "", "why")
 	return noun("member", "One member of the workspace", add, rm)
 }
 
-// findElsewhere finds a person by id, or by name in the workspace default.
-func (c *cli) findElsewhere(ctx context.Context, a account, text string) (id.User, error) {
-	if u, err := id.Parse[id.User](text); err == nil {
-		return u, nil
-	}
+// elsewhere reads whom a text means in the workspace default.
+func (c *cli) elsewhere(ctx context.Context, a account, text string) (whom, error) {
 	a.Workspace = id.Default
 	cl, err := c.clientOf(a)
 	if err != nil {
-		return id.User{}, err
+		return whom{}, err
 	}
-	u, err := c.findUser(ctx, cl, text)
-	return u.ID, err
+	return c.person(ctx, cl, text)
 }

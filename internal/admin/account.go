@@ -3,6 +3,7 @@ package admin
 import (
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/guard"
 )
 
 // userOrMe is the person of the path; "me" is the caller.
@@ -23,16 +24,22 @@ func userKeys(x *request, _ none) (api.List[api.PersonKey], error) {
 	if err != nil {
 		return all, err
 	}
+	all.Items = keysOf(k)
+	return all, nil
+}
+
+func keysOf(k guard.Keys) []api.PersonKey {
+	all := []api.PersonKey{}
 	for _, p := range k.Passkeys {
-		all.Items = append(all.Items, api.PersonKey{
+		all = append(all, api.PersonKey{
 			Key: p.Credential, Kind: "passkey", Label: p.Label, Created: when(p.CreatedAt), Used: when(p.UsedAt), This: p.Credential == k.This,
 		})
 	}
 	for _, r := range k.Keys {
 		name := r.Key.String()
-		all.Items = append(all.Items, api.PersonKey{Key: name, Kind: "key", Label: r.Label, Created: when(r.CreatedAt), Used: when(r.UsedAt), This: name == k.This})
+		all = append(all, api.PersonKey{Key: name, Kind: "key", Label: r.Label, Created: when(r.CreatedAt), Used: when(r.UsedAt), This: name == k.This})
 	}
-	return all, nil
+	return all
 }
 
 func endUserKey(x *request, _ none) (api.Done, error) {

@@ -9,6 +9,16 @@ func findAgent(x *request, _ none) (api.Agent, error) {
 	return x.agentOf(a), err
 }
 
+func agentDetail(x *request, _ none) (api.AgentDetail, error) {
+	d, err := x.Guard.AgentDetail(x.ctx, x.caller, x.path("id"))
+	if err != nil {
+		return api.AgentDetail{}, err
+	}
+	return api.AgentDetail{
+		Agent: x.agentOf(d.Agent), Groups: d.Groups, Roles: rolesOf(d.Roles), Instances: page(d.Instances, 0, x.instanceOf, nil).Items, Stopped: stoppedOf(d.Stopped),
+	}, nil
+}
+
 func offerEnrolment(x *request, _ none) (api.Enrolment, error) {
 	a, err := x.agent()
 	if err != nil {

@@ -4,7 +4,7 @@ package admin
 func endpoints() map[string]endpoint {
 	return map[string]endpoint{
 		"SignIn": on(signIn), "Me": on(me),
-		"Invite": on(invite), "Users": on(users), "NewLink": on(newLink), "SuspendUser": on(endUser("suspend")), "ResumeUser": on(endUser("resume")),
+		"Invite": on(invite), "Users": on(users), "FindUser": on(findUser), "UserDetail": on(userDetail), "NewLink": on(newLink), "SuspendUser": on(endUser("suspend")), "ResumeUser": on(endUser("resume")),
 
 		"Recover": on(recoverUser), "SignOutEverywhere": on(signOutEverywhere), "UserKeys": on(userKeys), "EndUserKey": on(endUserKey),
 		"AddMember": on(addMember), "RemoveMember": on(removeMember),
@@ -14,7 +14,7 @@ func endpoints() map[string]endpoint {
 
 		"CreateWorkspace": on(createWorkspace), "Workspaces": on(workspaces), "Workspace": on(oneWorkspace), "SetWorkspace": on(setWorkspace),
 
-		"CreateAgent": on(createAgent), "Agents": on(listAgents), "Agent": on(findAgent), "OfferEnrolment": on(offerEnrolment),
+		"CreateAgent": on(createAgent), "Agents": on(listAgents), "Agent": on(findAgent), "AgentDetail": on(agentDetail), "OfferEnrolment": on(offerEnrolment),
 		"ChangeAgent": on(changeAgent), "HandOver": on(handOver), "ApproveAgent": on(approveAgent), "BulkAgents": on(bulkAgents), "ImportAgents": on(importAgents),
 		"SuspendAgent": on(endAgent("suspend")), "ResumeAgent": on(endAgent("resume")), "RevokeAgent": on(endAgent("revoke")),
 		"Instances": on(instances), "SuspendInstance": on(endInstance("suspend")), "ResumeInstance": on(endInstance("resume")),

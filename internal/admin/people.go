@@ -1,8 +1,11 @@
 package admin
 
 import (
+	"time"
+
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/internal/people"
 )
 
@@ -27,7 +30,7 @@ func me(x *request, _ none) (api.Me, error) {
 
 func invite(x *request, in api.NewUser) (api.User, error) {
 	p, secret, err := x.Guard.InviteEmail(x.ctx, x.caller, in.Name, in.Email)
-	u := userOf(p)
+	u := userOf(p, time.Time{})
 	u.Link = x.Guard.Link(secret)
 	return u, err
 }
@@ -42,11 +45,49 @@ func users(x *request, _ none) (api.List[api.User], error) {
 	if err != nil {
 		return none, err
 	}
-	found, err := x.Guard.ListPeople(x.ctx, x.caller, after, limit)
+	found, seen, err := x.Guard.ListPeople(x.ctx, x.caller, after, limit)
 	if err != nil {
 		return none, err
 	}
-	return page(found, limit, userOf, func(p people.Person) string { return p.ID.String() }), nil
+	return page(found, limit, func(p people.Person) api.User { return userOf(p, seen[p.ID]) }, func(p people.Person) string { return p.ID.String() }), nil
+}
+
+func findUser(x *request, _ none) (api.UserName, error) {
+	p, err := x.Guard.FindPerson(x.ctx, x.caller, x.query.Get("name"))
+	return api.UserName{ID: p.ID, Name: p.Name}, err
+}
+
+func userDetail(x *request, _ none) (api.UserDetail, error) {
+	u, err := x.userOrMe()
+	if err != nil {
+		return api.UserDetail{}, err
+	}
+	d, err := x.Guard.PersonDetail(x.ctx, x.caller, u)
+	if err != nil {
+		return api.UserDetail{}, err
+	}
+	out := api.UserDetail{
+		User: userOf(d.Person, d.Seen), Groups: d.Groups, Roles: rolesOf(d.Roles), Keys: keysOf(d.Keys), Accounts: []api.UserAccount{}, Stopped: stoppedOf(d.Stopped),
+	}
+	for _, i := range d.Identities {
+		out.Accounts = append(out.Accounts, api.UserAccount{Provider: i.Provider, Issuer: i.Issuer, Created: when(i.CreatedAt)})
+	}
+	return out, nil
+}
+
+func rolesOf(held []guard.HeldRole) []api.HeldRole {
+	out := []api.HeldRole{}
+	for _, h := range held {
+		out = append(out, api.HeldRole(h))
+	}
+	return out
+}
+
+func stoppedOf(s *guard.Stopped) *api.Stopped {
+	if s == nil {
+		return nil
+	}
+	return &api.Stopped{At: when(s.At), By: s.By, Reason: s.Reason, Event: s.Event}
 }
 
 func newLink(x *request, _ none) (api.Link, error) {
@@ -58,8 +99,13 @@ func newLink(x *request, _ none) (api.Link, error) {
 	return api.Link{Link: x.Guard.Link(secret)}, err
 }
 
-func userOf(p people.Person) api.User {
-	return api.User{ID: p.ID, Name: p.Name, Status: string(p.Status), Created: when(p.CreatedAt), Recovered: when(p.RecoveredAt), RecoveredBy: p.RecoveredBy}
+// userOf is a person who was last seen then: who never was is invited, as long as they may come.
+func userOf(p people.Person, seen time.Time) api.User {
+	status := string(p.Status)
+	if p.Status == people.Active && seen.IsZero() {
+		status = "invited"
+	}
+	return api.User{ID: p.ID, Name: p.Name, Status: status, Seen: when(seen), Created: when(p.CreatedAt), Recovered: when(p.RecoveredAt), RecoveredBy: p.RecoveredBy}
 }
 
 func endUser(verb string) func(*request, api.Reason) (api.Ended, error) {

@@ -284,7 +284,11 @@ func (w *world) state() string {
 		w.ok(err)
 		all = append(all, v)
 	}
-	add(w.priya.Users(w.ctx, attorn.Page{}))
+	people, err := w.priya.Users(w.ctx, attorn.Page{})
+	for i := range people.Items {
+		people.Items[i].Seen = "" // who is refused was there
+	}
+	add(people, err)
 	agents, err := w.priya.Agents(w.ctx, attorn.AgentQuery{})
 	add(agents, err)
 	for _, a := range agents.Items {

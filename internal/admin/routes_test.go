@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,7 +111,7 @@ var peopleChecks = map[string]check{
 		func(t *testing.T, w *world) {
 			u, err := w.priya.Invite(w.ctx, api.NewUser{Name: "Omar"})
 			w.ok(err)
-			if u.ID.IsZero() || u.Name != "Omar" || !strings.HasPrefix(u.Link, w.URL+"/signin/link#") || u.Status != "active" {
+			if u.ID.IsZero() || u.Name != "Omar" || !strings.HasPrefix(u.Link, w.URL+"/signin/link#") || u.Status != "invited" {
 				t.Errorf("invited %+v", u)
 			}
 		},
@@ -136,6 +137,74 @@ var peopleChecks = map[string]check{
 		func(w *world) {
 			w.refusal("a list of people", "no_permit", w.noor.User(), func() error { return only(w.noor.Users(w.ctx, attorn.Page{})) })
 			w.refusal("a page of 201", "malformed", id.User{}, func() error { return only(w.priya.Users(w.ctx, attorn.Page{Limit: 201})) })
+		},
+	},
+	"FindUser": {
+		func(t *testing.T, w *world) {
+			for _, text := range []string{"Priya Nair", w.priya.User().String()} {
+				if u, err := w.noor.FindUser(w.ctx, text); err != nil || u.ID != w.priya.User() || u.Name != "Priya Nair" {
+					t.Errorf("%s: %+v %v", text, u, err)
+				}
+			}
+			for _, text := range []string{"priya nair", "Priya", "", "me", "Priya Nair ", id.New[id.User](time.Now()).String()} {
+				if _, err := w.noor.FindUser(w.ctx, text); fault.Code(err) != "not_found" {
+					t.Errorf("%q: %v", text, err)
+				}
+			}
+			_, err := w.priya.Invite(w.ctx, api.NewUser{Name: "Maya Chen"})
+			w.ok(err)
+			if _, err := w.noor.FindUser(w.ctx, "Maya Chen"); fault.Code(err) != "ambiguous" {
+				t.Errorf("a name of two: %v", err)
+			}
+			if _, err := w.workspace("acme").FindUser(w.ctx, "Noor Haddad"); fault.Code(err) != "not_found" {
+				t.Errorf("a member of another workspace: %v", err)
+			}
+		},
+		func(w *world) {
+			a := w.agent("bot")
+			w.lend(a)
+			if _, p, _ := w.send(newSigner(w.t), request{method: "GET", path: "/v1/find/user?name=Maya+Chen", token: w.agentToken(a)}); p.Status != 401 {
+				w.t.Errorf("with an agent's token and another key: %+v", p)
+			}
+			w.ok(only(w.priya.Publish(w.ctx, api.Publish{Files: []api.PolicyFile{{Path: "policies/find.cedar", Text: `@id("nobody/finds")
+forbid (principal, action == Action::"attorn:user:find", resource) unless { principal in Role::"owner" };`}}})))
+			w.refusal("where policy forbids it", "forbidden", w.noor.User(), func() error { return only(w.noor.FindUser(w.ctx, "Maya Chen")) })
+		},
+	},
+	"UserDetail": {
+		func(t *testing.T, w *world) {
+			w.ok(only(w.priya.CreateGroup(w.ctx, api.NewGroup{Name: "crew"})))
+			w.ok(only(w.priya.AddToGroup(w.ctx, "crew", api.Membership{Member: w.noor.User().String()})))
+			w.ok(only(w.priya.Bind(w.ctx, api.Binding{Principal: "group:crew", Role: "developer"})))
+			w.ok(only(w.priya.Bind(w.ctx, api.Binding{Principal: w.noor.User().String(), Role: "approver"})))
+			for _, read := range []func() (api.UserDetail, error){
+				func() (api.UserDetail, error) { return w.noor.UserDetail(w.ctx, "me") },
+				func() (api.UserDetail, error) { return w.priya.UserDetail(w.ctx, w.noor.User().String()) },
+			} {
+				u, err := read()
+				w.ok(err)
+				if u.ID != w.noor.User() || u.Status != "active" || u.Seen == "" || len(u.Keys) != 1 || u.Stopped != nil || !slices.Equal(u.Groups, []string{"crew"}) ||
+					!slices.Equal(u.Roles, []api.HeldRole{{Role: "approver"}, {Role: "developer", Group: "crew"}}) || u.Accounts == nil {
+					t.Errorf("%+v", u)
+				}
+			}
+			got, err := w.priya.SuspendUser(w.ctx, w.noor.User(), "left")
+			w.ok(err)
+			u, err := w.priya.UserDetail(w.ctx, w.noor.User().String())
+			w.ok(err)
+			if u.Status != "suspended" || u.Stopped == nil || u.Stopped.Event != got.Event || u.Stopped.By != w.priya.User().String() || u.Stopped.Reason != "left" {
+				t.Errorf("suspended: %+v", u)
+			}
+			omar, err := w.priya.Invite(w.ctx, api.NewUser{Name: "Omar"})
+			w.ok(err)
+			if u, err := w.priya.UserDetail(w.ctx, omar.ID.String()); err != nil || u.Status != "invited" || u.Seen != "" {
+				t.Errorf("never signed in: %+v %v", u, err)
+			}
+		},
+		func(w *world) {
+			w.refusal("another's", "no_permit", w.noor.User(), func() error { return only(w.noor.UserDetail(w.ctx, w.maya.User().String())) })
+			w.refusal("nobody's", "not_found", w.priya.User(), func() error { return only(w.priya.UserDetail(w.ctx, id.New[id.User](time.Now()).String())) })
+			w.refusal("a name", "malformed", id.User{}, func() error { return only(w.priya.UserDetail(w.ctx, "Noor")) })
 		},
 	},
 	"NewLink": {
@@ -216,6 +285,44 @@ var agentChecks = map[string]check{
 			w.refusal("a stranger's agent", "not_found", w.priya.User(), create(w.priya, api.NewAgent{Name: "b", Owner: id.New[id.User](time.Now())}))
 			w.refusal("a time that is none", "malformed", id.User{}, create(w.priya, api.NewAgent{Name: "b", Expires: "tomorrow"}))
 			w.refusal("an agent for another person", "no_permit", w.noor.User(), create(w.noor, api.NewAgent{Name: "b", Owner: w.priya.User()}))
+		},
+	},
+	"AgentDetail": {
+		func(t *testing.T, w *world) {
+			a := w.agent("bot")
+			w.ok(only(w.priya.CreateGroup(w.ctx, api.NewGroup{Name: "crew"})))
+			w.ok(only(w.priya.AddToGroup(w.ctx, "crew", api.Membership{Member: a.ID().String()})))
+			got, err := w.priya.SuspendAgent(w.ctx, a.ID(), "odd")
+			w.ok(err)
+			d, err := w.priya.AgentDetail(w.ctx, "bot")
+			w.ok(err)
+			if d.ID != a.ID() || d.Status != "suspended" || !slices.Equal(d.Groups, []string{"crew"}) || len(d.Instances) != 1 || d.Instances[0].Key != a.Instance() ||
+				d.Stopped == nil || d.Stopped.Event != got.Event || d.Stopped.Reason != "odd" {
+				t.Errorf("%+v", d)
+			}
+			_, err = w.priya.HandOver(w.ctx, a.ID(), api.NewOwner{Owner: w.noor.User(), Assign: true})
+			w.ok(err)
+			if d, err := w.noor.AgentDetail(w.ctx, a.ID().String()); err != nil || d.Stopped == nil || len(d.Instances) != 1 {
+				t.Errorf("as its owner: %+v %v", d, err)
+			}
+			before := w.rev()
+			if d, err := w.maya.AgentDetail(w.ctx, "bot"); err != nil || d.ID != a.ID() || d.Groups != nil || d.Roles != nil || d.Instances != nil || d.Stopped != nil {
+				t.Errorf("as somebody else: %+v %v", d, err)
+			}
+			if after := w.rev(); after > before+1 { // her token
+				t.Errorf("what is left out was recorded as refused: %d events", after-before)
+			}
+		},
+		func(w *world) {
+			if _, err := w.noor.AgentDetail(w.ctx, "nobody"); fault.Code(err) != "not_found" {
+				w.t.Errorf("an agent that is none: %v", err)
+			}
+			w.ok(only(w.noor.Me(w.ctx)))
+			a := w.agent("bot")
+			w.ok(only(w.priya.SuspendUser(w.ctx, w.noor.User(), "left")))
+			if _, err := w.noor.AgentDetail(w.ctx, a.ID().String()); err == nil {
+				w.t.Error("a suspended person reads an agent")
+			}
 		},
 	},
 	"Agents": {

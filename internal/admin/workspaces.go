@@ -49,8 +49,8 @@ func setWorkspace(x *request, in api.WorkspaceSettings) (api.Done, error) {
 }
 
 func addMember(x *request, in api.NewMember) (api.User, error) {
-	p, err := x.Guard.AddMember(x.ctx, x.caller, in.User)
-	return userOf(p), err
+	p, seen, err := x.Guard.AddMember(x.ctx, x.caller, in.User)
+	return userOf(p, seen), err
 }
 
 func removeMember(x *request, in api.Reason) (api.Ended, error) {

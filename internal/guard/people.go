@@ -240,12 +240,30 @@ func (g *Guard) firstOwner(tx *audit.Tx, ws id.Workspace, user id.User, name str
 	return g.Rules.Bind(tx, ws, user.String(), "owner", evidence.ServerSub, "the first administrator")
 }
 
-// ListPeople lists members, for who may read them.
-func (g *Guard) ListPeople(ctx context.Context, c *Caller, after id.User, limit int) ([]people.Person, error) {
+// ListPeople lists members, for who may read them, and when each of them was last seen; who is not in that never signed in.
+func (g *Guard) ListPeople(ctx context.Context, c *Caller, after id.User, limit int) ([]people.Person, map[id.User]time.Time, error) {
 	if err := g.May(ctx, c, "attorn:user:read", "workspace"); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return g.People.Members(ctx, c.ws, after, limit)
+	found, err := g.People.Members(ctx, c.ws, after, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := make([]id.User, len(found))
+	for i, p := range found {
+		ids[i] = p.ID
+	}
+	seen, err := g.People.LastSeen(ctx, ids...)
+	return found, seen, err
+}
+
+// FindPerson finds a member by exact name or by id, to name them to somebody else: a decision of its own, which every member has unless a policy says
+// otherwise. Codes: not_found, ambiguous.
+func (g *Guard) FindPerson(ctx context.Context, c *Caller, text string) (people.Person, error) {
+	if err := g.May(ctx, c, "attorn:user:find", "workspace"); err != nil {
+		return people.Person{}, err
+	}
+	return g.People.Find(ctx, c.ws, text)
 }
 
 // Whoami reads the person who calls.

@@ -209,7 +209,7 @@ func TestARecoveredPersonWaitsADay(t *testing.T) {
 		if _, _, err := s.Revoke(t.Context(), maya.api(), mine.Statement.ID, ""); err != nil {
 			t.Errorf("taking back: %v", err)
 		}
-		if _, err := s.ListPeople(t.Context(), maya.api(), id.User{}, 10); err != nil {
+		if _, _, err := s.ListPeople(t.Context(), maya.api(), id.User{}, 10); err != nil {
 			t.Errorf("reading: %v", err)
 		}
 		s.now = s.now.Add(people.Quarantine - time.Microsecond)

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -121,13 +122,13 @@ func (g *Guard) joinKnown(tx *audit.Tx, ws id.Workspace, user id.User, known []s
 }
 
 // AddMember makes somebody who has an account a member of the caller's workspace: whoever the caller meets in another workspace already. To everybody
-// else the person is not there. Codes: not_found, already_member.
-func (g *Guard) AddMember(ctx context.Context, c *Caller, user id.User) (people.Person, error) {
+// else the person is not there. seen is when they last signed in, zero for never. Codes: not_found, already_member.
+func (g *Guard) AddMember(ctx context.Context, c *Caller, user id.User) (p people.Person, seen time.Time, err error) {
 	a := act{
 		action: "attorn:user:invite", noun: "user:" + user.String(), kind: evidence.UserAdded, target: user.String(), what: &evidence.What{User: user},
 		also: []id.Workspace{id.Server},
 	}
-	p, err := g.met(ctx, c, user)
+	p, err = g.met(ctx, c, user)
 	if err == nil {
 		if _, member := g.People.Person(ctx, c.ws, user); member == nil {
 			err = fault.New(fault.Conflict, "already_member", "the user is a member of the workspace already")
@@ -136,11 +137,11 @@ func (g *Guard) AddMember(ctx context.Context, c *Caller, user id.User) (people.
 	if err == nil {
 		a.personal = func(d *evidence.Draft) error { return seal(d, &d.What.Name, user.String(), "name", p.Name) }
 		if _, _, err = g.judge(ctx, c, a); err != nil {
-			return p, err
+			return p, seen, err
 		}
 	}
 	if err != nil {
-		return p, g.refuseAct(ctx, c, nil, a, nil, err)
+		return p, seen, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
 	var known []string
 	_, err = settled(func() (got evidence.Receipt, err error) {
@@ -150,9 +151,13 @@ func (g *Guard) AddMember(ctx context.Context, c *Caller, user id.User) (people.
 		return g.try(ctx, c, a, func(tx *audit.Tx) error { return g.joinKnown(tx, c.ws, user, known) })
 	})
 	if err != nil {
-		return p, err
+		return p, seen, err
 	}
-	return g.People.Person(ctx, c.ws, user)
+	if p, err = g.People.Person(ctx, c.ws, user); err != nil {
+		return p, seen, err
+	}
+	all, err := g.People.LastSeen(ctx, user)
+	return p, all[user], err
 }
 
 // met reads a person whom the caller sees in any workspace. Code: not_found.

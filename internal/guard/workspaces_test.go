@@ -276,7 +276,7 @@ func TestAMemberIsSuspendedWhereTheAdministratorIs(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		s := newStory(t, dsn, 10)
 		acme := s.workspace("acme")
-		_, err := s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
+		_, _, err := s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
 		s.ok(err)
 		session, _ := s.maya.browser()
 		old, err := s.maya.PersonToken(t.Context(), s.maya.client(), acme, guard.TokenRequest{})
@@ -330,7 +330,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		s := newStory(t, dsn, 10)
 		acme := s.workspace("acme")
 		stranger := id.New[id.User](s.now)
-		if _, err := s.AddMember(t.Context(), s.priya.in(acme), stranger); fault.Code(err) != "not_found" {
+		if _, _, err := s.AddMember(t.Context(), s.priya.in(acme), stranger); fault.Code(err) != "not_found" {
 			t.Errorf("nobody: %v", err)
 		}
 		p, secret, err := s.Invite(t.Context(), s.priya.in(acme), "Zoe")
@@ -338,12 +338,12 @@ func TestMembersComeAndGo(t *testing.T) {
 		zoe := s.signIn(secret, "")
 		_, err = s.Bind(t.Context(), s.priya.in(acme), p.ID.String(), "admin", "", false)
 		s.ok(err)
-		if _, err := s.AddMember(t.Context(), zoe.in(acme), s.maya.user); fault.Code(err) != "not_found" {
+		if _, _, err := s.AddMember(t.Context(), zoe.in(acme), s.maya.user); fault.Code(err) != "not_found" {
 			t.Errorf("Zoe has never met Maya: %v", err)
 		}
-		_, err = s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
+		_, _, err = s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
 		s.ok(err)
-		if _, err := s.AddMember(t.Context(), s.priya.in(acme), s.maya.user); fault.Code(err) != "already_member" {
+		if _, _, err := s.AddMember(t.Context(), s.priya.in(acme), s.maya.user); fault.Code(err) != "already_member" {
 			t.Errorf("again: %v", err)
 		}
 		known, err := s.log.Search(t.Context(), acme, audit.Filter{Kind: evidence.UserPasskeyChanged, Target: s.maya.sub()})
@@ -364,7 +364,7 @@ func TestMembersComeAndGo(t *testing.T) {
 			t.Errorf("after leaving: %v", err)
 		}
 		s.now = s.now.Add(2 * time.Second)
-		_, err = s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
+		_, _, err = s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
 		s.ok(err)
 		if _, err := s.Whoami(t.Context(), s.maya.caller(old.Token, s.API(acme), s.API(acme))); fault.Code(err) != "token_ended" {
 			t.Errorf("a token from the first time: %v", err)
@@ -391,7 +391,7 @@ func TestAccountsAreTheServers(t *testing.T) {
 	p, secret, err := s.Invite(t.Context(), s.priya.in(acme), "Zoe")
 	s.ok(err)
 	zoe := s.signIn(secret, "")
-	_, err = s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
+	_, _, err = s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
 	s.ok(err)
 	_, err = s.Bind(t.Context(), s.priya.in(acme), p.ID.String(), "owner", "", false)
 	s.ok(err)

@@ -115,6 +115,12 @@ func (room *Room) SignedInEver(ctx context.Context, person id.User) (bool, error
 	return everSignedIn(room.r.Row(ctx, signedIn, person))
 }
 
+// LastSeen says when each of these people last signed in, as far as that is known: by a key of theirs, live or ended, an identity upstream that was
+// linked then, or a session that is not yet forgotten. Who never did is not in it.
+func (room *Room) LastSeen(ctx context.Context, persons ...id.User) (map[id.User]time.Time, error) {
+	return room.lastSeen(ctx, persons)
+}
+
 // SignedInBy is SignedInEver inside a transaction, which holds the person as they are.
 func (room *Room) SignedInBy(tx *audit.Tx, person id.User) (bool, error) {
 	if _, err := lock(tx, person); err != nil {

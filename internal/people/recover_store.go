@@ -3,6 +3,9 @@ package people
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/attorn/attorn/id"
@@ -28,6 +31,35 @@ func setRecovered(tx *audit.Tx, person, by id.User) error {
 
 const signedIn = `SELECT (SELECT count(*) FROM passkey WHERE person = $1) + (SELECT count(*) FROM person_key WHERE person = $1)
 	+ (SELECT count(*) FROM upstream_identity WHERE person = $1) + (SELECT count(*) FROM console_session WHERE person = $1)`
+
+func (room *Room) lastSeen(ctx context.Context, persons []id.User) (map[id.User]time.Time, error) {
+	seen := map[id.User]time.Time{}
+	for some := range slices.Chunk(persons, manyNames) {
+		marks, args := make([]string, len(some)), make([]any, len(some))
+		for i, p := range some {
+			marks[i], args[i] = "$"+strconv.Itoa(i+1), p
+		}
+		in := ` WHERE person IN (` + strings.Join(marks, ", ") + `)`
+		rows, err := room.r.Rows(ctx, `SELECT person, max(at) FROM (
+			SELECT person, COALESCE(used_at, created_at) AS at FROM passkey`+in+` UNION ALL
+			SELECT person, COALESCE(used_at, created_at) FROM person_key`+in+` UNION ALL
+			SELECT person, created_at FROM upstream_identity`+in+` UNION ALL
+			SELECT person, seen_at FROM console_session`+in+`) AS seen GROUP BY person`, args...)
+		found, err := all(rows, err, func(s *sight) []any { return []any{&s.person, micros{&s.at}} })
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			seen[s.person] = s.at
+		}
+	}
+	return seen, nil
+}
+
+type sight struct {
+	person id.User
+	at     time.Time
+}
 
 func everSignedIn(row *sql.Row) (bool, error) {
 	var n int
