@@ -122,6 +122,11 @@ func (c *cli) configCommand() *cobra.Command {
 func (c *cli) serve(ctx context.Context, cfg server.Config) error {
 	began := time.Now()
 	cfg.Logger = slog.New(slog.NewJSONHandler(c.talk, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	l, err := server.Listen(cfg)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
 	s, err := server.Open(ctx, cfg)
 	if f := fault.Of(err); f != nil && f.Kind == fault.Unavailable {
 		return fault.Wrap(err, fault.Conflict, f.Code, "%s", f.Reason).Try("%s", f.Remedy) // it is not a server that cannot be reached: it does not start
@@ -129,10 +134,6 @@ func (c *cli) serve(ctx context.Context, cfg server.Config) error {
 		return err
 	}
 	defer s.Close()
-	l, err := s.Listen()
-	if err != nil {
-		return err
-	}
 	link, err := s.SignInLink(ctx)
 	if err != nil {
 		return err

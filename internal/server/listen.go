@@ -10,11 +10,15 @@ import (
 	"github.com/attorn/attorn/fault"
 )
 
-// Listen opens the listener. The fault port_taken says that another process has the port.
-func (s *Server) Listen() (net.Listener, error) {
-	l, err := net.Listen("tcp", s.cfg.Listen)
+// Listen opens the listener of a server that is then opened: before it, so that a start that fails for its port has made and changed nothing. The
+// fault port_taken says that another process has the port.
+func Listen(cfg Config) (net.Listener, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Conflict, "port_taken", "cannot listen on %s: %v", s.cfg.Listen, err).Try("stop the other process, or use --listen")
+		return nil, fault.Wrap(err, fault.Conflict, "port_taken", "cannot listen on %s: %v", cfg.Listen, err).Try("stop the other process, or use --listen")
 	}
 	return l, nil
 }
