@@ -91,15 +91,30 @@ func whyText(a api.Answer) string {
 
 func (c *cli) verifyCommand() *cobra.Command {
 	var trust, audience, server string
+	var kept keptIdentity
 	cmd := &cobra.Command{
-		Use: "verify FILE", Short: "Verify an evidence pack offline, with your own trust policy; or a signed object", Args: exactly(1),
-		Example: "  attorn verify pack.zip --trust trust.policy\n  attorn verify note.jws --audience deploy-queue --server https://attorn.example.com",
+		Use: "verify FILE", Short: "Verify an evidence pack offline, with your own trust policy; or an agent's kept identity, offline too; or a signed object", Args: exactly(1),
+		Example: "  attorn verify pack.zip --trust trust.policy\n  attorn verify bot.jws --keys jwks.json --server https://attorn.example.com --key THUMBPRINT --at 2026-11-23T17:00:00Z\n" +
+			"  attorn verify note.jws --audience deploy-queue --server https://attorn.example.com",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			given := 0
+			for _, how := range []string{trust, audience, kept.keys} {
+				if how != "" {
+					given++
+				}
+			}
+			if given > 1 {
+				return usageError{fmt.Errorf("verify takes one of --trust, for an evidence pack, --keys, for a kept identity, and --audience, for a signed object")}
+			}
+			if kept.keys != "" {
+				kept.server = server
+				return c.verifyIdentity(args[0], kept)
+			}
 			if audience != "" {
 				return c.openObject(cmd, args[0], audience, server)
 			}
 			if trust == "" {
-				return usageError{fmt.Errorf("verify takes --trust FILE: your own copy of `attorn audit trust`, for what a pack says of itself proves nothing")}
+				return usageError{fmt.Errorf("verify takes --trust FILE: your own copy of `attorn audit trust`, for what a pack says of itself proves nothing; or --keys or --audience")}
 			}
 			policy, err := os.ReadFile(trust)
 			if err != nil {
@@ -141,6 +156,9 @@ func (c *cli) verifyCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&trust, "trust", "", "your trust policy (attorn audit trust)")
 	cmd.Flags().StringVar(&audience, "audience", "", "of a signed object: whom it must be for")
-	cmd.Flags().StringVar(&server, "server", "", "of a signed object: whose agents may have signed it (default: the current account's)")
+	cmd.Flags().StringVar(&kept.keys, "keys", "", "of a kept identity: file with the server's JWKS (SERVER/oauth/jwks), kept too")
+	cmd.Flags().StringVar(&kept.key, "key", "", "of a kept identity: also whether this key, named by its thumbprint, could act")
+	cmd.Flags().StringVar(&kept.at, "at", "", "with --key: when (default: when the identity was signed)")
+	cmd.Flags().StringVar(&server, "server", "", "of a kept identity or a signed object: whose agents (default: the current account's)")
 	return cmd
 }
