@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,9 +103,11 @@ func readEnd(text string, now time.Time) (string, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if days, ok := strings.CutSuffix(text, "d"); ok && err != nil {
-		var n time.Duration
-		if n, err = time.ParseDuration(days + "h"); err == nil {
-			d = n * 24
+		var n float64
+		if n, err = strconv.ParseFloat(days, 64); err == nil && n <= maxDays {
+			d = time.Duration(n * 24 * float64(time.Hour))
+		} else if err == nil {
+			return "", fmt.Errorf("an end is within %d days from now, or never: not %q", maxDays, text)
 		}
 	}
 	if err != nil || d <= 0 {
@@ -112,6 +115,9 @@ func readEnd(text string, now time.Time) (string, error) {
 	}
 	return now.Add(d).UTC().Format(time.RFC3339), nil
 }
+
+// maxDays is how far off an end given in days may be: a hundred years.
+const maxDays = 36525
 
 // readInstant reads RFC 3339, or a date: its first moment, in UTC.
 func readInstant(text string) (string, error) {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,17 +38,7 @@ func (c *cli) auditCommand() *cobra.Command {
 					row(w, fmt.Sprint(x.Rev), x.ID.String(), "unreadable")
 					continue
 				}
-				what := ""
-				if e.Did != nil {
-					what = e.Did.Action
-				}
-				if key := aboutKey(e); key != "" {
-					what = strings.TrimSpace(what + " " + key)
-				}
-				if e.Why != nil && e.Why.Code != "" {
-					what += " (" + e.Why.Code + ")"
-				}
-				row(w, fmt.Sprint(x.Rev), x.ID.String(), string(e.Kind), string(e.Outcome), e.Who.Sub, what)
+				row(w, fmt.Sprint(x.Rev), x.ID.String(), string(e.Kind), string(e.Outcome), e.Who.Sub, whatOf(e))
 			}
 		})
 	}}

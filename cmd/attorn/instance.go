@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
-	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
 )
 
@@ -195,27 +193,4 @@ func (c *cli) leaveCommand() *cobra.Command {
 	}}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	return cmd
-}
-
-// aboutKey says what an event about an instance says of its keys; "" for other events.
-func aboutKey(e evidence.Event) string {
-	w := e.What
-	if w == nil || w.Instance.IsZero() || !strings.HasPrefix(string(e.Kind), "instance.") {
-		return ""
-	}
-	key, ends := w.Instance.String(), moment(time.UnixMicro(w.Until).UTC().Format(time.RFC3339))
-	switch e.Kind {
-	case evidence.InstanceEnrolled:
-		return key + " of " + w.Agent.String()
-	case evidence.InstanceSpawned:
-		return key + " of " + w.Agent.String() + " below " + w.Parent.String() + " until " + ends
-	case evidence.InstanceRotated:
-		return key + " replaces " + w.Before.String() + ", which ends " + ends
-	case evidence.InstanceSeen:
-		return key + " from a new place"
-	}
-	if n := len(w.Ended); n > 0 {
-		return key + " and " + fmt.Sprint(n) + " more"
-	}
-	return key
 }

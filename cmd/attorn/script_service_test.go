@@ -5,6 +5,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 
 	attorn "github.com/attorn/attorn"
@@ -16,6 +19,25 @@ func (s *stage) place([]string) {
 	port, err := freePort()
 	s.Check(err)
 	s.Setenv("SERVICE", "http://127.0.0.1:"+port)
+}
+
+// front runs a proxy, as one stands before a server for TLS.
+func (s *stage) front([]string) {
+	to, err := url.Parse(s.Getenv("URL"))
+	s.Check(err)
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		if from, ok := s.client.Load().(string); ok {
+			r.Out.Header.Set("X-Forwarded-For", from)
+		}
+	}})
+	s.Defer(proxy.Close)
+	s.Setenv("FRONT", proxy.URL)
+}
+
+func (s *stage) from(args []string) {
+	s.atLeast(args, 1)
+	s.client.Store(args[0])
 }
 
 // guarded runs somebody's service in this process, as their Go program would have it.

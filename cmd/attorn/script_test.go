@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"unicode"
@@ -24,6 +25,7 @@ import (
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/token"
 )
 
 func TestMain(m *testing.M) {
@@ -46,6 +48,8 @@ func TestMain(m *testing.M) {
 //	decodes TYPE                 it must be strict JSON of the API's TYPE
 //	upstream                     starts a small MCP server, which speaks HTTP, at $UPSTREAM; its tool says is told a word and says it
 //	place                        finds a free place for a service: sets $SERVICE to its URL
+//	front                        starts a proxy in front of the server: sets $FRONT to its URL; give the server --url $FRONT --proxy.trusted 127.0.0.1,::1
+//	from ADDRESS                 what goes through the proxy comes from this address now
 //	guarded KEYFILE SVC          starts a service there, behind a Verifier, with that key; it says who calls
 //	fetch PATH FILE              gets $URL/PATH
 //	browser LINK                 opens a one-time sign-in link in a browser
@@ -70,7 +74,7 @@ func TestScript(t *testing.T) {
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "flip": (*stage).flip,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "flip": (*stage).flip,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {
@@ -107,6 +111,7 @@ type stage struct {
 	begun  map[string]*process
 	idp    *idp
 	web    *http.Client // the browser
+	client atomic.Value // the address that the proxy says it was called from
 	tb     testing.TB
 
 	platform *attorntest.Platform
@@ -328,7 +333,7 @@ var shapes = map[string]func() any{
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
 	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
 	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
-	"UserDetail": func() any { return &api.UserDetail{} }, "AgentDetail": func() any { return &api.AgentDetail{} },
+	"Identity": func() any { return &token.Identity{} }, "UserDetail": func() any { return &api.UserDetail{} }, "AgentDetail": func() any { return &api.AgentDetail{} },
 	"PersonKeys": func() any { return &api.List[api.PersonKey]{} },
 	"Device":     func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "TrustRule": func() any { return &api.TrustRule{} }, "TrustRules": func() any { return &api.List[api.TrustRule]{} }, "TrustTested": func() any { return &api.TrustTested{} },
 	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },

@@ -68,7 +68,7 @@ func (x *request) server() (string, error) {
 }
 
 func unknownServer() error {
-	return fault.New(fault.NotFound, "unknown_server", "there is no such server")
+	return fault.New(fault.NotFound, "unknown_server", "there is no such server").Try("see what there is: attorn mcp ls")
 }
 
 // serverOf leaves the variables out: they may hold what was meant for the server alone.

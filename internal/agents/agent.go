@@ -77,6 +77,22 @@ func (a Agent) Live(now time.Time) error {
 
 func (a Agent) expired(now time.Time) bool { return !a.ExpiresAt.IsZero() && !now.Before(a.ExpiresAt) }
 
+// lastYear is the last in which an agent may end: until 2255 a moment in microseconds is an exact number everywhere (RFC 8785 §3.2.2.3).
+const lastYear = 2199
+
+// checkEnd refuses an end that has come, or is further off than anybody can mean.
+func checkEnd(end, now time.Time) error {
+	switch {
+	case end.IsZero():
+		return nil
+	case !end.After(now):
+		return invalid("the agent's end lies in the past").Try("give a time to come, or revoke the agent")
+	case end.UTC().Year() > lastYear:
+		return invalid("the agent's end lies after the year %d", lastYear).Try("leave the end out: the agent then ends when it is revoked")
+	}
+	return nil
+}
+
 // Register stores a new agent, active at once unless it is to wait for approval. Whether the owner may have it is the caller's to check. Codes: agent_invalid, name_taken.
 func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
 	now := tx.Now()
@@ -86,8 +102,9 @@ func (room *Room) Register(tx *audit.Tx, n NewAgent) (Agent, error) {
 	case !GoodName(n.Name):
 		return Agent{}, invalid("an agent's name begins with a letter or digit and has letters a-z, digits, dots, underscores and hyphens, 64 at most; " +
 			"it is not me, and does not look like an identifier")
-	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now):
-		return Agent{}, invalid("the agent's end lies in the past")
+	}
+	if err := checkEnd(n.ExpiresAt, now); err != nil {
+		return Agent{}, err
 	}
 	a := Agent{
 		ID: n.ID, Workspace: n.Workspace, Name: n.Name, Owner: n.Owner, Description: n.Description, Framework: n.Framework, Model: n.Model, Tags: n.Tags,
@@ -176,11 +193,12 @@ func stored(t time.Time) time.Time {
 	return time.UnixMicro(t.UnixMicro())
 }
 
-func invalid(reason string, args ...any) error {
+func invalid(reason string, args ...any) *fault.Error {
 	return fault.New(fault.Invalid, "agent_invalid", reason, args...)
 }
 
 // notFound says the same of what does not exist and of what is in another workspace.
 func notFound(what string) error {
-	return fault.New(fault.NotFound, "not_found", "there is no such %s in this workspace", what)
+	list := map[string]string{"agent": "attorn agent ls", "instance": "attorn agent instances AGENT", "trust rule": "attorn agent trust ls"}[what]
+	return fault.New(fault.NotFound, "not_found", "there is no such %s in this workspace", what).Try("see what there is: %s", list)
 }

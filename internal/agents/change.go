@@ -38,8 +38,8 @@ func (room *Room) Change(tx *audit.Tx, ws id.Workspace, agent id.Agent, c Change
 	put(&after.Model, c.Model)
 	if c.ExpiresAt != nil {
 		after.ExpiresAt = stored(*c.ExpiresAt)
-		if after.expired(tx.Now()) {
-			return Agent{}, nil, invalid("the agent's end lies in the past")
+		if err := checkEnd(after.ExpiresAt, tx.Now()); err != nil {
+			return Agent{}, nil, err
 		}
 	}
 	if err := after.checkTexts(); err != nil {

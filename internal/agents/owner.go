@@ -29,7 +29,7 @@ func (room *Room) Assign(tx *audit.Tx, ws id.Workspace, agent id.Agent, owner id
 		return a, err
 	}
 	if a.Owner == owner {
-		return a, fault.New(fault.Conflict, "unchanged", "the agent's owner is %s already", owner)
+		return a, fault.New(fault.Conflict, "unchanged", "the agent's owner is %s already", owner).Try("there is nothing to do")
 	}
 	return setOwner(tx, ws, agent, owner)
 }
@@ -45,7 +45,7 @@ func (room *Room) Offer(tx *audit.Tx, ws id.Workspace, agent id.Agent, to id.Use
 		to = id.User{}
 	}
 	if a.Offered == to {
-		return a, fault.New(fault.Conflict, "unchanged", "the agent is offered to nobody else already")
+		return a, fault.New(fault.Conflict, "unchanged", "the agent is offered to nobody else already").Try("there is nothing to do")
 	}
 	return setOffered(tx, ws, agent, to)
 }

@@ -31,7 +31,7 @@ type Rotation struct {
 func (room *Room) Rotate(tx *audit.Tx, n Rotation) (old, fresh Instance, err error) {
 	now := tx.Now()
 	if n.Grace < 0 || n.Grace > MaxGrace {
-		return old, fresh, fault.New(fault.Invalid, "grace_invalid", "the old key stays good for 0 to %d hours", int(MaxGrace.Hours()))
+		return old, fresh, fault.New(fault.Invalid, "grace_invalid", "the old key stays good for 0 to %d hours", int(MaxGrace.Hours())).Try("take a shorter grace")
 	}
 	if n.JWK.Type() != "Ed25519" {
 		return old, fresh, notEd25519()

@@ -133,7 +133,16 @@ func scanInstance(row *sql.Row, none error) (i Instance, err error) {
 }
 
 func wrongState(what string, is, to Status) error {
-	return fault.New(fault.Conflict, "wrong_state", "%s is %s: it cannot become %s", what, is, to)
+	f := fault.New(fault.Conflict, "wrong_state", "%s is %s: it cannot become %s", what, is, to)
+	switch is {
+	case to:
+		return f.Try("there is nothing to do: it is what it should become")
+	case Revoked, Expired, Rotated:
+		return f.Try("what has ended stays ended: register a new agent, or enrol a new instance")
+	case Pending:
+		return f.Try("have it approved first: attorn agent approve AGENT")
+	}
+	return f.Try("see how it stands: attorn agent show AGENT")
 }
 
 // lockAgent reads an agent and how many of its instances have not ended. On PostgreSQL it holds the agent's row until the commit, so that

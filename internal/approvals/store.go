@@ -318,5 +318,5 @@ func instant(micros int64) time.Time {
 }
 
 func notFound() error {
-	return fault.New(fault.NotFound, "not_found", "there is no such approval")
+	return fault.New(fault.NotFound, "not_found", "there is no such approval").Try("see what waits: attorn approval ls")
 }

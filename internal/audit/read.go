@@ -32,7 +32,7 @@ type Entry struct {
 }
 
 func unknownEvent() error {
-	return fault.New(fault.NotFound, "not_found", "there is no such event in this workspace")
+	return fault.New(fault.NotFound, "not_found", "there is no such event in this workspace").Try("see the newest: attorn audit tail")
 }
 
 // Rev is the revision that a workspace's next event will have. What is read after it is at least as new: a decision reads it first.

@@ -277,7 +277,7 @@ func unknownTool() error {
 }
 
 func unknownServer() error {
-	return fault.New(fault.NotFound, "unknown_server", "there is no such server")
+	return fault.New(fault.NotFound, "unknown_server", "there is no such server").Try("see what there is: attorn mcp ls")
 }
 
 func number(b bool) int {

@@ -165,5 +165,5 @@ func invalid(reason string) error { return fault.New(fault.Invalid, "service_inv
 
 // notFound says the same of what does not exist and of what is in another workspace.
 func notFound() error {
-	return fault.New(fault.NotFound, "not_found", "there is no such service in this workspace")
+	return fault.New(fault.NotFound, "not_found", "there is no such service in this workspace").Try("see what there is: attorn service ls")
 }

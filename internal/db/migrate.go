@@ -56,7 +56,7 @@ func step(ctx context.Context, w *Writer, names []string) (done bool, err error)
 	switch {
 	case have > len(names):
 		return false, fault.New(fault.Conflict, "schema_newer", "the database has schema %d; this attorn knows up to %d", have, len(names)).
-			Try("start the newer attorn that wrote it")
+			Try("start the newer version that wrote it")
 	case have == len(names):
 		return true, nil
 	}

@@ -159,7 +159,7 @@ func (k Keys) describe(what *evidence.What, name string) (passkey bool, err erro
 			return false, nil
 		}
 	}
-	return false, fault.New(fault.NotFound, "not_found", "the user has no such key")
+	return false, fault.New(fault.NotFound, "not_found", "the user has no such key").Try("see what there is: attorn user keys")
 }
 
 // SignOutEverywhere ends every session, token and sign-in link of a person, and every registered key but the one that they act by. Passkeys stay. By

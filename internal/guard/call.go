@@ -496,7 +496,7 @@ func (g *Guard) Wait(ctx context.Context, c *Caller, a id.Approval) (string, err
 		return string(approvals.Pending), nil
 	}
 	if err == nil && found.Object.Actor != c.Sub() {
-		err = fault.New(fault.NotFound, "not_found", "there is no such approval")
+		err = fault.New(fault.NotFound, "not_found", "there is no such approval").Try("see what waits: attorn approval ls")
 	}
 	if err != nil {
 		return "", err

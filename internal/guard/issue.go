@@ -115,6 +115,9 @@ func (g *Guard) resource(ctx context.Context, ws id.Workspace, aud string) (pref
 	return s.Prefix + ":", aud, nil
 }
 
+// maxToldScope is how long a scope the event of a token has, in bytes; a longer one is in the token alone, which is kept beside it.
+const maxToldScope = 256
+
 // issue mints and records a token of the asked permissions, or of all that may be had. The scope that was asked for must be covered: it is never
 // silently cut.
 func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest, all []delegation.Permission, claims token.Claims, sub *subject, lend func(*audit.Tx) error) (Issued, error) {
@@ -160,6 +163,10 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	d.Under = &evidence.Under{
 		Token:      &evidence.TokenRef{ID: claims.ID, Kid: key.Kid, Expires: claims.Expires, SHA256: doc.Digest},
 		Delegation: claims.Delegation, Task: claims.Task,
+	}
+	d.What = &evidence.What{Audience: aud}
+	if len(claims.Scope) <= maxToldScope {
+		d.What.Scope = claims.Scope
 	}
 	d.Task, d.Why = claims.Task, &evidence.Why{AsOf: c.asOf}
 	d.Depends = append(append(d.Depends, evidence.Workspace, c.Sub(), c.instance.String(), c.key.String(), evidence.IssuerKey), c.rests...)

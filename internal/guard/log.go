@@ -49,7 +49,7 @@ func (g *Guard) event(ctx context.Context, c *Caller, e id.Event, action string)
 		if f := fault.Of(leave); f == nil || f.Kind != fault.Denied {
 			return audit.Entry{}, leave
 		}
-		return audit.Entry{}, fault.New(fault.NotFound, "not_found", "there is no such event in this workspace")
+		return audit.Entry{}, fault.New(fault.NotFound, "not_found", "there is no such event in this workspace").Try("see the newest: attorn audit tail")
 	}
 	return found, err
 }

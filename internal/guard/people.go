@@ -56,7 +56,7 @@ func (g *Guard) InviteEmail(ctx context.Context, c *Caller, name, email string) 
 	}
 	digest, ok := g.emailDigest(email)
 	if !ok && email != "" {
-		return people.Person{}, "", fault.New(fault.Invalid, "email_invalid", "this is no email address: it has one @ and ASCII characters alone")
+		return people.Person{}, "", fault.New(fault.Invalid, "email_invalid", "this is no email address: it has one @ and ASCII characters alone").Try("leave it out: the link that is made lets them in")
 	}
 	var made people.Person
 	var secret string

@@ -52,7 +52,7 @@ func (g *Guard) approvalFor(ctx context.Context, c *Caller, a id.Approval) (appr
 	}
 	leave := g.May(ctx, c, "attorn:approval:read", "approval:"+a.String())
 	if f := fault.Of(leave); f != nil && f.Kind == fault.Denied {
-		leave = fault.New(fault.NotFound, "not_found", "there is no such approval")
+		leave = fault.New(fault.NotFound, "not_found", "there is no such approval").Try("see what waits: attorn approval ls")
 	}
 	if leave != nil {
 		return approvals.Approval{}, leave

@@ -131,7 +131,7 @@ func (g *Guard) AddMember(ctx context.Context, c *Caller, user id.User) (p peopl
 	p, err = g.met(ctx, c, user)
 	if err == nil {
 		if _, member := g.People.Person(ctx, c.ws, user); member == nil {
-			err = fault.New(fault.Conflict, "already_member", "the user is a member of the workspace already")
+			err = fault.New(fault.Conflict, "already_member", "the user is a member of the workspace already").Try("there is nothing to do")
 		}
 	}
 	if err == nil {
@@ -171,7 +171,7 @@ func (g *Guard) met(ctx context.Context, c *Caller, user id.User) (people.Person
 			return p, err
 		}
 	}
-	return people.Person{}, fault.New(fault.NotFound, "not_found", "there is no such user in a workspace of yours")
+	return people.Person{}, fault.New(fault.NotFound, "not_found", "there is no such user in a workspace of yours").Try("invite them: attorn user invite NAME")
 }
 
 // RemoveMember ends a membership with all that the person has by it: roles, groups, what they lent there, what is asked in their name. Their account is
@@ -259,7 +259,7 @@ func (g *Guard) SetWorkspace(ctx context.Context, c *Caller, w people.Workspace)
 }
 
 func noWorkspace() error {
-	return fault.New(fault.NotFound, "not_found", "there is no such workspace, or you are no member of it")
+	return fault.New(fault.NotFound, "not_found", "there is no such workspace, or you are no member of it").Try("see yours: attorn workspace ls")
 }
 
 // SweepAll is Sweep for every workspace.

@@ -148,7 +148,7 @@ func (r *Ring) current(row *sql.Row, purpose string) (State, error) {
 func (r *Ring) State(ctx context.Context, kid id.Key) (State, error) {
 	st, err := r.scan(r.reader.Row(ctx, `SELECT `+keyColumns+` FROM server_key WHERE kid = $1`, kid).Scan)
 	if noRow(err) {
-		err = fault.New(fault.NotFound, "key_unknown", "no key of this server has that thumbprint")
+		err = fault.New(fault.NotFound, "key_unknown", "no key of this server has that thumbprint").Try("see what there is: attorn keys ls --all")
 	}
 	if err == nil {
 		r.Add(st.Key)

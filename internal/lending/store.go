@@ -268,5 +268,5 @@ func scan(s scanner) (Delegation, error) {
 }
 
 func notFound() error {
-	return fault.New(fault.NotFound, "not_found", "there is no such delegation")
+	return fault.New(fault.NotFound, "not_found", "there is no such delegation").Try("see what there is: attorn delegation ls")
 }

@@ -54,7 +54,7 @@ func (room *Room) CreateGroup(tx *audit.Tx, ws id.Workspace, name, description s
 	g := Group{name, description, stored(tx.Now())}
 	ok, err := insertGroup(tx, ws, g)
 	if err == nil && !ok {
-		err = fault.New(fault.Conflict, "group_exists", "there is a group %s already", name)
+		err = fault.New(fault.Conflict, "group_exists", "there is a group %s already", name).Try("see who is in it: attorn group show %s", name)
 	}
 	return g, err
 }
@@ -76,7 +76,7 @@ func (room *Room) AddToGroup(tx *audit.Tx, ws id.Workspace, group, member string
 	}
 	ok, err := insertMember(tx, ws, group, member, "")
 	if err == nil && !ok {
-		err = fault.New(fault.Conflict, "already_member", "%s is in the group %s already", member, group)
+		err = fault.New(fault.Conflict, "already_member", "%s is in the group %s already", member, group).Try("there is nothing to do")
 	}
 	return err
 }
@@ -86,7 +86,7 @@ func (room *Room) AddToGroup(tx *audit.Tx, ws id.Workspace, group, member string
 func (room *Room) RemoveFromGroup(tx *audit.Tx, ws id.Workspace, group, member string) error {
 	n, err := deleteMember(tx, ws, group, member)
 	if err == nil && n == 0 {
-		err = fault.New(fault.NotFound, "not_found", "%s is not in the group %s", member, group)
+		err = fault.New(fault.NotFound, "not_found", "%s is not in the group %s", member, group).Try("see who is: attorn group show %s", group)
 	}
 	return err
 }

@@ -121,7 +121,7 @@ func (room *Room) Awaited(ctx context.Context, ws id.Workspace, email id.Digest,
 func (room *Room) Arrive(tx *audit.Tx, ws id.Workspace, email id.Digest, person id.User) error {
 	n, err := takeInvitation(tx, ws, email, person)
 	if err == nil && n == 0 {
-		err = notFound("invitation")
+		err = noInvitation()
 	}
 	return err
 }

@@ -39,7 +39,7 @@ func endIdentity(tx *audit.Tx, person id.User, issuer, subject string) error {
 	n, err := tx.Exec(`UPDATE upstream_identity SET ended_at = $4 WHERE person = $1 AND issuer = $2 AND subject = $3 AND ended_at IS NULL`,
 		person, issuer, subject, tx.Now().UnixMicro())
 	if err == nil && n == 0 {
-		err = fault.New(fault.NotFound, "not_found", "the user has no such account at a provider")
+		err = fault.New(fault.NotFound, "not_found", "the user has no such account at a provider").Try("see what there is: attorn user show")
 	}
 	return err
 }
@@ -77,7 +77,7 @@ func insertInvitation(tx *audit.Tx, ws id.Workspace, email id.Digest, person id.
 
 func (room *Room) awaited(ctx context.Context, ws id.Workspace, email id.Digest, now time.Time) (person id.User, err error) {
 	err = one(room.r.Row(ctx, `SELECT person FROM invitation WHERE workspace = $1 AND email = $2 AND expires_at > $3`, ws, email, now.UnixMicro()),
-		notFound("invitation"), &person)
+		noInvitation(), &person)
 	return person, err
 }
 

@@ -153,7 +153,11 @@ func (room *Room) Workspaces(ctx context.Context, person id.User) ([]id.Workspac
 // stored is t as the database gives it back: in microseconds.
 func stored(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()) }
 
+func noInvitation() error {
+	return fault.New(fault.NotFound, "not_found", "nobody is awaited by that address in this workspace")
+}
+
 // notFound says the same of what does not exist and of what is in another workspace.
 func notFound(what string) error {
-	return fault.New(fault.NotFound, "not_found", "there is no such %s in this workspace", what)
+	return fault.New(fault.NotFound, "not_found", "there is no such %s in this workspace", what).Try("see what there is: attorn %s ls", what)
 }

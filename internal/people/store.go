@@ -122,7 +122,7 @@ func join(tx *audit.Tx, ws id.Workspace, person id.User) error {
 	}
 	n, err := tx.Exec(`INSERT INTO membership (workspace, person, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, ws, person, tx.Now().UnixMicro())
 	if err == nil && n == 0 {
-		err = fault.New(fault.Conflict, "already_member", "the user is a member of the workspace already")
+		err = fault.New(fault.Conflict, "already_member", "the user is a member of the workspace already").Try("there is nothing to do")
 	}
 	return err
 }
@@ -163,7 +163,7 @@ func moveHere(tx *audit.Tx, ws id.Workspace, person id.User, to Status) error {
 }
 
 func wrongState(person id.User, is, to Status) error {
-	return fault.New(fault.Conflict, "wrong_state", "the user %s is %s: the account cannot become %s", person, is, to)
+	return fault.New(fault.Conflict, "wrong_state", "the user %s is %s: the account cannot become %s", person, is, to).Try("see how they stand: attorn user show %s", person)
 }
 
 func leave(tx *audit.Tx, ws id.Workspace, person id.User) error {
@@ -249,7 +249,7 @@ func passkeyInTx(tx *audit.Tx, credential string) (k Passkey, err error) {
 func endPasskey(tx *audit.Tx, person id.User, credential string) error {
 	n, err := tx.Exec(`UPDATE passkey SET ended_at = $3 WHERE person = $1 AND credential = $2 AND ended_at IS NULL`, person, credential, tx.Now().UnixMicro())
 	if err == nil && n == 0 {
-		err = fault.New(fault.NotFound, "not_found", "the user has no such passkey")
+		err = fault.New(fault.NotFound, "not_found", "the user has no such passkey").Try("see what there is: attorn user keys")
 	}
 	return err
 }
@@ -295,7 +295,7 @@ func (room *Room) taken(ctx context.Context, key id.Key) (bool, error) {
 func endKey(tx *audit.Tx, person id.User, key id.Key) error {
 	n, err := tx.Exec(`UPDATE person_key SET ended_at = $3 WHERE person = $1 AND key = $2 AND ended_at IS NULL`, person, key, tx.Now().UnixMicro())
 	if err == nil && n == 0 {
-		err = fault.New(fault.NotFound, "not_found", "the user has no such key")
+		err = fault.New(fault.NotFound, "not_found", "the user has no such key").Try("see what there is: attorn user keys")
 	}
 	return err
 }

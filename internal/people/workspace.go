@@ -51,7 +51,7 @@ func (w Workspace) check() error {
 
 // WorkspaceExists is the refusal of a name that is taken.
 func WorkspaceExists(ws id.Workspace) error {
-	return fault.New(fault.Conflict, "workspace_exists", "there is a workspace %s already", ws)
+	return fault.New(fault.Conflict, "workspace_exists", "there is a workspace %s already", ws).Try("take another name")
 }
 
 const workspaceColumns = `name, publish_owner, created_at`

@@ -76,7 +76,7 @@ func (*Room) Bind(tx *audit.Tx, ws id.Workspace, principal, role, by, reason str
 	}
 	written, err := insertBinding(tx, ws, Binding{principal, role, by, reason, tx.Now()})
 	if err == nil && !written {
-		err = fault.New(fault.Conflict, "already_bound", "%s holds the role %s already", principal, role)
+		err = fault.New(fault.Conflict, "already_bound", "%s holds the role %s already", principal, role).Try("there is nothing to do")
 	}
 	return err
 }
@@ -94,7 +94,7 @@ func (*Room) Unbind(tx *audit.Tx, ws id.Workspace, principal, role string) error
 	case held:
 		return fault.New(fault.Conflict, "lockout", "%s is the last to hold the role %s", principal, role).Try("give it to somebody else first")
 	}
-	return fault.New(fault.NotFound, "not_found", "%s does not hold the role %s", principal, role)
+	return fault.New(fault.NotFound, "not_found", "%s does not hold the role %s", principal, role).Try("see who has which: attorn role ls")
 }
 
 // UnbindGroup takes every role from a group, which is deleted.

@@ -82,7 +82,7 @@ func whyNot(tx *audit.Tx, hash id.Digest, kind Kind) (Ticket, error) {
 }
 
 func spentAlready() error {
-	return fault.New(fault.Unauthenticated, "ticket_spent", "this one-time secret has been used already").
+	return fault.New(fault.Unauthenticated, "ticket_spent", "this one-time secret has been used already, or what it was for was ended").
 		Try("if that was not you, tell an administrator; then ask for a new one")
 }
 
