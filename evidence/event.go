@@ -57,8 +57,8 @@ type Who struct {
 // ServerSub is Who.Sub of the server's own acts.
 const ServerSub = "server"
 
-// ProofRef names the proof that came with the request: "dpop", "httpsig" (httpsig.Signature.Record), "jws" (an assertion), "passkey", "link" or "oidc" (an
-// ID token, of Issuer), and the SHA-256 of its bytes. The proof itself is the detail "proof".
+// ProofRef names the proof that came with the request: "dpop", "httpsig" (httpsig.Signature.Record), "jws" (an assertion), "passkey", "link", "oidc" (an
+// ID token, of Issuer) or "bearer" (none: a token that is bound to no key came with it), and the SHA-256 of its bytes. The proof itself is the detail "proof".
 type ProofRef struct {
 	Type   string    `json:"type"`
 	SHA256 id.Digest `json:"sha256,omitzero"`

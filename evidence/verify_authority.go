@@ -110,6 +110,9 @@ func (v *verifier) checkToken() (string, error) {
 		return "", wrong("the event names no token")
 	}
 	ref := v.under().Token
+	if v.byBearer() {
+		return "", notShown("token %s was bound to no key, so it is not kept: whoever had it could act", ref.ID)
+	}
 	raw, ok := v.content[ref.SHA256]
 	if !ok {
 		return "", notShown("the token is not in the pack")
@@ -166,6 +169,12 @@ func (v *verifier) checkProof() (string, error) {
 	if v.bySignature() {
 		return v.checkSignature()
 	}
+	if v.byBearer() {
+		if !e.Who.Instance.IsZero() {
+			return "", wrong("the event names the instance %s, and a bearer token is bound to none", e.Who.Instance.Short())
+		}
+		return "", notShown("none: a bearer token says nothing about who sent it")
+	}
 	if e.Who.Proof == nil || e.Who.Proof.Type != "dpop" {
 		return "", notShown("the request came without a DPoP proof or a message signature")
 	}
@@ -188,6 +197,12 @@ func (v *verifier) checkProof() (string, error) {
 	}
 	v.signer = p.Key
 	return fmt.Sprintf("signed by %s, bound to POST %s and the token", p.Thumbprint.Short(), audience), nil
+}
+
+// byBearer reports whether the request came with a token that is bound to no key, by the event's own word.
+func (v *verifier) byBearer() bool {
+	p := v.event.Who.Proof
+	return p != nil && p.Type == "bearer"
 }
 
 func (v *verifier) checkChain() (string, error) {
