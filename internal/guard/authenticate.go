@@ -21,13 +21,17 @@ const (
 )
 
 // Authenticate proves who sent a request for audience (authority.md §5, step 0). With an access token: it is ours, live and for this audience, and the DPoP
-// proof was made for this request by the key that the token is bound to; a message signature beside them must hold as well, by the same key. Without a
+// proof was made for this request by the key that the token is bound to; a message signature beside them must hold as well, by the same key. A token of an app that
+// is bound to no key goes as Bearer, and no other one does. Without a
 // token a message signature proves an instance, which acts for nobody. Nothing is spent yet, and of a signed request the body is still to be held to
 // the digest (Caller.CheckBody). Codes: token_missing, invalid_token, those of packages token, dpop and httpsig.
 func (g *Guard) Authenticate(ctx context.Context, cr Credentials, audience string) (*Caller, error) {
 	now := g.Now()
 	if len(cr.Authorization) == 0 && cr.hasSignature() {
 		return g.bySignature(ctx, cr, audience, now)
+	}
+	if raw, ok := bearerOf(cr); ok {
+		return g.byBearer(ctx, cr, raw, audience, now)
 	}
 	raw, err := tokenOf(cr)
 	if err != nil {

@@ -17,14 +17,18 @@ import (
 // Client is who a request at the authorization server was proved to come from: an agent's instance, a person's own key, a service, or an app with a key.
 type Client struct {
 	Caller
-	id     string   // client_id
-	owner  id.User  // the agent's
-	aud    string   // a service's resource
-	proven id.Key   // that signed
-	asOf   int64    // the log's position before the client was last read
-	rests  []string // what the agent's instance rested on then
-	line   id.Key   // the first key of its running copy
-	marks  int64    // up to where tokens of the client, or of its workspace's agents, were ended
+	id     string         // client_id
+	owner  id.User        // the agent's
+	aud    string         // a service's resource
+	proven id.Key         // that signed
+	app    clients.App    // that it is; zero for others
+	jwk    jose.PublicKey // an app's DPoP key; zero: it showed none
+	fresh  bool           // that key is no instance yet
+	brings bool           // something that is spent whatever is wrong: its refusal is recorded with that
+	asOf   int64          // the log's position before the client was last read
+	rests  []string       // what the agent's instance rested on then
+	line   id.Key         // the first key of its running copy
+	marks  int64          // up to where tokens of the client, or of its workspace's agents, were ended
 }
 
 // ID is the client_id.
@@ -35,7 +39,11 @@ func (c *Client) Key() id.Key { return c.proven }
 
 // who the client is, in the event's terms.
 func (c *Client) who() evidence.Who {
-	return evidence.Who{Sub: cmp.Or(c.Sub(), c.id), Instance: c.instance, Owner: c.owner, Proof: &c.proof}
+	sub := cmp.Or(c.Sub(), c.id)
+	if c.Sub() == "" && c.app.ID != "" { // an app is nobody before it is somebody's
+		sub = evidence.ServerSub
+	}
+	return evidence.Who{Sub: sub, Instance: c.instance, Owner: c.owner, Proof: &c.proof}
 }
 
 // ClientProof is what a client sends to prove itself: a client assertion (RFC 7523) and, for tokens, a DPoP proof by the same key.

@@ -323,7 +323,7 @@ func (g *Guard) RefuseConsent(ctx context.Context, c *Caller, handle string) (re
 	}
 	d := s.draft(in, evidence.DelegationRefused)
 	d.Outcome, d.Target, d.What, d.Depends = evidence.OK, clip(a.Request.Client), &evidence.What{Client: clip(a.Request.Client)}, nil // to say no is open to all who were asked
-	_, err = g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+	_, err = g.Log.Record(ctx, d, g.whileSignedIn(in, func(tx *audit.Tx) error {
 		if err := g.answer(tx, in, handle); err != nil {
 			return err
 		}
@@ -331,7 +331,7 @@ func (g *Guard) RefuseConsent(ctx context.Context, c *Caller, handle string) (re
 			Kind: tickets.Resume, Workspace: in.ws, Subject: in.person.String(), Client: a.Request.Client, Body: string(body),
 		}, tickets.Resume.Life())
 		return err
-	})
+	}))
 	return resume, err
 }
 

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/attorn/attorn/delegation"
@@ -9,6 +10,8 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/clients"
+	"github.com/attorn/attorn/internal/tickets"
 	"github.com/attorn/attorn/token"
 )
 
@@ -43,8 +46,12 @@ func (g *Guard) Introspect(ctx context.Context, c *Client, raw string) (claims t
 }
 
 // RevokeToken ends a token of the client's own, or a delegation that it made or was given (RFC 7009, oauth.md §9), and lists the delegations
-// that ended. An unknown token is no error; what could not be recorded is.
+// that ended. A refresh token, and any token of an app, ends the delegation that it is of, with all that descends from it. An unknown token is no error; what could
+// not be recorded is.
 func (g *Guard) RevokeToken(ctx context.Context, c *Client, raw string) ([]id.Delegation, error) {
+	if secret, ok := strings.CutPrefix(raw, refreshPrefix); ok {
+		return g.revokeRefresh(ctx, c, secret)
+	}
 	if signed, link, err := delegation.ParseToken(raw); err == nil {
 		if link != nil {
 			signed = link.Signed
@@ -57,10 +64,43 @@ func (g *Guard) RevokeToken(ctx context.Context, c *Client, raw string) ([]id.De
 	}
 	d := g.clientDraft(c, claims.Workspace, evidence.TokenRevoked, claims.ID)
 	d.What = &evidence.What{Ended: []string{claims.ID}}
-	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
+	var ended []id.Delegation
+	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
+		ended = nil
+		if clients.IsApp(c.id) && claims.Act != nil {
+			if ended, err = g.endLent(tx, claims.Workspace, claims.Act.Sub, claims.Delegation, "the app revoked its token"); err != nil {
+				return err
+			}
+		}
 		return g.Tickets.End(tx, claims.Workspace, claims.ID, time.Unix(claims.Expires, 0).Add(skew))
 	})
-	return nil, clientReceipt(got, err)
+	return ended, clientReceipt(got, err)
+}
+
+// revokeRefresh ends what a refresh token of the client's is of.
+func (g *Guard) revokeRefresh(ctx context.Context, c *Client, secret string) ([]id.Delegation, error) {
+	t, err := g.Tickets.Peek(ctx, tickets.Refresh, secret, g.Now()) // what is spent or too old was its token, too
+	if err != nil && keepable(err) != nil {
+		return nil, err
+	}
+	if t.Client == "" || t.Client != c.id {
+		return nil, g.spendProofs(ctx, c)
+	}
+	agent, dlg, err := ofTicket(t)
+	if err != nil {
+		return nil, err
+	}
+	d := g.clientDraft(c, t.Workspace, evidence.TokenRevoked, dlg.String())
+	d.What = &evidence.What{Client: clip(c.id)}
+	var ended []id.Delegation
+	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
+		if _, err := g.Tickets.Spend(tx, tickets.Refresh, secret); err != nil && keepable(err) != nil {
+			return err
+		}
+		ended, err = g.endLent(tx, t.Workspace, agent, dlg, "the app revoked its refresh token")
+		return err
+	})
+	return ended, clientReceipt(got, err)
 }
 
 func (g *Guard) revokeStatement(ctx context.Context, c *Client, st delegation.Statement) ([]id.Delegation, error) {

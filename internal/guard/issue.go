@@ -35,6 +35,7 @@ type Issued struct {
 	Expires     time.Duration
 	Permissions []delegation.Permission
 	Delegation  id.Delegation
+	Event       id.Event // that records it
 }
 
 // ClientCredentials issues a token to an agent that acts for nobody (oauth.md §3): scope is a ceiling, policy decides each call.
@@ -157,7 +158,10 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		return Issued{}, err
 	}
 	doc := evidence.ContentOf([]byte(raw))
-	s := &standing{who: c.who(), content: []evidence.Content{doc}}
+	s := &standing{who: c.who()}
+	if !claims.JKT.IsZero() { // a bearer token opens what it opens to whoever reads it
+		s.content = []evidence.Content{doc}
+	}
 	d := s.draft(&c.Caller, evidence.TokenIssued)
 	d.Outcome, d.Target, d.Refusal = evidence.OK, aud, evidence.TokenRefused
 	d.Under = &evidence.Under{
@@ -182,14 +186,17 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	if err != nil {
 		return Issued{}, err
 	}
-	if got.Outcome == evidence.Deny {
-		return Issued{}, replayed(got.Seen)
+	switch {
+	case got.Code == "replayed":
+		return Issued{}, withEvent(replayed(got.Seen), got.ID)
+	case got.Outcome == evidence.Deny: // refused in the transaction
+		return Issued{}, withEvent(fault.New(fault.Denied, got.Code, "%s", got.Reason), got.ID)
 	}
 	g.used.note(c.instance, now)
 	if err := g.seenFrom(ctx, c, got.ID); err != nil {
 		return Issued{}, err
 	}
-	return Issued{Token: raw, Expires: time.Unix(claims.Expires, 0).Sub(now), Permissions: ps, Delegation: claims.Delegation}, nil
+	return Issued{Token: raw, Expires: time.Unix(claims.Expires, 0).Sub(now), Permissions: ps, Delegation: claims.Delegation, Event: got.ID}, nil
 }
 
 // expiry is min(ttl, delegation).
@@ -206,7 +213,7 @@ func (g *Guard) expiry(now time.Time, sub *subject) int64 {
 // refuseToken records that a token was refused, and gives the refusal back. It spends the proofs: they were used.
 func (g *Guard) refuseToken(ctx context.Context, c *Client, cause error) error {
 	f := fault.Of(cause)
-	if f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+	if f == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable || c.brings {
 		return cause
 	}
 	ws := c.ws
@@ -221,9 +228,9 @@ func (g *Guard) refuseToken(ctx context.Context, c *Client, cause error) error {
 		return err
 	}
 	if got.Code != "" {
-		return replayed(got.Seen)
+		return withEvent(replayed(got.Seen), got.ID)
 	}
-	return cause
+	return withEvent(cause, got.ID)
 }
 
 func newJTI() string {

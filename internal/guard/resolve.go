@@ -65,7 +65,7 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 	if err := s.ends.Live(); err != nil {
 		return s, err
 	}
-	is, err := g.Agents.Acting(ctx, c.instance, s.now)
+	is, err := g.acting(ctx, c, s.now)
 	if err != nil {
 		return s, err
 	}
@@ -96,7 +96,9 @@ func (g *Guard) resolveToken(ctx context.Context, c *Caller, s *standing) error 
 		return err
 	}
 	doc := evidence.ContentOf([]byte(c.raw))
-	s.content = append(s.content, doc)
+	if c.proof.Type != proofBearer { // which opens what it opens to whoever reads it
+		s.content = append(s.content, doc)
+	}
 	s.under = &evidence.Under{
 		Token:      &evidence.TokenRef{ID: c.claims.ID, Kid: kid, Expires: c.claims.Expires, SHA256: doc.Digest},
 		Delegation: c.claims.Delegation, Task: c.claims.Task,

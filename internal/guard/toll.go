@@ -31,7 +31,12 @@ const (
 
 // record notes in the event what ended beside what it is about.
 func (t *Toll) record(tx *audit.Tx) {
-	about := *tx.Event().What
+	about := t.tell(*tx.Event().What, tx.Keep)
+	tx.Event().What = &about
+}
+
+// tell is what an event is about, with what ended beside it. The list that is too long for it is kept.
+func (t *Toll) tell(about evidence.What, keep func(evidence.Content)) evidence.What {
 	var all []string
 	for _, k := range t.Instances {
 		if k != about.Instance {
@@ -44,7 +49,7 @@ func (t *Toll) record(tx *audit.Tx) {
 		}
 	}
 	if len(all) == 0 {
-		return
+		return about
 	}
 	list, n := strings.Join(all, "\n")+"\n", 0
 	for bytes := 0; n < len(all) && bytes+len(all[n])+3 <= maxEnded; n++ {
@@ -55,11 +60,11 @@ func (t *Toll) record(tx *audit.Tx) {
 		about.Count = int64(len(all))
 		if len(list) <= maxList {
 			doc := evidence.ContentOf([]byte(list))
-			tx.Keep(doc)
+			keep(doc)
 			about.List = doc.Digest
 		}
 	}
-	tx.Event().What = &about
+	return about
 }
 
 // lent ends what rests on these, or makes it stand still, and the approvals that rest on that.
