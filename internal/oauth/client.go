@@ -25,6 +25,21 @@ func (x *exchange) authenticate(dpop bool) (*guard.Client, error) {
 	return x.prove(assertion, dpop)
 }
 
+// grantee proves a client that brings what a person consented to, or asks for it: an agent or an app. An app without keys says who it is, and may prove that it holds
+// a DPoP key. A request that shows a second way is refused (RFC 6749 §2.3). Codes: malformed, invalid_client, those of package dpop.
+func (x *exchange) grantee(dpop bool) (*guard.Client, error) {
+	assertion := x.form["client_assertion"]
+	if err := x.oneMethod(true); err != nil {
+		return nil, err
+	}
+	if kind := x.form["client_assertion_type"]; (assertion != "" || kind != "") && kind != assertionType {
+		return nil, malformed("client_assertion_type is not that of a signed assertion").Try("send client_assertion_type=%s", assertionType)
+	}
+	who, _ := claimed(assertion)
+	who = cmp.Or(who, x.form["client_id"])
+	return x.proveBy(assertion, dpop, func(p guard.ClientProof) (*guard.Client, error) { return x.Guard.AuthenticateGrantee(x.ctx, p, who) })
+}
+
 // oneMethod refuses secrets, which no client has, and whatever comes beside an assertion.
 func (x *exchange) oneMethod(asserted bool) error {
 	header, secret := len(x.r.Header.Values("Authorization")) > 0, x.form["client_secret"] != ""
@@ -36,6 +51,10 @@ func (x *exchange) oneMethod(asserted bool) error {
 
 // prove authenticates by an assertion, within the limits.
 func (x *exchange) prove(assertion string, dpop bool) (*guard.Client, error) {
+	return x.proveBy(assertion, dpop, func(p guard.ClientProof) (*guard.Client, error) { return x.Guard.AuthenticateClient(x.ctx, p) })
+}
+
+func (x *exchange) proveBy(assertion string, dpop bool, by func(guard.ClientProof) (*guard.Client, error)) (*guard.Client, error) {
 	from, now := address(x.r), x.Guard.Now()
 	who, key := claimed(assertion)
 	x.from = attempt{cmp.Or(who, short(x.form["client_id"])) + " " + network(x.r), key}
@@ -45,12 +64,12 @@ func (x *exchange) prove(assertion string, dpop bool) (*guard.Client, error) {
 	proof := guard.ClientProof{
 		Method: x.r.Method, URL: x.url, ClientID: x.form["client_id"], Assertion: assertion, DPoP: x.r.Header.Values("DPoP"), NeedDPoP: dpop, IP: from,
 	}
-	c, err := x.Guard.AuthenticateClient(x.ctx, proof)
+	c, err := by(proof)
 	if err != nil {
 		return nil, x.note(who, proof, err)
 	}
 	if dpop { // a token is asked for
-		if wait := x.requests.Take(c.Key().String(), now); wait > 0 {
+		if wait := x.requests.Take(cmp.Or(c.Key().String(), x.from.client), now); wait > 0 { // without a key, by who it says it is, from where
 			return nil, limited{wait}
 		}
 	}

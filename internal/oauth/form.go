@@ -31,17 +31,25 @@ func readBody(r *http.Request) ([]byte, error) {
 // readForm reads a body strictly (oauth.md §12): form-urlencoded, at most 64 KiB and 64 fields, in UTF-8, no parameter twice (RFC 6749 §3.2), none
 // in the query. Codes: malformed, too_large, duplicate_parameter, query_not_allowed.
 func readForm(r *http.Request, body []byte) (form, error) {
+	if err := checkForm(r, body); err != nil {
+		return nil, err
+	}
+	return parseForm(string(body))
+}
+
+// checkForm holds a request to being a form, of which nothing is in the URL.
+func checkForm(r *http.Request, body []byte) error {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		return nil, fault.New(fault.Invalid, "query_not_allowed", "the request has parameters in its URL, where they end up in logs").
+		return fault.New(fault.Invalid, "query_not_allowed", "the request has parameters in its URL, where they end up in logs").
 			Try("send all parameters in the body")
 	}
 	if err := checkMedia(r.Header); err != nil {
-		return nil, err
+		return err
 	}
 	if len(body) > maxForm {
-		return nil, tooLarge("the body has more than %d bytes", maxForm)
+		return tooLarge("the body has more than %d bytes", maxForm)
 	}
-	return parseForm(string(body))
+	return nil
 }
 
 func checkMedia(h http.Header) error {
@@ -61,36 +69,51 @@ func checkMedia(h http.Header) error {
 	return nil
 }
 
-// parseForm reads what the URL standard calls application/x-www-form-urlencoded, but refuses what browsers mend.
+// parseForm is eachField where no parameter may be there twice.
 func parseForm(body string) (form, error) {
-	if strings.Count(body, "&") >= maxFields {
-		return nil, tooLarge("the body has more than %d parameters", maxFields)
-	}
-	f, seen := form{}, map[string]bool{}
-	for body != "" {
-		var field string
-		field, body, _ = strings.Cut(body, "&")
-		if field == "" {
-			continue
+	f := form{}
+	return f, eachField(body, func(name, value string, again bool) error {
+		if again {
+			return duplicate(name)
 		}
-		rawName, rawValue, _ := strings.Cut(field, "=")
-		name, errName := url.QueryUnescape(rawName)
-		value, errValue := url.QueryUnescape(rawValue)
-		if errName != nil || errValue != nil {
-			return nil, malformed("the body has a percent sign that two hexadecimal digits do not follow")
-		}
-		if !text(name) || !text(value) {
-			return nil, malformed("a parameter is not text in UTF-8")
-		}
-		if seen[name] {
-			return nil, fault.New(fault.Invalid, "duplicate_parameter", "the parameter %s was sent more than once", short(name)).Try("send each parameter once")
-		}
-		seen[name] = true
 		if value != "" {
 			f[name] = value
 		}
+		return nil
+	})
+}
+
+func duplicate(name string) error {
+	return fault.New(fault.Invalid, "duplicate_parameter", "the parameter %s was sent more than once", short(name)).Try("send each parameter once")
+}
+
+// eachField reads what the URL standard calls application/x-www-form-urlencoded, but refuses what browsers mend. again says that the name was there before.
+func eachField(body string, field func(name, value string, again bool) error) error {
+	if strings.Count(body, "&") >= maxFields {
+		return tooLarge("the request has more than %d parameters", maxFields)
 	}
-	return f, nil
+	seen := map[string]bool{}
+	for body != "" {
+		var one string
+		one, body, _ = strings.Cut(body, "&")
+		if one == "" {
+			continue
+		}
+		rawName, rawValue, _ := strings.Cut(one, "=")
+		name, errName := url.QueryUnescape(rawName)
+		value, errValue := url.QueryUnescape(rawValue)
+		if errName != nil || errValue != nil {
+			return malformed("the request has a percent sign that two hexadecimal digits do not follow")
+		}
+		if !text(name) || !text(value) {
+			return malformed("a parameter is not text in UTF-8")
+		}
+		if err := field(name, value, seen[name]); err != nil {
+			return err
+		}
+		seen[name] = true
+	}
+	return nil
 }
 
 // text is valid UTF-8 without the one character that databases do not store.

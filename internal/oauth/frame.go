@@ -17,6 +17,7 @@ type exchange struct {
 	r       *http.Request
 	url     string // as the client addressed it: the issuer and the path
 	form    form
+	several params // the form of a pushed request, where resource may be there several times
 	from    attempt
 	asGrant bool // the client's proof is the grant itself: its failure is the grant's (RFC 7523 §3.1)
 }
@@ -42,7 +43,8 @@ func (f *face) post(mux *http.ServeMux, path string, run endpoint) {
 			x.fail(w, err)
 			return
 		}
-		x.write(w, http.StatusOK, answer)
+		body, status := statusOf(answer)
+		x.write(w, status, body)
 	})
 }
 
@@ -58,7 +60,13 @@ func (x *exchange) answer(run endpoint) (any, error) {
 	if n := len(x.r.Header.Values("Authorization")); n > 1 {
 		return nil, malformed("the request has %d Authorization headers, not one", n).Try("send one at most")
 	}
-	if x.form, err = readForm(x.r, body); err != nil {
+	if x.url == x.Issuer+parPath {
+		x.several, err = readParams(x.r, body)
+		x.form = x.several.form
+	} else {
+		x.form, err = readForm(x.r, body)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return run(x)

@@ -244,9 +244,12 @@ func refuses(t testing.TB, got answer, status int, name, reason string) {
 		t.Errorf("the refusal does not say what failed, or what mends it: %s", got.raw)
 	}
 	for member := range got.body {
-		if !slices.Contains([]string{"error", "error_description", "reason", "remedy"}, member) {
+		if !slices.Contains([]string{"error", "error_description", "error_uri", "reason", "remedy", "event"}, member) {
 			t.Errorf("the refusal has %s: %s", member, got.raw)
 		}
+	}
+	if uri := got.text("error_uri"); !strings.Contains(uri, "/oauth/errors#"+name) && status != 500 {
+		t.Errorf("error_uri is %q", uri)
 	}
 	if strings.ContainsFunc(got.text("error_description"), func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
 		t.Errorf("error_description has characters that RFC 6749 §5.2 does not allow: %s", got.raw)

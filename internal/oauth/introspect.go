@@ -48,9 +48,13 @@ func (f *face) introspect(x *exchange) (any, error) {
 	if err != nil || !ok {
 		return introspection{}, err
 	}
-	return introspection{
+	out := introspection{
 		Active: true, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience, ClientID: t.ClientID, Scope: t.Scope, Details: t.Details, Act: t.Act,
-		Cnf: &confirmation{t.JKT}, TokenType: "DPoP", ID: t.ID, IssuedAt: t.IssuedAt, Expires: t.Expires, Delegation: t.Delegation, Task: t.Task,
+		TokenType: "Bearer", ID: t.ID, IssuedAt: t.IssuedAt, Expires: t.Expires, Delegation: t.Delegation, Task: t.Task,
 		ACR: t.ACR, AuthTime: t.AuthTime, Workspace: t.Workspace, Session: t.Session, Chain: chain,
-	}, nil
+	}
+	if !t.JKT.IsZero() {
+		out.Cnf, out.TokenType = &confirmation{t.JKT}, "DPoP"
+	}
+	return out, nil
 }

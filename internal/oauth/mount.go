@@ -25,6 +25,8 @@ type face struct {
 	requests *guard.Limiter // token requests, by proven key
 	devices  *guard.Limiter // requests for a device code, by network
 	polls    *guard.Limiter // of device codes, by proven key
+	pages    *guard.Limiter // authorization requests, by network
+	pushes   *guard.Limiter // and those that are pushed
 }
 
 // The limits of oauth.md §12, and of how much they remember.
@@ -32,6 +34,7 @@ const (
 	maxFailures = 10 // a minute
 	maxRequests = 50 // a second
 	maxDevices  = 60 // a minute
+	maxPages    = 60 // a minute
 
 	pollGap = tickets.DeviceInterval - time.Second // what is on its way longer than the one before comes sooner after it
 )
@@ -45,7 +48,13 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		requests: guard.NewLimiter(maxRequests, time.Second),
 		devices:  guard.NewLimiter(maxDevices, time.Minute),
 		polls:    guard.NewLimiter(1, pollGap),
+		pages:    guard.NewLimiter(maxPages, time.Minute),
+		pushes:   guard.NewLimiter(maxPages, time.Minute),
 	}
+	mux.HandleFunc("/oauth/authorize", f.authorize)
+	mux.HandleFunc("/oauth/resume/{handle}", f.resume)
+	mux.HandleFunc(errorsPath, f.errors)
+	f.post(mux, parPath, f.par)
 	f.post(mux, "/oauth/token", f.token)
 	f.post(mux, "/oauth/device", f.device)
 	f.post(mux, "/oauth/introspect", f.introspect)
@@ -55,10 +64,14 @@ func Mount(mux *http.ServeMux, cfg Config) {
 	f.get(mux, "/oauth/agents/{agent}/identity.jws", f.signedIdentity)
 	f.get(mux, "/oauth/agents/{agent}/jwks", f.agentJWKS)
 	f.get(mux, "/.well-known/http-message-signatures-directory", f.directory)
-	const known = "/.well-known/oauth-authorization-server"
+	// RFC 8414 §3.1: the issuer's path comes after the well-known one; OpenID Connect Discovery §4 has it before.
+	const known, openid = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
 	f.get(mux, known, f.metadata)
-	if path := issuerPath(cfg.Issuer); path != "" { // RFC 8414 §3.1: the issuer's path comes after the well-known one
+	f.get(mux, openid, f.metadata)
+	if path := issuerPath(cfg.Issuer); path != "" {
 		f.get(mux, known+path, f.metadata)
+		f.get(mux, openid+path, f.metadata)
+		f.get(mux, path+openid, f.metadata)
 	}
 }
 

@@ -12,14 +12,17 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/internal/guard"
 )
 
 // refusal is an error as RFC 6749 §5.2 writes it, with the stable reason and the remedy beside it (oauth.md §13).
 type refusal struct {
 	Error       string `json:"error"`
 	Description string `json:"error_description,omitzero"`
+	URI         string `json:"error_uri,omitzero"` // RFC 6749 §5.2: what it means
 	Reason      string `json:"reason,omitzero"`
 	Remedy      string `json:"remedy,omitzero"`
+	Event       string `json:"event,omitzero"` // that records it, for an administrator to be asked about
 
 	status    int
 	retry     time.Duration // for Retry-After; 0: none
@@ -40,6 +43,14 @@ func (x *exchange) fail(w http.ResponseWriter, err error) {
 }
 
 func (x *exchange) refusalOf(err error) refusal {
+	out := x.refuse(err)
+	if out.Error != "invalid_client" && !x.asGrant { // who is unproven is told nothing of the log
+		out.Event = guard.EventOf(err).String()
+	}
+	return out
+}
+
+func (x *exchange) refuse(err error) refusal {
 	if l, ok := err.(limited); ok {
 		return refusal{
 			Error: "temporarily_unavailable", Description: "too many requests", Reason: "rate_limited", Remedy: fmt.Sprintf("try again in %d seconds", wholeSeconds(l.wait)),
@@ -112,6 +123,16 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_dpop_proof", strings.TrimPrefix(f.Code, "dpop_"))
 	case "unsupported_grant_type":
 		return bad("unsupported_grant_type", "")
+	case "pkce_required":
+		return bad("invalid_request", f.Code)
+	case "unsupported_response_type", "request_not_supported", "consent_required": // RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6
+		return bad(f.Code, "")
+	case "client_denied":
+		return bad("unauthorized_client", f.Code)
+	case "request_invalid":
+		return bad("invalid_scope", "malformed")
+	case "client_unknown", "client_invalid", "redirect_unregistered", "redirect_invalid", "wrong_client":
+		return bad("invalid_request", f.Code)
 	case "grant_not_allowed", "bearer_not_allowed":
 		return bad("unauthorized_client", f.Code)
 	case "scope_malformed":
@@ -141,7 +162,11 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", "untrusted_issuer")
 	case "authorization_pending", "slow_down", "access_denied", "expired_token": // RFC 8628 §3.5
 		return bad(f.Code, "")
-	case "device_key", "assertion_bound":
+	case "concurrent":
+		return bad("invalid_grant", f.Code)
+	case "grant_expired":
+		return bad("invalid_grant", "expired")
+	case "device_key", "assertion_bound", "grant_binding":
 		return bad("invalid_grant", "binding")
 	case "ticket_spent":
 		return bad("invalid_grant", "spent")
@@ -177,6 +202,9 @@ func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time
 
 func (f *face) render(w http.ResponseWriter, out refusal) {
 	out.Description, out.Remedy = plain(out.Description), plain(out.Remedy)
+	if out.status != http.StatusInternalServerError {
+		out.URI = f.Issuer + errorsPath + "#" + meaningOf(out.Error, out.Reason)
+	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	if out.challenge != "" {

@@ -103,7 +103,7 @@ func TestFormRefused(t *testing.T) {
 		{"PUT", func() answer { return w.send("PUT", tokenPath, good(), nil) }, 405, "invalid_request", "malformed", ""},
 	})
 	var unsupported []refusalCase
-	for _, grant := range []string{"password", "authorization_code", "refresh_token", "implicit", "Client_Credentials", "client_credentials "} {
+	for _, grant := range []string{"password", "implicit", "Client_Credentials", "client_credentials "} {
 		unsupported = append(unsupported, refusalCase{grant, func() answer { return bot.ask("grant_type", grant) }, 400, "unsupported_grant_type", "", ""})
 	}
 	refuseEach(t, w, unsupported)

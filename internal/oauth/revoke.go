@@ -9,7 +9,7 @@ func (f *face) revoke(x *exchange) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := x.authenticate(false)
+	c, err := x.grantee(false)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,10 @@ func (f *face) token(x *exchange) (any, error) {
 		return nil, err
 	}
 	switch kind {
+	case grantCode:
+		return x.authorizationCode()
+	case grantRefresh:
+		return x.refreshToken()
 	case grantClientCredentials:
 		return x.clientCredentials()
 	case grantExchange:
