@@ -136,6 +136,7 @@ func TestChromiumConsent(t *testing.T) {
 	}
 	c.visit("omar", r.url+"/lent")
 	c.says("omar", "main", d.String())
+	c.looks("omar", "lent-app")
 
 	// What the server would have signed is not what the page shows: nothing is signed.
 	path = r.begin(r.ask(redirect))

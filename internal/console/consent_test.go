@@ -167,7 +167,7 @@ func TestConsentPage(t *testing.T) {
 	if err != nil || d.Link.Delegator.Passkey == nil || len(d.Link.Statement.Permissions) != 2 {
 		t.Errorf("%+v %v", d, err)
 	}
-	contains(t, priya.page("/lent"), "notes.example-", lent.ID.String(), "Use the tool read_file of files", "5 of 5 uses left")
+	contains(t, priya.page("/lent"), "notes.example-", lent.ID.String(), "Use the tool read_file of files", "5 of 5 uses left", "The app <code><bdi>"+notes+"</bdi></code>, which calls itself “<bdi>Notes</bdi>”")
 
 	again := priya.get(path)
 	golden(t, "consent-over", again.body)

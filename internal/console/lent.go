@@ -7,7 +7,7 @@ import (
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/internal/agents"
+	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/internal/lending"
 )
 
@@ -42,6 +42,8 @@ type lentSpace struct {
 // lentGroup is what is lent to one agent.
 type lentGroup struct {
 	principal
+	App    shown // whose agent it is: the client_id; nil: no app's
+	Calls  shown // what the app called itself at the last consent
 	Status *pill // nil: it is not known any more
 	Used   *when // an instance of it, last
 	Rows   []lentRow
@@ -144,14 +146,14 @@ func (x *request) lentIn(ws id.Workspace) (lentSpace, error) {
 	return space, nil
 }
 
-func (x *request) lentGroup(agent id.Agent, known map[id.Agent]agents.With) lentGroup {
+func (x *request) lentGroup(agent id.Agent, known map[id.Agent]guard.Borrower) lentGroup {
 	g := lentGroup{principal: x.principal(agent.String())}
 	a, ok := known[agent]
 	if !ok {
 		return g
 	}
 	status := agentPill(a.Agent, x)
-	g.Status = &status
+	g.Status, g.App, g.Calls = &status, show(a.App.Client), show(a.App.Seen.Name)
 	var used time.Time
 	for _, i := range a.Instances {
 		if i.LastUsedAt.After(used) {

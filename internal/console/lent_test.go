@@ -81,25 +81,25 @@ func foreign(q *http.Request) {
 // Somebody in several workspaces sees what they lent in each, and nothing of those that they are not in.
 func TestLentInSeveralWorkspaces(t *testing.T) {
 	s := newStory(t)
-	acme, err := id.ParseWorkspace("acme")
+	zeta, err := id.ParseWorkspace("zeta")
 	s.ok(err)
-	_, err = s.CreateWorkspace(t.Context(), s.priya.caller(), people.Workspace{Name: acme, PublishOwner: "id"})
+	_, err = s.CreateWorkspace(t.Context(), s.priya.caller(), people.Workspace{Name: zeta, PublishOwner: "id"})
 	s.ok(err)
-	there, _, err := s.Session(t.Context(), s.priya.cookie(), acme, "")
+	there, _, err := s.Session(t.Context(), s.priya.cookie(), zeta, "")
 	s.ok(err)
 	_, err = s.Guard.Page(t.Context(), there)
 	s.ok(err)
 	page := s.priya.page("/lent")
-	contains(t, page, "<h2>acme</h2>", "<h2>default</h2>", s.root.Statement.ID.String())
-	if at := strings.Index(page, "<h2>default</h2>"); at > strings.Index(page, s.root.Statement.ID.String()) {
-		t.Error("what is lent in default stands in acme")
+	contains(t, page, "<h2>zeta</h2>", "<h2>default</h2>", s.root.Statement.ID.String())
+	if at := strings.Index(page, "<h2>zeta</h2>"); at < strings.Index(page, s.root.Statement.ID.String()) {
+		t.Error("what is lent in default stands in zeta")
 	}
 	contains(t, page, `<span class="ws">default</span>`)
-	lacks(t, s.maya.page("/lent"), "acme")
-	if got := s.maya.form("/lent/"+s.root.Statement.ID.String()+"/revoke", "workspace", "acme"); got.status != http.StatusNotFound {
+	lacks(t, s.maya.page("/lent"), "zeta")
+	if got := s.maya.form("/lent/"+s.root.Statement.ID.String()+"/revoke", "workspace", "zeta"); got.status != http.StatusNotFound {
 		t.Errorf("a workspace that is not hers: %d", got.status)
 	}
-	found, err := s.log.Search(t.Context(), acme, audit.Filter{Person: s.maya.id})
+	found, err := s.log.Search(t.Context(), zeta, audit.Filter{Person: s.maya.id})
 	if err != nil || len(found) > 0 {
 		t.Errorf("it is in the other workspace's log: %v %v", found, err)
 	}
