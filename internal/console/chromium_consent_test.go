@@ -218,6 +218,7 @@ func TestChromiumConsentByForm(t *testing.T) {
 	c.do("session", "omar", nil, "to", omar.cookie(), "at", r.url)
 	c.visit("omar", r.url+r.begin(r.ask(redirect)))
 	c.click("omar", "button[value=allow]")
+	c.arrive("omar", "/callback")
 	c.says("omar", "main", "the client has its answer")
 	if got := <-answered; got.Get("dlg") == "" {
 		t.Errorf("%v", got)
