@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/evidence"
@@ -32,6 +30,7 @@ import (
 	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/internal/keyring"
 	"github.com/attorn/attorn/internal/lending"
+	"github.com/attorn/attorn/internal/oauth"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/internal/tickets"
@@ -118,33 +117,14 @@ func (r *rig) serve(l net.Listener, upstreams []console.Upstream) *rig {
 		Signer: r.Signer,
 	})
 	mux := http.NewServeMux()
+	oauth.Mount(mux, oauth.Config{Issuer: r.url, Guard: r.Guard, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	console.Mount(mux, console.Config{Issuer: r.url, Guard: r.Guard, Explain: r.explain, Upstreams: upstreams, Now: r.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
-	mux.HandleFunc("GET /oauth/resume/{handle}", r.resume)
 	server := httptest.NewUnstartedServer(mux)
 	server.Listener.Close()
 	server.Listener = l
 	server.Start()
 	t.Cleanup(server.Close)
 	return r
-}
-
-// resume is the step after the console's, as far as the browser sees it: whatever stands under the handle goes on to the client (package oauth).
-func (r *rig) resume(w http.ResponseWriter, q *http.Request) {
-	ticket, err := r.Tickets.Peek(q.Context(), tickets.Resume, q.PathValue("handle"), r.now())
-	var decided struct {
-		Request struct {
-			Redirect string `json:"redirect_uri"`
-		} `json:"request"`
-		Refused string `json:"refused"`
-	}
-	if err == nil {
-		err = json.Unmarshal([]byte(ticket.Body), &decided)
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	http.Redirect(w, q, decided.Request.Redirect+"?error="+decided.Refused+"&dlg="+ticket.Family, http.StatusSeeOther)
 }
 
 func (r *rig) now() time.Time {
