@@ -57,6 +57,8 @@ func TestMain(m *testing.M) {
 //	provider USERS [CONFIG]      starts a certified OpenID provider with the users of a file, and puts its issuer for ISSUER into a configuration file;
 //	                             or changes the users of the one that runs
 //	through USER                 signs in at the server through that provider, in such a browser, and prints where it ends
+//	app PATH SCOPE [VERDICT]     asks in that browser, as an app, for SCOPE at $URL/PATH, is answered, and prints the tokens that it collects, or the error
+//	renews                       brings the refresh token that it was given first
 //	platform                     starts a platform that vouches for workloads, at $ISSUER; its keys are in keys.json and bundle.json
 //	vouch FILE CLAIM=VALUE…      writes a token of its for $URL; a claim inside another is named a/b
 //	flip FILE                    flips one bit in the middle
@@ -74,7 +76,7 @@ func TestScript(t *testing.T) {
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "flip": (*stage).flip,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "app": (*stage).app, "renews": (*stage).renews, "flip": (*stage).flip,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {
@@ -114,6 +116,7 @@ type stage struct {
 	client atomic.Value // the address that the proxy says it was called from
 	tb     testing.TB
 
+	program  *program // somebody's app
 	platform *attorntest.Platform
 	vouched  int
 }

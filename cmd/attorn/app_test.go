@@ -1,0 +1,144 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/attorn/attorn/dpop"
+	"github.com/attorn/attorn/jose"
+)
+
+// program is somebody's app: it says what it is at an address of its own, and holds a key and what it was given.
+type program struct {
+	id, refresh, nonce string
+	key                jose.Signer
+	given              map[string]any
+}
+
+// app asks, in the browser, to act in the person's name, is allowed all of it, and collects its tokens. It prints the answer.
+func (s *stage) app(args []string) {
+	s.atLeast(args, 2)
+	if s.program == nil {
+		s.program = s.newProgram()
+	}
+	verifier := rand.Text() + rand.Text()
+	sum := sha256.Sum256([]byte(verifier))
+	callback := "http://127.0.0.1:5173/callback"
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {s.program.id}, "redirect_uri": {callback}, "code_challenge": {jose.EncodeBase64(sum[:])}, "code_challenge_method": {"S256"},
+		"resource": {s.Getenv("URL") + args[0]}, "scope": {args[1]}, "state": {"s"},
+	}
+	page := s.leads("GET", s.Getenv("URL")+"/oauth/authorize?"+q.Encode(), nil)
+	answer := url.Values{"verdict": {"allow"}, "ttl": {"3600"}}
+	if len(args) > 2 {
+		answer.Set("verdict", args[2])
+	}
+	for i := range strings.Fields(args[1]) {
+		answer.Set("keep"+string(rune('0'+i)), "1")
+	}
+	back, err := url.Parse(s.leads("GET", s.Getenv("URL")+pathOf(s.leads("POST", page, answer)), nil))
+	s.Check(err)
+	if back.Query().Get("iss") != s.Getenv("URL") || back.Query().Get("state") != "s" {
+		s.Fatalf("the answer is %s", back)
+	}
+	if e := back.Query().Get("error"); e != "" {
+		io.WriteString(s.Stdout(), e+"\n")
+		return
+	}
+	s.collects(url.Values{"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {callback}, "code_verifier": {verifier}})
+}
+
+// renews collects tokens by the refresh token that the app was given first.
+func (s *stage) renews(args []string) {
+	s.atLeast(args, 0)
+	s.collects(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {s.program.refresh}})
+}
+
+func pathOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Path
+}
+
+// newProgram serves an app's metadata.
+func (s *stage) newProgram() *program {
+	_, priv, err := ed25519.GenerateKey(rand.Reader)
+	s.Check(err)
+	key, err := jose.NewSigner(priv)
+	s.Check(err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.Check(err)
+	p := &program{id: "http://" + l.Addr().String() + "/client.json", key: key}
+	document, err := json.Marshal(map[string]any{
+		"client_id": p.id, "client_name": "Desk", "redirect_uris": []string{"http://127.0.0.1/callback"}, "grant_types": []string{"authorization_code", "refresh_token"},
+	})
+	s.Check(err)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(document)
+	})}
+	go func() { _ = server.Serve(l) }()
+	s.Defer(func() { server.Close() })
+	return p
+}
+
+// leads is where the browser is sent.
+func (s *stage) leads(method, address string, form url.Values) string {
+	r, err := http.NewRequest(method, address, strings.NewReader(form.Encode()))
+	s.Check(err)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", s.Getenv("URL"))
+	}
+	res, err := s.web.Do(r)
+	s.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	s.Check(err)
+	to, err := res.Location()
+	if res.StatusCode != http.StatusSeeOther || err != nil {
+		s.Fatalf("%s %s: %d %s", method, address, res.StatusCode, body)
+	}
+	return to.String()
+}
+
+// collects asks the token endpoint, a second time with its nonce, and prints the answer.
+func (s *stage) collects(form url.Values) {
+	p, at := s.program, s.Getenv("URL")+"/oauth/token"
+	form.Set("client_id", p.id)
+	for range 2 {
+		proof, err := dpop.Sign(p.key, dpop.Claims{Method: "POST", URL: at, JTI: rand.Text(), Nonce: p.nonce, IssuedAt: time.Now()})
+		s.Check(err)
+		r, err := http.NewRequest(http.MethodPost, at, strings.NewReader(form.Encode()))
+		s.Check(err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("DPoP", proof)
+		res, err := http.DefaultClient.Do(r)
+		s.Check(err)
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		s.Check(err)
+		p.nonce, p.given = res.Header.Get("DPoP-Nonce"), map[string]any{}
+		s.Check(json.Unmarshal(body, &p.given))
+		if p.given["error"] == "use_dpop_nonce" {
+			continue
+		}
+		if next, ok := p.given["refresh_token"].(string); ok && p.refresh == "" {
+			p.refresh = next
+		}
+		_, err = s.Stdout().Write(append(body, '\n'))
+		s.Check(err)
+		return
+	}
+}

@@ -1,0 +1,98 @@
+package oauth
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/attorn/attorn/fault"
+)
+
+// Errors: each row of oauth.md §13 has its status, its reasons, and an explanation where error_uri leads.
+func TestErrors(t *testing.T) {
+	f := &face{Config: Config{Issuer: "https://auth.example", Log: slog.New(slog.DiscardHandler)}}
+	for _, row := range []struct {
+		error  string
+		status int
+		kind   fault.Kind
+		codes  map[string]string // code: reason
+	}{
+		{"invalid_request", 400, fault.Invalid, map[string]string{
+			"malformed": "malformed", "duplicate_parameter": "duplicate_parameter", "query_not_allowed": "query_not_allowed", "pkce_required": "pkce_required",
+			"ambiguous_delegation": "ambiguous_delegation",
+		}},
+		{"invalid_request", 413, fault.TooLarge, map[string]string{"too_large": "too_large"}},
+		{"invalid_client", 401, fault.Unauthenticated, map[string]string{"invalid_client": ""}},
+		{"unauthorized_client", 400, fault.Denied, map[string]string{"grant_not_allowed": "grant_not_allowed", "bearer_not_allowed": "bearer_not_allowed"}},
+		{"invalid_grant", 400, fault.Unauthenticated, map[string]string{
+			"ticket_unknown": "unknown", "grant_expired": "expired", "ticket_spent": "spent", "concurrent": "concurrent", "grant_binding": "binding", "not_lent": "not_lent",
+			"delegation_revoked": "delegation_ended", "agent_suspended": "principal_inactive", "untrusted_issuer": "untrusted_issuer",
+		}},
+		{"invalid_scope", 400, fault.Denied, map[string]string{"not_covered": "not_covered"}},
+		{"invalid_target", 400, fault.Invalid, map[string]string{"unknown_resource": "unknown_resource"}},
+		{"invalid_authorization_details", 400, fault.Invalid, map[string]string{"details_not_covered": "not_covered"}},
+		{"invalid_dpop_proof", 400, fault.Unauthenticated, map[string]string{
+			"dpop_malformed": "malformed", "dpop_binding": "binding", "dpop_time": "time", "dpop_replayed": "replayed",
+		}},
+		{"use_dpop_nonce", 400, fault.Unauthenticated, map[string]string{"dpop_nonce_required": ""}},
+		{"authorization_pending", 400, fault.Conflict, map[string]string{"authorization_pending": ""}},
+		{"slow_down", 400, fault.Limited, map[string]string{"slow_down": ""}},
+		{"access_denied", 400, fault.Denied, map[string]string{"access_denied": ""}},
+		{"expired_token", 400, fault.Unauthenticated, map[string]string{"expired_token": ""}},
+		{"temporarily_unavailable", 503, fault.Unavailable, map[string]string{"storage_busy": "storage_busy"}},
+		{"server_error", 500, fault.Internal, map[string]string{"": ""}},
+	} {
+		for code, reason := range row.codes {
+			x := &exchange{face: f, r: httptest.NewRequest(http.MethodPost, "/oauth/token", nil)}
+			out := x.refusalOf(fault.New(row.kind, code, "because"))
+			if out.Error != row.error || out.status != row.status || out.Reason != reason {
+				t.Errorf("%s: %+v", code, out)
+			}
+			w := httptest.NewRecorder()
+			f.render(w, out)
+			_, fragment, _ := strings.Cut(w.Body.String(), `"error_uri":"https://auth.example/oauth/errors#`)
+			fragment, _, _ = strings.Cut(fragment, `"`)
+			explained := slices.ContainsFunc(meanings, func(m meaning) bool { return m.Name == fragment && m.Means != "" })
+			if row.status != 500 && !explained || strings.TrimSuffix(row.error+"."+reason, ".") != fragment && row.status < 500 {
+				t.Errorf("%s: error_uri %q", code, fragment)
+			}
+			if (w.Header().Get("WWW-Authenticate") != "") != (row.status == 401) || row.status == 503 && w.Header().Get("Retry-After") == "" {
+				t.Errorf("%s: %v", code, w.Header())
+			}
+		}
+	}
+	for i, m := range meanings {
+		if slices.ContainsFunc(meanings[:i], func(o meaning) bool { return o.Name == m.Name }) {
+			t.Errorf("%s is explained twice", m.Name)
+		}
+	}
+	w := httptest.NewRecorder()
+	f.errors(w, httptest.NewRequest(http.MethodGet, errorsPath, nil))
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `id="invalid_grant.spent"`) || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// The metadata is at every well-known address that the issuer's path makes (RFC 8414 §3.1, OpenID Connect Discovery §4), and nothing reads a cookie there.
+func TestMetadataForms(t *testing.T) {
+	mux := http.NewServeMux()
+	f := Config{Issuer: "https://auth.example/tenant", Guard: nil, Log: slog.New(slog.DiscardHandler)}
+	Mount(mux, f)
+	var first string
+	for _, path := range []string{
+		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/tenant", "/.well-known/openid-configuration", "/.well-known/openid-configuration/tenant",
+		"/tenant/.well-known/openid-configuration",
+	} {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if first == "" {
+			first = w.Body.String()
+		}
+		if w.Code != 200 || w.Body.String() != first || !strings.Contains(first, `"issuer":"https://auth.example/tenant"`) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
