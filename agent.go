@@ -256,8 +256,16 @@ func (a *Agent) Delegate(ctx context.Context, delegate string, l Lend) (delegati
 
 // Delegations lists what was lent to the agent, newest first, ended ones too.
 func (a *Agent) Delegations(ctx context.Context) ([]api.Delegation, error) {
-	var all []api.Delegation
-	q := DelegationQuery{Delegate: "me", Page: Page{Limit: 200}}
+	return a.delegations(ctx, DelegationQuery{Delegate: "me"})
+}
+
+// Lent lists what the agent lent on, newest first, ended ones too.
+func (a *Agent) Lent(ctx context.Context) ([]api.Delegation, error) {
+	return a.delegations(ctx, DelegationQuery{Delegator: "me"})
+}
+
+func (a *Agent) delegations(ctx context.Context, q DelegationQuery) (all []api.Delegation, err error) {
+	q.Limit = 200
 	for {
 		l, err := ask[api.List[api.Delegation]](ctx, a.door, "Delegations", nil, q.values(), nil)
 		if err != nil {
@@ -268,6 +276,11 @@ func (a *Agent) Delegations(ctx context.Context) ([]api.Delegation, error) {
 		}
 		q.After = l.Next
 	}
+}
+
+// Tree reads a delegation of the agent's, lent to or by it, with all that descends from it.
+func (a *Agent) Tree(ctx context.Context, d id.Delegation) (api.Tree, error) {
+	return ask[api.Tree](ctx, a.door, "Tree", []string{d.String()}, nil, nil)
 }
 
 // Approval reads an approval of the agent's own call; with wait, at most 45 s, the answer is held until it is decided.

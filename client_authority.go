@@ -34,6 +34,7 @@ type DelegationQuery struct {
 	Delegator string
 	Delegate  string
 	Task      string
+	Status    string // active, exhausted, expired or revoked
 	Page
 }
 
@@ -42,12 +43,14 @@ func (q DelegationQuery) values() url.Values {
 	set(v, "delegator", q.Delegator)
 	set(v, "delegate", q.Delegate)
 	set(v, "task", q.Task)
+	set(v, "status", q.Status)
 	return v
 }
 
 // Lend hands in a statement that the person signed, with any of their keys, and returns it countersigned.
 func (c *Client) Lend(ctx context.Context, signed delegation.Signed) (delegation.Link, error) {
-	return c.door.lend(ctx, signed)
+	out, err := ask[api.Lent](ctx, c.door, "Lend", nil, nil, api.Lend{Signed: signed})
+	return out.Link, err
 }
 
 // Delegate lends in the person's own name, signed with the client's key; delegate is an agent's id or name. Lend.Parent is empty: a person lends at
@@ -73,6 +76,11 @@ func (c *Client) Delegation(ctx context.Context, d id.Delegation) (api.Delegatio
 func (c *Client) Chain(ctx context.Context, d id.Delegation) ([]delegation.Link, error) {
 	l, err := ask[api.List[delegation.Link]](ctx, c.door, "Chain", []string{d.String()}, nil, nil)
 	return l.Items, err
+}
+
+// Tree reads a delegation and all that descends from it, parents before children.
+func (c *Client) Tree(ctx context.Context, d id.Delegation) (api.Tree, error) {
+	return ask[api.Tree](ctx, c.door, "Tree", []string{d.String()}, nil, nil)
 }
 
 // RevokeDelegation ends a delegation and all that descends from it.

@@ -12,13 +12,16 @@ import (
 // Lend is what a delegator lends.
 type Lend struct {
 	Permissions []delegation.Permission
-	TTL         time.Duration // 0: as long as the parent, or an hour at the root
+	From        time.Time     // zero: now
+	TTL         time.Duration // counted from then; 0: as long as the parent, or an hour at the root
 	Uses        int64         // calls, shared by all that descends; 0: no limit of its own, the parent's holds anyway
 	Depth       int           // hops that may follow; 0 forbids lending on
 	Task        string        // "": that of the parent
 	Purpose     string        // a sentence for people
 	Parent      string        // for agents: the delegation under which this is lent, its id or compact link
 	Instance    id.Key        // unless zero, only this instance of the delegate may use it
+
+	Warned func(api.Warning) // unless nil, is told what of it has no effect as things are, because its delegator could not do it either
 }
 
 const (
@@ -40,22 +43,32 @@ func (d *door) delegate(ctx context.Context, by delegation.Delegator, delegate s
 	if err != nil {
 		return delegation.Link{}, err
 	}
-	return d.lend(ctx, signed)
+	out, err := ask[api.Lent](ctx, d, "Lend", nil, nil, api.Lend{Signed: signed})
+	if l.Warned != nil {
+		for _, w := range out.Warnings {
+			l.Warned(w)
+		}
+	}
+	return out.Link, err
 }
 
 // statement fills in what the parent decides.
 func (d *door) statement(by delegation.Delegator, to delegation.Delegate, l Lend, parent *delegation.Link) (delegation.Statement, error) {
 	now := time.Now()
+	from, begins := now, now.Add(-skew)
+	if !l.From.IsZero() {
+		from, begins = l.From, l.From
+	}
 	st := delegation.Statement{
 		Version: 1, ID: id.New[id.Delegation](now), Issuer: d.server, Workspace: d.ws, Delegator: by, Delegate: to, Permissions: l.Permissions,
-		NotBefore: now.Add(-skew).Unix(), ExpiresAt: now.Add(l.TTL).Unix(), MaxDepth: l.Depth, Task: l.Task, Purpose: l.Purpose,
+		NotBefore: begins.Unix(), ExpiresAt: from.Add(l.TTL).Unix(), MaxDepth: l.Depth, Task: l.Task, Purpose: l.Purpose,
 	}
 	if l.Uses != 0 {
 		st.MaxUses = &l.Uses
 	}
 	if parent == nil {
 		if l.TTL == 0 {
-			st.ExpiresAt = now.Add(rootLife).Unix()
+			st.ExpiresAt = from.Add(rootLife).Unix()
 		}
 		return st, nil
 	}
@@ -64,7 +77,9 @@ func (d *door) statement(by delegation.Delegator, to delegation.Delegate, l Lend
 	if err != nil {
 		return st, err
 	}
-	st.Parent, st.NotBefore = &digest, max(st.NotBefore, above.NotBefore)
+	if st.Parent = &digest; l.From.IsZero() {
+		st.NotBefore = max(st.NotBefore, above.NotBefore)
+	}
 	if l.TTL == 0 {
 		st.ExpiresAt = above.ExpiresAt
 	}
@@ -72,9 +87,4 @@ func (d *door) statement(by delegation.Delegator, to delegation.Delegate, l Lend
 		st.Task = above.Task
 	}
 	return st, nil // whether it narrows is the server's to say, so that an attempt to widen is in the log
-}
-
-func (d *door) lend(ctx context.Context, signed delegation.Signed) (delegation.Link, error) {
-	out, err := ask[api.Lent](ctx, d, "Lend", nil, nil, api.Lend{Signed: signed})
-	return out.Link, err
 }

@@ -78,9 +78,11 @@ var routes = []Route{
 	{Name: "TestTrust", Method: "POST", Path: "/v1/trust-rules/test", Permission: "attorn:trust:read", Status: 200, Doc: "Say which trust rules an assertion matches, or which claim does not; nothing of it is spent or kept."},
 
 	{Name: "Lend", Method: "POST", Path: "/v1/delegations", Permission: "attorn:delegation:lend", Status: 201, Doc: "Hand in a signed delegation; the answer is its countersigned link."},
-	{Name: "Delegations", Method: "GET", Path: "/v1/delegations", Query: []string{"delegator", "delegate", "task", "before", "limit"}, Permission: "attorn:delegation:read", Status: 200, Doc: "List delegations, newest first; me is the caller, who needs no permission for their own."},
+	{Name: "Delegations", Method: "GET", Path: "/v1/delegations", Query: []string{"delegator", "delegate", "task", "status", "before", "limit"}, Permission: "attorn:delegation:read", Status: 200, Doc: "List delegations, newest first: by delegator, delegate, task and status; me is the caller, who needs no permission for their own."},
 	{Name: "Delegation", Method: "GET", Path: "/v1/delegations/{id}", Permission: "attorn:delegation:read", Status: 200, Doc: "Read a delegation."},
 	{Name: "Chain", Method: "GET", Path: "/v1/delegations/{id}/chain", Permission: "attorn:delegation:read", Status: 200, Doc: "Read a delegation's links, the root first: the portable chain, which verifies offline."},
+	{Name: "Tree", Method: "GET", Path: "/v1/delegations/{id}/tree", Permission: "attorn:delegation:read", Status: 200, Doc: "Read a delegation and all that descends from it, parents before children."},
+	{Name: "Replace", Method: "POST", Path: "/v1/delegations/{id}/replace", Permission: "attorn:delegation:lend", Status: 200, Doc: "Narrow or renew a delegation: a signed one takes its place, and it ends with all that descends from it, in one transaction; it also takes attorn:delegation:revoke. The answer lists what ended."},
 	{Name: "RevokeDelegation", Method: "POST", Path: "/v1/delegations/{id}/revoke", Permission: "attorn:delegation:revoke", Status: 200, Doc: "End a delegation and all that descends from it."},
 
 	{Name: "Kill", Method: "POST", Path: "/v1/kill", Status: 200, Doc: "End an agent, instance, user, delegation, tool or all, with everything that descends from it; it takes what suspending, revoking or halting that takes."},

@@ -148,7 +148,8 @@ type What struct {
 	COSE       string          `json:"cose,omitempty"` // a passkey's public key (RFC 9052), base64url
 	Credential string          `json:"credential,omitempty"`
 	Delegation id.Delegation   `json:"dlg,omitzero"`
-	Link       id.Digest       `json:"link,omitzero"` // of the delegation.Signed, kept as content
+	Replaces   id.Delegation   `json:"replaces,omitzero"` // delegation.replaced: the one that ended, whose place Delegation took
+	Link       id.Digest       `json:"link,omitzero"`     // of the delegation.Signed, kept as content
 	Ended      []string        `json:"ended,omitempty"`
 	Count      int64           `json:"count,omitzero"` // how many ended, where Ended does not hold all
 	List       id.Digest       `json:"list,omitzero"`  // of all their identifiers, one a line, kept as content; absent where there are too many

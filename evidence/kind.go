@@ -40,6 +40,7 @@ const (
 	DelegationLent      Kind = "delegation.lent"
 	DelegationRefused   Kind = "delegation.refused"
 	DelegationExhausted Kind = "delegation.exhausted"
+	DelegationReplaced  Kind = "delegation.replaced" // narrowed or renewed: another one took its place
 	DelegationRevoked   Kind = "delegation.revoked"
 
 	TokenIssued  Kind = "token.issued"
@@ -121,6 +122,7 @@ var kinds = map[Kind]bool{
 	DelegationLent:      false,
 	DelegationRefused:   false,
 	DelegationExhausted: true,
+	DelegationReplaced:  true,
 	DelegationRevoked:   true,
 	TokenIssued:         false,
 	TokenRefused:        false,

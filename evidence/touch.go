@@ -32,7 +32,11 @@ func (e Event) Touches() []string {
 	}
 	add(w.Instance.String())
 	add(w.Before.String())
-	add(w.Delegation.String())
+	if e.Kind == DelegationReplaced { // what took its place only begins
+		add(w.Replaces.String())
+	} else {
+		add(w.Delegation.String())
+	}
 	switch {
 	case w.Tool != "":
 		add("tool:" + w.Server + ":" + w.Tool)

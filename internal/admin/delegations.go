@@ -12,8 +12,39 @@ func lend(x *request, in api.Lend) (api.Lent, error) {
 	if err != nil {
 		return api.Lent{}, err
 	}
-	return api.Lent{ID: link.Statement.ID, Link: link}, nil
+	return api.Lent{ID: link.Statement.ID, Link: link, Warnings: x.warnings(link.Statement)}, nil
 }
+
+// warnings are about what has been lent by now: that they cannot be told is a warning, too.
+func (x *request) warnings(st delegation.Statement) []api.Warning {
+	found, err := x.Guard.Warnings(x.ctx, x.caller, st)
+	if err != nil {
+		return []api.Warning{{Code: "not_looked", Reason: "whether the delegator could do this could not be looked at"}}
+	}
+	var all []api.Warning
+	for _, w := range found {
+		all = append(all, api.Warning{Code: w.Code, Permission: w.Permission, Reason: w.Reason})
+	}
+	return all
+}
+
+func replace(x *request, in api.Replace) (api.Replaced, error) {
+	old, err := x.delegation()
+	if err != nil {
+		return api.Replaced{}, err
+	}
+	r, err := x.Guard.Replace(x.ctx, x.caller, old, in.Signed, in.DryRun)
+	if err != nil {
+		return api.Replaced{}, err
+	}
+	return api.Replaced{
+		ID: in.Signed.Statement.ID, How: string(r.How), Link: r.Link, Delegations: list(r.Toll.Delegations), Approvals: list(r.Toll.Approvals),
+		Warnings: x.warnings(in.Signed.Statement), Event: r.Receipt.ID, Rev: r.Receipt.Rev,
+	}, nil
+}
+
+// list is items, never null.
+func list[T any](items []T) []T { return append([]T{}, items...) }
 
 func delegations(x *request, _ none) (api.List[api.Delegation], error) {
 	var none api.List[api.Delegation]
@@ -26,19 +57,43 @@ func delegations(x *request, _ none) (api.List[api.Delegation], error) {
 		return none, err
 	}
 	found, err := x.Guard.Delegations(x.ctx, x.caller, lending.Query{
-		Delegator: x.me(x.query.Get("delegator")), Delegate: x.me(x.query.Get("delegate")), Task: x.query.Get("task"), Before: before, Limit: limit,
+		Delegator: x.me(x.query.Get("delegator")), Delegate: x.me(x.query.Get("delegate")), Task: x.query.Get("task"), Status: lending.Status(x.query.Get("status")),
+		Now: x.Guard.Now(), Before: before, Limit: limit,
 	})
 	if err != nil {
 		return none, err
 	}
-	return page(found, limit, x.delegationOf, func(d lending.Delegation) string { return d.ID.String() }), nil
+	return page(found, limit, x.delegationsOf(found), func(d lending.Delegation) string { return d.ID.String() }), nil
 }
 
-func (x *request) delegationOf(d lending.Delegation) api.Delegation {
-	return api.Delegation{
-		ID: d.ID, Parent: d.Parent, Root: d.Root, Statement: d.Link.Statement, Link: d.Link, Uses: d.Uses, Status: string(d.StatusAt(x.Guard.Now())),
-		Created: when(d.CreatedAt), Ended: when(d.EndedAt), EndedBy: d.EndedBy, EndedWhy: d.EndedWhy,
+// delegationsOf tells records, with the names of all who are in them.
+func (x *request) delegationsOf(found []lending.Delegation) func(lending.Delegation) api.Delegation {
+	var subs []string
+	for _, d := range found {
+		st := d.Link.Statement
+		subs = append(subs, st.Delegator.User.String(), st.Delegator.Agent.String(), st.Delegate.Agent.String(), d.EndedBy)
 	}
+	names := x.Guard.Names(x.ctx, x.caller, subs)
+	return func(d lending.Delegation) api.Delegation {
+		st := d.Link.Statement
+		return api.Delegation{
+			ID: d.ID, Parent: d.Parent, Root: d.Root, Replaces: d.Replaces, Statement: st, Link: d.Link, Uses: d.Uses, Status: string(d.StatusAt(x.Guard.Now())),
+			DelegatorName: names[st.Delegator.User.String()+st.Delegator.Agent.String()], DelegateName: names[st.Delegate.Agent.String()],
+			Created: when(d.CreatedAt), Ended: when(d.EndedAt), EndedBy: d.EndedBy, EndedByName: names[d.EndedBy], EndedWhy: d.EndedWhy,
+		}
+	}
+}
+
+func tree(x *request, _ none) (api.Tree, error) {
+	d, err := x.delegation()
+	if err != nil {
+		return api.Tree{}, err
+	}
+	found, more, err := x.Guard.DelegationTree(x.ctx, x.caller, d)
+	if err != nil {
+		return api.Tree{}, err
+	}
+	return api.Tree{Items: page(found, 0, x.delegationsOf(found), nil).Items, More: more}, nil
 }
 
 func (x *request) links() ([]lending.Delegation, error) {
@@ -54,7 +109,8 @@ func oneDelegation(x *request, _ none) (api.Delegation, error) {
 	if err != nil {
 		return api.Delegation{}, err
 	}
-	return x.delegationOf(links[len(links)-1]), nil
+	last := links[len(links)-1]
+	return x.delegationsOf([]lending.Delegation{last})(last), nil
 }
 
 func chain(x *request, _ none) (api.List[delegation.Link], error) {

@@ -24,7 +24,8 @@ func endpoints() map[string]endpoint {
 
 		"AddTrustRule": on(addTrustRule), "TrustRules": on(trustRules), "TrustRule": on(oneTrustRule), "RemoveTrustRule": on(removeTrustRule), "TestTrust": on(testTrust),
 
-		"Lend": on(lend), "Delegations": on(delegations), "Delegation": on(oneDelegation), "Chain": on(chain), "RevokeDelegation": on(revokeDelegation),
+		"Lend": on(lend), "Delegations": on(delegations), "Delegation": on(oneDelegation), "Chain": on(chain), "Tree": on(tree), "Replace": on(replace),
+		"RevokeDelegation": on(revokeDelegation),
 
 		"AddServer": on(addServer), "Servers": on(servers), "Server": on(oneServer), "RemoveServer": on(removeServer), "Tools": on(tools),
 		"PinTool": on(pinTool), "AddService": on(addService), "Services": on(listServices), "RemoveService": on(removeService),

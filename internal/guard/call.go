@@ -456,11 +456,7 @@ func (g *Guard) Visible(ctx context.Context, c *Caller, calls []Call) ([]Sight, 
 			continue
 		}
 		q := g.toolQuestion(c.ws, call)
-		f := policy.Facts{
-			Principals: s.principals, Action: q.action, ActionParents: policy.ActionParents(q.action, q.class), Resource: q.resource.UID,
-			Actor: s.actor, Delegation: s.lent(), Auth: s.auth(c), Now: s.now.UnixMicro(), IP: c.ip,
-			Entities: merge(s.entities, append([]policy.Entity{q.resource}, q.more...)),
-		}
+		f := g.facts(c, s, q)
 		if policy.Visible(set, f) {
 			sights[i] = Open
 			if policy.MayAsk(set, f) {

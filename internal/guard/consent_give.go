@@ -274,7 +274,7 @@ func (g *Guard) lendIn(tx *audit.Tx, ws id.Workspace, signed delegation.Signed, 
 		return link, err
 	}
 	if !fresh && d.StatusAt(tx.Now()) != lending.Active {
-		return link, fault.New(fault.Denied, "delegation_ended", "the statement was recorded before, and the delegation has ended").Try("sign a new one")
+		return link, endedBefore()
 	}
 	doc := evidence.ContentOf([]byte(d.Link.String()))
 	tx.Keep(doc)

@@ -150,7 +150,7 @@ func (g *Guard) tokensUnder(ctx context.Context, ws id.Workspace, rev int64, o O
 func ends(e evidence.Event) bool {
 	switch e.Kind {
 	case evidence.AgentSuspended, evidence.AgentRevoked, evidence.InstanceSuspended, evidence.InstanceRevoked, evidence.UserSuspended,
-		evidence.DelegationRevoked, evidence.TokenRevoked:
+		evidence.DelegationReplaced, evidence.DelegationRevoked, evidence.TokenRevoked:
 		return true
 	}
 	return e.Kind == evidence.WorkspaceChanged && e.What != nil && e.What.Status == "halted"

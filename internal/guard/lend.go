@@ -39,6 +39,11 @@ func (g *Guard) Lend(ctx context.Context, c *Caller, signed delegation.Signed) (
 	return link, err
 }
 
+// endedBefore refuses a statement that comes again after what it lent has ended.
+func endedBefore() error {
+	return fault.New(fault.Denied, "delegation_ended", "the statement was recorded before, and the delegation has ended").Try("sign a new one")
+}
+
 func lendAct(st delegation.Statement) act {
 	return act{
 		action: "attorn:delegation:lend", noun: "delegation:" + st.ID.String(), attrs: lendAttrs(st), kind: evidence.DelegationLent,
@@ -149,6 +154,18 @@ func (g *Guard) DelegationChain(ctx context.Context, c *Caller, d id.Delegation)
 	}
 	a.attrs = lendAttrs(chain[len(chain)-1].Link.Statement)
 	return chain, g.may(ctx, c, a)
+}
+
+// DelegationTree reads a delegation and all that descends from it, parents before children; more says that there is more than lending.MaxTree. Who may read a
+// delegation may read what was lent on below it: it ends with that.
+func (g *Guard) DelegationTree(ctx context.Context, c *Caller, d id.Delegation) (all []lending.Delegation, more bool, err error) {
+	all, more, err = g.Lending.Tree(ctx, c.ws, d)
+	a := act{action: "attorn:delegation:read", noun: "delegation:" + d.String(), target: d.String()}
+	if err != nil {
+		return nil, false, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	a.attrs = lendAttrs(all[0].Link.Statement)
+	return all, more, g.may(ctx, c, a)
 }
 
 func readRandom(b []byte) { rand.Read(b) }

@@ -203,7 +203,9 @@ func (g *Guard) resolveChain(ctx context.Context, c *Caller, s *standing) error 
 func (s *standing) addLinks(c *Caller) error {
 	last := s.chain[len(s.chain)-1]
 	st := last.Link.Statement
-	s.under.Statement = last.Digest
+	if s.under != nil { // there is a token
+		s.under.Statement = last.Digest
+	}
 	root := s.chain[0].Link.Statement
 	s.who.Chain = append(s.who.Chain, evidence.Hop{Sub: root.Delegator.User.String()})
 	for i, d := range s.chain {

@@ -25,6 +25,7 @@ type Delegation struct {
 	Workspace id.Workspace
 	Parent    id.Delegation // zero at the root
 	Root      id.Delegation // itself at the root
+	Replaces  id.Delegation // the one whose place it took, zero for most
 	Digest    id.Digest     // of the statement's bytes
 	Link      delegation.Link
 	Depth     int   // 0 at the root
@@ -52,15 +53,6 @@ func Live(chain []Delegation, now time.Time) error {
 		states[i] = d.state()
 	}
 	return live(states, now)
-}
-
-// UsesLeft is the least that a link of the chain has left, or nil where none counts.
-func UsesLeft(chain []Delegation) *int64 {
-	states := make([]state, len(chain))
-	for i, d := range chain {
-		states[i] = d.state()
-	}
-	return left(states)
 }
 
 // state is what decides whether a link may be used. Times are microseconds.

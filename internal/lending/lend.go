@@ -19,6 +19,11 @@ import (
 // Codes: workspace_mismatch, statement_used (another statement has this id), delegation_expired, delegation_too_deep, not_found (the parent),
 // and those of Live and delegation.Narrows.
 func (*Room) Lend(tx *audit.Tx, ws id.Workspace, link delegation.Link) (d Delegation, fresh bool, err error) {
+	return lend(tx, ws, link, Delegation{})
+}
+
+// lend is Lend, in the place of another where old is one.
+func lend(tx *audit.Tx, ws id.Workspace, link delegation.Link, old Delegation) (d Delegation, fresh bool, err error) {
 	st := link.Statement
 	if st.Workspace != ws {
 		return d, false, fault.New(fault.Denied, "workspace_mismatch", "the statement lends in another workspace")
@@ -34,7 +39,10 @@ func (*Room) Lend(tx *audit.Tx, ws id.Workspace, link delegation.Link) (d Delega
 	if now.UnixMicro() >= micros(st.ExpiresAt) {
 		return d, false, fault.New(fault.Denied, "delegation_expired", "the statement has expired already").Try("sign one that ends later")
 	}
-	d = Delegation{ID: st.ID, Workspace: ws, Root: st.ID, Digest: digest, Link: link, Status: Active, CreatedAt: now}
+	d = Delegation{ID: st.ID, Workspace: ws, Root: st.ID, Replaces: old.ID, Digest: digest, Link: link, Status: Active, CreatedAt: now}
+	if d.Uses = old.Uses; st.MaxUses != nil && d.Uses >= *st.MaxUses {
+		return Delegation{}, false, fault.New(fault.Denied, "delegation_exhausted", "it was used %d times already, and the new limit is %d: no use would be left", d.Uses, *st.MaxUses)
+	}
 	if st.Parent != nil {
 		if err := d.under(tx, *st.Parent); err != nil {
 			return Delegation{}, false, err

@@ -41,9 +41,6 @@ func TestLendRecordsTheStatement(t *testing.T) {
 		if err := lending.Live(chain, start); err != nil {
 			t.Error(err)
 		}
-		if n := lending.UsesLeft(chain); n == nil || *n != 10 {
-			t.Errorf("uses left %v", n)
-		}
 		digest, _ := second.Digest()
 		if d, err := g.ByStatement(t.Context(), id.Default, digest); err != nil || d.ID != leaf.ID {
 			t.Error(d.ID, err)

@@ -21,7 +21,7 @@ type Room struct{ r *db.Reader }
 // New makes the room.
 func New(r *db.Reader) *Room { return &Room{r} }
 
-const columns = `id, workspace, parent, root, statement, signed, depth, uses, status, created_at, ended_at, ended_by, ended_why`
+const columns = `id, workspace, parent, root, replaces, statement, signed, depth, uses, status, created_at, ended_at, ended_by, ended_why`
 
 // up lists a delegation, found by %, and its ancestors, which are in its workspace; see descend.
 const up = `WITH RECURSIVE up (id, parent, n) AS (
@@ -84,11 +84,13 @@ type Query struct {
 	Delegate  string // "agt_…"
 	Parent    id.Delegation
 	Task      string
+	Status    Status        // at Now
+	Now       time.Time     // only with Status
 	Before    id.Delegation // the last one of the page before
 	Limit     int           // 1 to 200; 0 is 50
 }
 
-// List reads a page of delegations.
+// List reads a page of delegations. Code: malformed, for a status that there is not.
 func (r *Room) List(ctx context.Context, ws id.Workspace, q Query) ([]Delegation, error) {
 	query, args := `SELECT `+columns+` FROM delegation WHERE workspace = $1`, []any{ws}
 	for _, c := range []struct{ test, value string }{
@@ -102,6 +104,17 @@ func (r *Room) List(ctx context.Context, ws id.Workspace, q Query) ([]Delegation
 			args = append(args, c.value)
 			query += " AND " + c.test + " $" + strconv.Itoa(len(args))
 		}
+	}
+	switch q.Status {
+	case "":
+	case Exhausted, Revoked:
+		args = append(args, string(q.Status))
+		query += " AND status = $" + strconv.Itoa(len(args))
+	case Active, Expired: // StatusAt, as the store knows it
+		args = append(args, q.Now.UnixMicro())
+		query += " AND status = 'active' AND expires_at " + map[Status]string{Active: ">", Expired: "<="}[q.Status] + " $" + strconv.Itoa(len(args))
+	default:
+		return nil, fault.New(fault.Invalid, "malformed", "a delegation's status is active, exhausted, expired or revoked")
 	}
 	limit := q.Limit
 	if limit <= 0 {
@@ -137,11 +150,11 @@ func insert(tx *audit.Tx, d Delegation) (bool, error) {
 	if by.User.IsZero() {
 		delegator = by.Agent.String()
 	}
-	n, err := tx.Exec(`INSERT INTO delegation (id, workspace, parent, root, statement, delegator, delegator_key, delegate, instance, not_before, expires_at,
+	n, err := tx.Exec(`INSERT INTO delegation (id, workspace, parent, root, replaces, statement, delegator, delegator_key, delegate, instance, not_before, expires_at,
 			max_uses, uses, depth, task, signed, status, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, 'active', $16) ON CONFLICT DO NOTHING`,
-		d.ID, d.Workspace, d.Parent, d.Root, d.Digest, delegator, by.Instance.String(), st.Delegate.Agent, st.Delegate.Instance,
-		micros(st.NotBefore), micros(st.ExpiresAt), st.MaxUses, d.Depth, st.Task, d.Link.String(), d.CreatedAt.UnixMicro())
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'active', $18) ON CONFLICT DO NOTHING`,
+		d.ID, d.Workspace, d.Parent, d.Root, d.Replaces, d.Digest, delegator, by.Instance.String(), st.Delegate.Agent, st.Delegate.Instance,
+		micros(st.NotBefore), micros(st.ExpiresAt), st.MaxUses, d.Uses, d.Depth, st.Task, d.Link.String(), d.CreatedAt.UnixMicro())
 	return n == 1, err
 }
 
@@ -253,7 +266,7 @@ func scan(s scanner) (Delegation, error) {
 	var created int64
 	var at sql.Null[int64]
 	var by, why sql.NullString
-	err := s.Scan(&d.ID, &d.Workspace, &d.Parent, &d.Root, &d.Digest, &signed, &d.Depth, &d.Uses, &d.Status, &created, &at, &by, &why)
+	err := s.Scan(&d.ID, &d.Workspace, &d.Parent, &d.Root, &d.Replaces, &d.Digest, &signed, &d.Depth, &d.Uses, &d.Status, &created, &at, &by, &why)
 	if err != nil {
 		return Delegation{}, err
 	}
