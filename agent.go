@@ -264,10 +264,15 @@ func (a *Agent) Lent(ctx context.Context) ([]api.Delegation, error) {
 	return a.delegations(ctx, DelegationQuery{Delegator: "me"})
 }
 
+// List lists a page of delegations, newest first: what was lent to the agent (Delegate is its id, or "me") or by it (Delegator).
+func (a *Agent) List(ctx context.Context, q DelegationQuery) (api.List[api.Delegation], error) {
+	return ask[api.List[api.Delegation]](ctx, a.door, "Delegations", nil, q.values(), nil)
+}
+
 func (a *Agent) delegations(ctx context.Context, q DelegationQuery) (all []api.Delegation, err error) {
 	q.Limit = 200
 	for {
-		l, err := ask[api.List[api.Delegation]](ctx, a.door, "Delegations", nil, q.values(), nil)
+		l, err := a.List(ctx, q)
 		if err != nil {
 			return nil, err
 		}

@@ -68,6 +68,9 @@ type Tree struct {
 	More  bool         `json:"more,omitempty"`
 }
 
+// Each yields the items.
+func (t Tree) Each(yield func(any) bool) { List[Delegation]{Items: t.Items}.Each(yield) }
+
 // Approval is an ask and what became of it. Arguments are those of the call, as JSON text in RFC 8785 form.
 type Approval struct {
 	ID         id.Approval   `json:"id"`

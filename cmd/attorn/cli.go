@@ -25,7 +25,7 @@ func (c *cli) root() *cobra.Command {
 		c.devCommand(), c.serveCommand(), c.configCommand(), versionCommand(c),
 		c.killCommand(), c.loginCommand(), c.logoutCommand(), c.whoamiCommand(), c.ctxCommand(), c.workspaceCommand(),
 		c.userCommand(), c.groupCommand(), c.roleCommand(), c.agentCommand(), c.instanceCommand(), c.deviceCommand(),
-		c.lendCommand(), c.delegationCommand(), c.tokenCommand(),
+		c.lendCommand(), c.narrowCommand(), c.revokeCommand(), c.delegationCommand(), c.tokenCommand(),
 		c.approvalCommand(), c.approveCommand(), c.denyCommand(),
 		c.policyCommand(), c.mcpCommand(), c.toolCommand(), c.serviceCommand(),
 		c.signCommand(), c.fetchCommand(),

@@ -4,54 +4,70 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
+	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
-	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/delegation"
-	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
-	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/internal/graph"
 )
 
 func (c *cli) delegationCommand() *cobra.Command {
-	ls := &cobra.Command{Use: "ls", Short: "List what you lent, or what was lent to the agent", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		return c.listDelegations(cmd.Context())
-	}}
-	show := &cobra.Command{Use: "show DELEGATION", Short: "Show a delegation, hop by hop; an agent sees its own hop", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		chain, err := c.chain(cmd.Context(), args[0])
-		if err != nil {
-			return err
+	var f filter
+	ls := &cobra.Command{
+		Use: "ls", Short: "List what you lent, or what was lent to the agent", Args: exactly(0),
+		Long:    "List delegations, newest first: without a filter what you lent, or what was lent to the agent. Names stand beside identifiers; me is the account itself.",
+		Example: "  attorn delegation ls --by me --to release-bot --status active\n  attorn delegation ls --task REL-481",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.listDelegations(cmd.Context(), f) },
+	}
+	ls.Flags().StringVar(&f.by, "by", "", "who lent: a person or an agent, by name or id, or me")
+	ls.Flags().StringVar(&f.to, "to", "", "to which agent it was lent, by name or id, or me")
+	ls.Flags().StringVar(&f.task, "task", "", "for which piece of work")
+	ls.Flags().StringVar(&f.status, "status", "", "active, exhausted, expired or revoked")
+	show := &cobra.Command{
+		Use: "show DELEGATION", Short: "Show a delegation hop by hop, and how each stands; an agent sees its own hop", Args: exactly(1),
+		Long: "Show a delegation hop by hop: who lent what to whom, how each link stands, what is left of its time and of the uses that it shares with all below it, and who\n" +
+			"ended it and why. One link that has ended ends all below it. As JSON it is the links alone.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			chain, err := c.chain(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.show(links(chain), args[0], func(w io.Writer) { standRows(w, chain, time.Now()) })
+		},
+	}
+	return noun("delegation", "What is lent to whom", ls, show, c.treeCommand(), c.renewCommand(), c.exportCommand(), c.verifyChainCommand())
+}
+
+// links are those of records.
+func links(records []api.Delegation) (all []delegation.Link) {
+	for _, d := range records {
+		all = append(all, d.Link)
+	}
+	return all
+}
+
+// standRows draws a chain, and says whether it can be used.
+func standRows(w io.Writer, records []api.Delegation, now time.Time) {
+	_, _ = io.WriteString(w, graph.Text(forest(records, now, true)))
+	for i, d := range records {
+		switch {
+		case d.Status != "active":
+			say(w, "cannot be used: hop %d of %d, %s, is %s", i+1, len(records), d.ID, d.Status)
+			return
+		case now.Unix() < d.Statement.NotBefore:
+			say(w, "cannot be used yet: hop %d of %d, %s, begins %s", i+1, len(records), d.ID, seconds(d.Statement.NotBefore))
+			return
 		}
-		return c.show(chain, args[0], func(w io.Writer) { chainRows(w, chain) })
-	}}
-	var reason string
-	revoke := &cobra.Command{Use: "revoke DELEGATION", Short: "End a delegation and all that descends from it", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		d, err := id.Parse[id.Delegation](args[0])
-		if err != nil {
-			return usageError{err}
-		}
-		got, err := c.revokeDelegation(cmd.Context(), d, reason)
-		if err != nil {
-			return err
-		}
-		return c.showEnded(got, "revoked "+d.String())
-	}}
-	revoke.Flags().StringVar(&reason, "reason", "", "why")
-	var keys string
-	verify := &cobra.Command{Use: "verify FILE", Short: "Verify a portable chain offline, with the server's published keys", Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
-		return c.verifyChain(args[0], keys)
-	}}
-	verify.Flags().StringVar(&keys, "keys", "", "file with the server's JWKS (SERVER/oauth/jwks)")
-	return noun("delegation", "What is lent to whom", ls, show, revoke, verify)
+	}
+	say(w, "every hop that is shown is live")
 }
 
 // chain is a delegation with those above it, the root first; for an agent, which may not read what others lent each other, its own hop alone.
-func (c *cli) chain(ctx context.Context, text string) ([]delegation.Link, error) {
+func (c *cli) chain(ctx context.Context, text string) ([]api.Delegation, error) {
 	d, err := id.Parse[id.Delegation](text)
 	if err != nil {
 		return nil, usageError{err}
@@ -61,18 +77,33 @@ func (c *cli) chain(ctx context.Context, text string) ([]delegation.Link, error)
 		return nil, err
 	}
 	if a.User.IsZero() {
-		ag, _, err := c.agent(ctx)
+		l, err := c.lender(ctx)
 		if err != nil {
 			return nil, err
 		}
-		own, err := c.mine(ctx, ag, text)
-		return []delegation.Link{own.Link}, err
+		tree, err := l.Tree(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		return tree.Items[:1], nil
 	}
 	cl, _, err := c.client(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return cl.Chain(ctx, d)
+	chain, err := cl.Chain(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	var all []api.Delegation
+	for _, l := range chain {
+		found, err := cl.Delegation(ctx, l.Statement.ID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found)
+	}
+	return all, nil
 }
 
 // revokeDelegation ends what a person may end, or what an agent was lent or lent itself.
@@ -95,109 +126,37 @@ func (c *cli) revokeDelegation(ctx context.Context, d id.Delegation, reason stri
 	return cl.RevokeDelegation(ctx, d, reason)
 }
 
-func (c *cli) listDelegations(ctx context.Context) error {
-	a, err := c.account()
+func (c *cli) listDelegations(ctx context.Context, f filter) error {
+	q, err := c.query(ctx, f)
 	if err != nil {
 		return err
 	}
-	var all []api.Delegation
-	if a.User.IsZero() {
-		ag, _, err := c.agent(ctx)
-		if err != nil {
-			return err
-		}
-		if all, err = ag.Delegations(ctx); err != nil {
-			return err
-		}
-	} else {
-		cl, _, err := c.client(ctx)
-		if err != nil {
-			return err
-		}
-		page, err := everything(func(p attorn.Page) (api.List[api.Delegation], error) {
-			return cl.Delegations(ctx, attorn.DelegationQuery{Delegator: "me", Page: p})
-		})
-		if err != nil {
-			return err
-		}
-		all = page.Items
+	all, _, err := c.delegations(ctx, q, 0)
+	if err != nil {
+		return err
 	}
 	return c.show(all, each(all, func(d api.Delegation) string { return d.ID.String() }), func(w io.Writer) {
-		row(w, "DELEGATION", "TO", "STATUS", "UNTIL", "USES", "PERMISSIONS")
+		row(w, "DELEGATION", "FROM", "TO", "STATUS", "UNTIL", "USES", "PERMISSIONS")
 		for _, d := range all {
+			st := d.Statement
 			uses := "-"
-			if m := d.Statement.MaxUses; m != nil {
+			if m := st.MaxUses; m != nil {
 				uses = fmt.Sprintf("%d of %d", d.Uses, *m)
 			}
 			var ps []string
-			for _, p := range d.Statement.Permissions {
+			for _, p := range st.Permissions {
 				ps = append(ps, permissionWords(p))
 			}
-			row(w, d.ID.String(), d.Statement.Delegate.Agent.String(), d.Status, seconds(d.Statement.ExpiresAt), uses, strings.Join(ps, "; "))
+			row(w, d.ID.String(), called(d.DelegatorName, st.Delegator.User.String()+st.Delegator.Agent.String()), called(d.DelegateName, st.Delegate.Agent.String()),
+				d.Status, seconds(st.ExpiresAt), uses, strings.Join(ps, "; "))
 		}
 	})
 }
 
-func chainRows(w io.Writer, chain []delegation.Link) {
-	for i, l := range chain {
-		st := l.Statement
-		if i == 0 {
-			say(w, "%s", account{User: st.Delegator.User, Agent: st.Delegator.Agent}.sub())
-		}
-		row(w, strings.Repeat("  ", i)+"└ "+st.Delegate.Agent.String(), st.ID.String(), "until "+seconds(st.ExpiresAt), usesWords(st))
-		for _, p := range st.Permissions {
-			row(w, strings.Repeat("  ", i)+"    "+permissionWords(p))
-		}
+// called is a name with the identifier beside it, which alone says who it is.
+func called(name, sub string) string {
+	if name == "" {
+		return sub
 	}
-}
-
-// verifyChain checks a chain, as `delegation show -o json` printed it, with nothing but the published keys. Whatever is wrong with the chain is a
-// verification that failed; an error is about what the verifier brought along.
-func (c *cli) verifyChain(file, keysFile string) error {
-	if keysFile == "" {
-		return usageError{fmt.Errorf("verify takes --keys FILE: the server's JWKS, kept from SERVER/oauth/jwks")}
-	}
-	keys, err := readJWKS(keysFile)
-	if err != nil {
-		return err
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	var chain []delegation.Link
-	err = jose.Decode(raw, &chain, jose.Limits{Bytes: 1 << 20})
-	if err == nil {
-		err = delegation.VerifyChain(chain, func(kid id.Key) (jose.PublicKey, bool) { k, ok := keys[kid]; return k, ok })
-	}
-	if err != nil {
-		say(c.out, "FAIL  %v (%s)", err, fault.Code(err))
-		return quiet{exitUnverified}
-	}
-	return c.show(chain, "ok", func(w io.Writer) {
-		say(w, "ok: %s, each countersigned, each narrower than the one before. Whether it is live now, only the server knows.", count(len(chain), "signed statement"))
-		chainRows(w, chain)
-	})
-}
-
-func readJWKS(file string) (map[id.Key]jose.PublicKey, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var set struct {
-		Keys []jsontext.Value `json:"keys"`
-	}
-	if err := jose.DecodeForeign(raw, &set, jose.Limits{}); err != nil {
-		return nil, fault.Wrap(err, fault.Invalid, "malformed", "%s is no JWKS: %v", file, err)
-	}
-	keys := map[id.Key]jose.PublicKey{}
-	for _, k := range set.Keys {
-		key, err := jose.ParseJWK(k)
-		if err != nil {
-			return nil, err
-		}
-		keys[key.Thumbprint()] = key
-	}
-	return keys, nil
+	return name + " (" + sub + ")"
 }

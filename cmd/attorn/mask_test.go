@@ -18,6 +18,7 @@ var masks = []struct {
 	{regexp.MustCompile(`(localhost|127\.0\.0\.1):[0-9]+`), "localhost:7070"},
 	{regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:.]{8,15}( UTC|Z)`), "TIME"},
 	{regexp.MustCompile(`\b[0-9]{2}:[0-9]{2}:[0-9]{2}\b( UTC on [0-9]+ [A-Z][a-z]{2})?`), "TIME"},
+	{regexp.MustCompile(`\b([0-9]+ (d|h|min|s) )+left\b`), "TIME left"},
 	{regexp.MustCompile(`(?m)^[0-9]+( +evt_)`), "N$1"},
 	{regexp.MustCompile(`\bready in [0-9.]+ s\b`), "ready in 0.2 s"},
 	{regexp.MustCompile(`#[0-9]+`), "#N"}, // others write to the log too

@@ -334,7 +334,7 @@ var shapes = map[string]func() any{
 	"Agent": func() any { return &api.Agent{} }, "Agents": func() any { return &api.List[api.Agent]{} }, "Instances": func() any { return &api.List[api.Instance]{} }, "Line": func() any { return &api.List[api.KeyRecord]{} },
 	"Bindings": func() any { return &api.List[api.Binding]{} }, "Bundle": func() any { return &api.Bundle{} }, "Server": func() any { return &api.Server{} },
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
-	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
+	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Tree": func() any { return &api.Tree{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
 	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
 	"Identity": func() any { return &token.Identity{} }, "UserDetail": func() any { return &api.UserDetail{} }, "AgentDetail": func() any { return &api.AgentDetail{} },
 	"PersonKeys": func() any { return &api.List[api.PersonKey]{} },

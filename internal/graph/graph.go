@@ -9,7 +9,7 @@ import (
 	"github.com/attorn/attorn/id"
 )
 
-// The statuses of a delegation.
+// The statuses of a delegation. Of "" nothing is known but its statement.
 const (
 	Active    = "active"
 	Exhausted = "exhausted"

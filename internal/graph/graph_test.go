@@ -132,10 +132,14 @@ func goldens() map[string]graph.Forest {
 	focused.Focus, focused.More = agent(5).String(), "/w/default/delegations"
 	linked := grow().story()
 	linked.Link = func(sub string) string { return "/w/default/" + sub + "?tab=graph&open=1" }
+	offline := grow().story()
+	for i := range offline.Lent {
+		offline.Lent[i].Status = ""
+	}
 	everything := grow().story()
 	everything.All = true
 	return map[string]graph.Forest{
-		"none": grow().Forest, "1": grow().star(2).Forest, "story": linked.Forest, "all": everything.Forest, "15": grow().tree(15).Forest, "60": grow().tree(60).Forest,
+		"none": grow().Forest, "1": grow().star(2).Forest, "story": linked.Forest, "all": everything.Forest, "offline": offline.Forest, "15": grow().tree(15).Forest, "60": grow().tree(60).Forest,
 		"200": focused.Forest, "200-star": grow().star(200).Forest, "circle": grow().circle().Forest,
 	}
 }

@@ -83,6 +83,8 @@ func (f Forest) stands(l Lent) string {
 			s += ": " + show(l.EndedWhy)
 		}
 		return s
+	case l.Status == "":
+		return "from " + moment(begins) + " until " + moment(time.Unix(st.ExpiresAt, 0))
 	case l.Status == Exhausted:
 		return "used up " + moment(l.Ended)
 	case l.Status == Expired:
@@ -98,7 +100,7 @@ func terms(l Lent) string {
 	st := l.Statement
 	var parts []string
 	if st.MaxUses != nil {
-		parts = append(parts, fmt.Sprintf("%d of %s left", max(0, *st.MaxUses-l.Uses), count(*st.MaxUses, "use")))
+		parts = append(parts, usesOf(l))
 	}
 	if st.MaxDepth > 0 {
 		parts = append(parts, "may be lent on over "+count(int64(st.MaxDepth), "hop"))
@@ -107,6 +109,15 @@ func terms(l Lent) string {
 		parts = append(parts, "task "+show(st.Task))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// usesOf says how many uses a delegation shares with all below it.
+func usesOf(l Lent) string {
+	most := *l.Statement.MaxUses
+	if l.Status == "" { // how many there were is not known
+		return count(most, "use") + " for it and all below"
+	}
+	return fmt.Sprintf("%d of %s left for it and all below", max(0, most-l.Uses), count(most, "use"))
 }
 
 func permission(p delegation.Permission) string {
