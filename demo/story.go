@@ -206,7 +206,7 @@ func (s *story) revocation() error {
 		return err
 	}
 	defer held.Close()
-	if err := s.must("Priya revokes what she lent: it ends with all that descends from it", s.run("priya", "delegation", "revoke", s.root, "--reason", "the release is out")); err != nil {
+	if err := s.must("Priya revokes what she lent: it ends with all that descends from it", s.run("priya", "revoke", s.root, "--reason", "the release is out")); err != nil {
 		return err
 	}
 	deployers := s.run("deployer", "delegation", "ls")
