@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -144,22 +143,12 @@ func (v chainVerifier) finder() (func(delegation.File) func(id.Key) (jose.Public
 		}
 		return func(f delegation.File) func(id.Key) (jose.PublicKey, bool) { return f.Trusting(trusted...) }, nil
 	}
-	raw, err := os.ReadFile(v.keys)
+	keys, err := readJWKS(v.keys)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := parseJWKS(raw)
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Invalid, "malformed", "%s is no JWKS: %v", v.keys, err)
-	}
 	return func(delegation.File) func(id.Key) (jose.PublicKey, bool) {
-		return func(kid id.Key) (jose.PublicKey, bool) {
-			i := slices.IndexFunc(keys, func(k jose.PublicKey) bool { return k.Thumbprint() == kid })
-			if i < 0 {
-				return jose.PublicKey{}, false
-			}
-			return keys[i], true
-		}
+		return func(kid id.Key) (jose.PublicKey, bool) { k, ok := keys[kid]; return k, ok }
 	}, nil
 }
 
@@ -209,6 +198,22 @@ func signedWith(l delegation.Link) string {
 		return "in the server's word alone: signed in by " + strings.TrimSpace(at.Method+" "+at.Issuer) + " " + seconds(at.AuthTime)
 	}
 	return "with the key " + l.Delegator.JWK.Thumbprint().String()
+}
+
+func readJWKS(file string) (map[id.Key]jose.PublicKey, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	all, err := parseJWKS(raw)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "malformed", "%s is no JWKS: %v", file, err)
+	}
+	keys := map[id.Key]jose.PublicKey{}
+	for _, k := range all {
+		keys[k.Thumbprint()] = k
+	}
+	return keys, nil
 }
 
 func parseJWKS(raw []byte) (keys []jose.PublicKey, err error) {

@@ -226,7 +226,7 @@ func (c *cli) query(ctx context.Context, f filter) (q attorn.DelegationQuery, er
 			if err != nil {
 				return q, err
 			}
-			if *who.sub, _, err = c.findPrincipal(ctx, cl, who.text); err != nil {
+			if *who.sub, _, err = c.principal(ctx, cl, who.text); err != nil {
 				return q, err
 			}
 		}

@@ -72,6 +72,7 @@ func aboutWhat(e evidence.Event) (text string, named bool) {
 		if !w.Agent.IsZero() {
 			add("to ", w.Agent.String())
 		}
+		add("in place of ", w.Replaces.String())
 	case w.Role != "":
 		add("", w.Role)
 		switch {
