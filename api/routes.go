@@ -100,6 +100,13 @@ var routes = []Route{
 	{Name: "AddService", Method: "POST", Path: "/v1/services", Permission: "attorn:client:register", Status: 201, Doc: "Register a resource server."},
 	{Name: "Services", Method: "GET", Path: "/v1/services", Query: page, Permission: "attorn:client:read", Status: 200, Doc: "List the resource servers."},
 	{Name: "RemoveService", Method: "DELETE", Path: "/v1/services/{id}", Permission: "attorn:client:remove", Status: 200, Doc: "End a resource server, by id or name."},
+	{Name: "Apps", Method: "GET", Path: "/v1/clients", Query: []string{"client", "person", "after", "limit"}, Permission: "attorn:client:read", Status: 200, Doc: "List the apps that people consented to; me needs no permission."},
+	{Name: "App", Method: "GET", Path: "/v1/clients/show", Query: []string{"client"}, Permission: "attorn:client:read", Status: 200, Doc: "Read an app as it describes itself now, and what the workspace lets it do."},
+	{Name: "InviteApp", Method: "POST", Path: "/v1/clients/invite", Permission: "attorn:client:invite", Status: 201, Doc: "Make a one-time token by which an app registers itself."},
+	{Name: "RemoveApp", Method: "DELETE", Path: "/v1/clients/{id}", Permission: "attorn:client:remove", Status: 200, Doc: "End an app that registered itself at the workspace."},
+	{Name: "ClientRules", Method: "GET", Path: "/v1/client-rules", Query: page, Permission: "attorn:client:read", Status: 200, Doc: "List the workspace's rules about apps."},
+	{Name: "SetClientRule", Method: "PUT", Path: "/v1/client-rules", Permission: "attorn:client:rule", Status: 200, Doc: "Say what the workspace lets an app do, all apps of a host, or all; the most particular rule decides."},
+	{Name: "RemoveClientRule", Method: "POST", Path: "/v1/client-rules/remove", Permission: "attorn:client:rule", Status: 200, Doc: "Take a rule about apps away."},
 
 	{Name: "Publish", Method: "PUT", Path: "/v1/policy", Permission: "attorn:policy:publish", Status: 200, Doc: "Make files the live policies, beside the built-in ones."},
 	{Name: "Policy", Method: "GET", Path: "/v1/policy", Permission: "attorn:policy:read", Status: 200, Doc: "Read the live policies."},

@@ -143,7 +143,7 @@ type What struct {
 	Possession id.Digest       `json:"possession,omitzero"`  // of the same as the new key signed it, kept as content
 	From       int64           `json:"from,omitzero"`        // microseconds: key.published, when the key signs at the earliest
 	Group      string          `json:"group,omitempty"`
-	Rule       id.Digest       `json:"rule,omitzero"`  // of the trust rule that matched, or of the rule about apps, kept as content
+	Rule       id.Digest       `json:"rule,omitzero"`  // of the trust rule that matched, of the rule about apps, or of what an app registered with, kept as content
 	Key        *jose.PublicKey `json:"key,omitempty"`  // the public key that was enrolled, registered, created or published
 	COSE       string          `json:"cose,omitempty"` // a passkey's public key (RFC 9052), base64url
 	Credential string          `json:"credential,omitempty"`

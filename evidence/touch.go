@@ -54,6 +54,10 @@ func (e Event) Touches() []string {
 		add(Policy)
 	case WorkspaceChanged, ClientChanged: // a rule may be about every app there is
 		add(Workspace)
+	case ClientRemoved:
+		if w.Client != "" { // an app, which may be any number of agents
+			add(Workspace)
+		}
 	case KeyRetired:
 		if w.Use == UseToken {
 			add(IssuerKey)

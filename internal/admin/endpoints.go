@@ -30,6 +30,9 @@ func endpoints() map[string]endpoint {
 		"AddServer": on(addServer), "Servers": on(servers), "Server": on(oneServer), "RemoveServer": on(removeServer), "Tools": on(tools),
 		"PinTool": on(pinTool), "AddService": on(addService), "Services": on(listServices), "RemoveService": on(removeService),
 
+		"Apps": on(consentedApps), "App": on(showApp), "InviteApp": on(inviteApp), "RemoveApp": on(removeApp),
+		"ClientRules": on(clientRules), "SetClientRule": on(setClientRule), "RemoveClientRule": on(removeClientRule),
+
 		"Kill": on(kill), "ResumeTool": on(resumeTool), "ResumeWorkspace": on(resumeWorkspace), "Feed": on(feed), "Confirmations": on(confirmations),
 
 		"Publish": on(publish), "Policy": on(livePolicy), "Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings),

@@ -188,6 +188,11 @@ func (g *Guard) ClientRule(ctx context.Context, ws id.Workspace, clientID string
 // ClientStands says whether a workspace lets an app go on: with tokens that are bound to a key, or with bearer ones. Codes: client_denied, bearer_not_allowed.
 func (g *Guard) ClientStands(ctx context.Context, ws id.Workspace, clientID string, bearer bool) error {
 	r, err := g.ClientRule(ctx, ws, clientID)
+	if app, no := id.Parse[id.App](clientID); err == nil && no == nil {
+		if _, err = g.Clients.App(ctx, app, g.Now()); fault.Code(err) == "client_unknown" {
+			return fault.New(fault.Denied, "client_denied", "the app is not registered any more").Try("register it again")
+		}
+	}
 	switch {
 	case err != nil:
 		return err

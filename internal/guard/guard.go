@@ -32,8 +32,10 @@ type Config struct {
 	Tickets   *tickets.Room
 	Fetch     Fetcher // of other issuers' keys and of apps' metadata; nil: none are discovered
 	LocalApps bool    // the metadata of apps may be on this machine, over http: for development
-	Now       func() time.Time
-	TokenTTL  time.Duration // life of an access token; zero is 5 minutes
+
+	Registration AppRegistration // of apps, by themselves
+	Now          func() time.Time
+	TokenTTL     time.Duration // life of an access token; zero is 5 minutes
 }
 
 // maxGuesses is how many user codes that nothing waits under a person may type in a minute (oauth.md §12).

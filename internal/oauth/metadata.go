@@ -34,6 +34,8 @@ type serverMetadata struct {
 	RequestObjects    bool     `json:"request_parameter_supported"`
 	RequestURIs       bool     `json:"request_uri_parameter_supported"`
 	ClaimsParameter   bool     `json:"claims_parameter_supported"`
+	Registration      string   `json:"registration_endpoint,omitempty"`       // RFC 7591
+	Documents         bool     `json:"client_id_metadata_document_supported"` // draft-ietf-oauth-client-id-metadata-document §6
 }
 
 func (f *face) metadata(*exchange) (any, error) {
@@ -50,5 +52,6 @@ func (f *face) metadata(*exchange) (any, error) {
 		Prompts: []string{"none", "login", "consent", "select_account"}, ACRs: []string{"urn:attorn:acr:1", "urn:attorn:acr:2", "urn:attorn:acr:3"},
 		Subjects: []string{"public"}, IDTokenAlgs: []string{"EdDSA"},
 		Claims: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr"}, RequestURIs: true,
+		Registration: f.registration(), Documents: true,
 	}, nil
 }

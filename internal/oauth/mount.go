@@ -27,6 +27,8 @@ type face struct {
 	polls    *guard.Limiter // of device codes, by proven key
 	pages    *guard.Limiter // authorization requests, by network
 	pushes   *guard.Limiter // and those that are pushed
+
+	registrations *guard.Limiter // of apps, by network
 }
 
 // The limits of oauth.md §12, and of how much they remember.
@@ -35,6 +37,8 @@ const (
 	maxRequests = 50 // a second
 	maxDevices  = 60 // a minute
 	maxPages    = 60 // a minute
+
+	maxRegistrations = 10 // a minute
 
 	pollGap = tickets.DeviceInterval - time.Second // what is on its way longer than the one before comes sooner after it
 )
@@ -50,6 +54,8 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		polls:    guard.NewLimiter(1, pollGap),
 		pages:    guard.NewLimiter(maxPages, time.Minute),
 		pushes:   guard.NewLimiter(maxPages, time.Minute),
+
+		registrations: guard.NewLimiter(maxRegistrations, time.Minute),
 	}
 	mux.HandleFunc("/oauth/authorize", f.authorize)
 	mux.HandleFunc("/oauth/resume/{handle}", f.resume)
@@ -58,6 +64,7 @@ func Mount(mux *http.ServeMux, cfg Config) {
 	f.post(mux, "/oauth/token", f.token)
 	f.post(mux, "/oauth/device", f.device)
 	f.post(mux, "/oauth/introspect", f.introspect)
+	mux.HandleFunc("/oauth/register", f.register)
 	f.post(mux, "/oauth/revoke", f.revoke)
 	f.get(mux, "/oauth/jwks", f.jwks)
 	f.get(mux, "/oauth/agents/{agent}", f.identity)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/internal/guard"
 )
 
 // Config is what a server is started with. The zero value, with Dev, is what `attorn dev` needs. A field with a key can come from flags, the
@@ -29,6 +30,7 @@ type Config struct {
 	SealingCommand  string     `key:"sealing.command" why:"command that writes the sealing key to its standard output, instead of a file; no shell reads it"`
 	SealingPrevious string     `key:"sealing.previous" file:"yes" why:"file with the sealing key before this one, for the one start at which everything is sealed again; or ATTORN_SEALING_PREVIOUS"`
 	Trusted         []string   `key:"proxy.trusted" why:"networks of the proxies whose X-Forwarded-For gives the client's address, as 10.0.0.0/8"`
+	Registration    string     `key:"oauth.registration" default:"off" why:"whether apps register themselves (RFC 7591): off, token (by an invitation: attorn client invite) or open"`
 	OIDC            []Upstream `key:"signin.oidc" why:"OpenID providers that people sign in with"`
 
 	Dev    bool
@@ -79,6 +81,11 @@ func (c *Config) fill() error {
 	}
 	if err := c.checkURL(); err != nil {
 		return err
+	}
+	switch guard.AppRegistration(c.Registration) {
+	case "", guard.RegisterOff, guard.RegisterByToken, guard.RegisterOpen:
+	default:
+		return fault.New(fault.Invalid, "config_value", "oauth.registration is off, token or open, not %q", c.Registration)
 	}
 	var err error
 	if c.proxies, err = networks(c.Trusted); err != nil {

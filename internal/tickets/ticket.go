@@ -26,6 +26,8 @@ const (
 	Resume  Kind = "resume"  // what the person said, on its way to the client
 	Code    Kind = "code"    // an authorization code (RFC 6749 §4.1)
 	Refresh Kind = "refresh" // a refresh token (RFC 6749 §6)
+
+	AppInvite Kind = "app" // lets an app register itself (RFC 7591 §3: an initial access token)
 )
 
 // Life is the longest time that a ticket of kind k may be good for (oauth.md §5); 0 for no kind.
@@ -33,7 +35,7 @@ func (k Kind) Life() time.Duration {
 	switch k {
 	case SignIn:
 		return 15 * time.Minute
-	case Enrol:
+	case Enrol, AppInvite:
 		return 24 * time.Hour
 	case Challenge:
 		return 5 * time.Minute
