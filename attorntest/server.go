@@ -22,6 +22,8 @@ type Config struct {
 	Data string           // "" is a new directory of the test's own; give one to start again on the same data
 	URL  string           // of an earlier Server, to start again at the same address; "" takes a free port on loopback
 	Now  func() time.Time // nil is the clock
+
+	Registration string // of apps by themselves (RFC 7591): "" is off, token or open
 }
 
 // Server is the whole product, listening on loopback, in the test's own process.
@@ -57,7 +59,7 @@ func Start(t testing.TB, cfg Config) *Server {
 		out = os.Stderr
 	}
 	s.server, err = server.Open(t.Context(), server.Config{
-		Dev: true, URL: s.URL, Listen: l.Addr().String(), Data: s.Data, DSN: cfg.DSN, Node: "test", Now: cfg.Now,
+		Dev: true, URL: s.URL, Listen: l.Addr().String(), Data: s.Data, DSN: cfg.DSN, Node: "test", Now: cfg.Now, Registration: cfg.Registration,
 		Logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

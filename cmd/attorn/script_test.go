@@ -61,6 +61,8 @@ func TestMain(m *testing.M) {
 //	renews                       brings the refresh token that it was given first
 //	platform                     starts a platform that vouches for workloads, at $ISSUER; its keys are in keys.json and bundle.json
 //	vouch FILE CLAIM=VALUE…      writes a token of its for $URL; a claim inside another is named a/b
+//	describes FILE               serves a file as an app's metadata, at $CLIENT, which it also puts in for CLIENT
+//	registers STATUS FILE TOKEN  has an app register itself with a file of metadata, by an invitation unless it is -
 //	flip FILE                    flips one bit in the middle
 //
 // UPDATE_SCRIPTS=1 writes what is seen into the files that cmp compares it with.
@@ -77,6 +79,7 @@ func TestScript(t *testing.T) {
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
 		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "app": (*stage).app, "renews": (*stage).renews, "flip": (*stage).flip,
+		"describes": (*stage).describes, "registers": (*stage).registers,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {
@@ -340,6 +343,7 @@ var shapes = map[string]func() any{
 	"PersonKeys": func() any { return &api.List[api.PersonKey]{} },
 	"Device":     func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "TrustRule": func() any { return &api.TrustRule{} }, "TrustRules": func() any { return &api.List[api.TrustRule]{} }, "TrustTested": func() any { return &api.TrustTested{} },
 	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
+	"App": func() any { return &api.App{} }, "Apps": func() any { return &api.List[api.ConsentedApp]{} }, "ClientRules": func() any { return &api.List[api.ClientRule]{} }, "AppInvited": func() any { return &api.AppInvited{} },
 	"ServerKeys": func() any { return &api.List[api.ServerKey]{} }, "RotatedKey": func() any { return &api.RotatedKey{} },
 	"Head": func() any { return &api.Head{} }, "SignedIn": func() any { return &api.SignedIn{} }, "Enrolment": func() any { return &api.Enrolment{} }, "Accounts": func() any { return &accounts{} },
 }

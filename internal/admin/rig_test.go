@@ -48,7 +48,7 @@ type person struct {
 func start(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, ctx: t.Context()}
-	w.Server = attorntest.Start(t, attorntest.Config{Now: w.now})
+	w.Server = attorntest.Start(t, attorntest.Config{Now: w.now, Registration: "token"})
 	w.priya = w.signIn(w.Link, "Priya Nair")
 	w.noor, w.maya = w.invite("Noor Haddad"), w.invite("Maya Chen")
 	return w

@@ -158,19 +158,29 @@ func loopbackHost(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// maxAge is how long a document is good for by its Cache-Control (RFC 9111 §5.2.2); 0 where that says nothing, or not to keep it.
+// maxAge is how long a document is good for by its Cache-Control (RFC 9111 §5.2.2), or else by Expires (§5.3), less the Age that it has already (§4.2.3); 0 where
+// nothing says so, or that it is not to be kept.
 func maxAge(h http.Header) time.Duration {
 	var age time.Duration
+	date, dated := http.ParseTime(h.Get("Date"))
+	if until, err := http.ParseTime(h.Get("Expires")); err == nil && dated == nil {
+		age = max(0, until.Sub(date))
+	}
 	for part := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(part)), "=")
 		switch name {
 		case "no-store", "no-cache":
 			return 0
 		case "max-age":
-			if n, err := strconv.ParseInt(strings.Trim(value, `"`), 10, 32); err == nil && n > 0 {
-				age = time.Duration(n) * time.Second
+			n, err := strconv.ParseInt(strings.Trim(value, `"`), 10, 32)
+			if err != nil || n < 0 {
+				n = 0
 			}
+			age = time.Duration(n) * time.Second
 		}
+	}
+	if n, err := strconv.ParseInt(h.Get("Age"), 10, 32); err == nil && n > 0 {
+		age = max(0, age-time.Duration(n)*time.Second)
 	}
 	return age
 }

@@ -54,7 +54,7 @@ func TestTheFileIsReadWhole(t *testing.T) {
 	}
 	want := Config{
 		URL: "https://attorn.example.com", Listen: "localhost:7070", Data: "/srv/attorn", SealingKey: "/etc/attorn/sealing.key",
-		Trusted: []string{"127.0.0.1", "10.0.0.0/8"}, OIDC: []Upstream{
+		Registration: "off", Trusted: []string{"127.0.0.1", "10.0.0.0/8"}, OIDC: []Upstream{
 			{
 				Name: "acme", Issuer: "https://login.acme.example", ClientID: "12345", Scopes: []string{"openid", "profile", "email"}, Create: true, Workspace: "default",
 				GroupsClaim: "groups", Groups: map[string]string{"Platform Team": "platform", "42": "answers"}, ACR: map[string]int{"urn:acme:mfa": 2}, MFA: []string{"mfa", "hwk"},
