@@ -255,10 +255,12 @@ func TestProveApp(t *testing.T) {
 		r.ok(err)
 		return raw
 	}
+	forged := strings.Split(assert(ed, inline, issuer), ".")
+	forged[2] = strings.Split(assert(ed, apart, issuer), ".")[2] // by the key, of something else
 	for what, c := range map[string]struct {
 		client, assertion, want string
 	}{
-		"public": {appAt, "", ""}, "Ed25519": {inline, assert(ed, inline, issuer), ""}, "ES256": {inline, assert(es, inline, issuer), ""}, "without client_id": {"", assert(ed, inline, issuer), ""},
+		"forged": {inline, strings.Join(forged, "."), "invalid_client"}, "public": {appAt, "", ""}, "Ed25519": {inline, assert(ed, inline, issuer), ""}, "ES256": {inline, assert(es, inline, issuer), ""}, "without client_id": {"", assert(ed, inline, issuer), ""},
 		"keys elsewhere": {apart, assert(ed, apart, issuer), ""}, "no assertion": {inline, "", "invalid_client"}, "an assertion of a public one": {appAt, assert(ed, appAt, issuer), "invalid_client"},
 		"another key": {inline, assert(newSigner(t), inline, issuer), "invalid_client"}, "not its own": {apart, assert(es, apart, issuer), "invalid_client"}, "another's assertion": {inline, assert(ed, apart, issuer), "invalid_client"},
 		"another server": {inline, assert(ed, inline, "https://other.example"), "invalid_client"}, "nothing": {"", "", "invalid_client"}, "unknown": {"https://other.example.com/x", "", "invalid_client"}, "garbage": {inline, "a.b.c", "invalid_client"},
@@ -295,6 +297,20 @@ func TestProveApp(t *testing.T) {
 	}
 	if got := prove(ed); got != "invalid_client" {
 		t.Errorf("the key that was taken away: %q", got)
+	}
+	// Keys that are no good are not kept either.
+	const later = "https://app.example.com/later"
+	w.put(later, document(later, `,"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://app.example.com/laterkeys"`))
+	for set, want := range map[string]string{"": "client_unknown", `{"keys":[]}`: "client_invalid", fmt.Sprintf(`{"keys":[%s]}`, ed.Public().JWK()): ""} {
+		if delete(w.pages, later+"keys"); set != "" {
+			w.put(later+"keys", set)
+		}
+		r.now = r.now.Add(24 * time.Hour)
+		for range 2 {
+			if a, err := r.App(t.Context(), later); fault.Code(err) != want || err == nil && len(a.Keys) != 1 {
+				t.Errorf("%q: %+v, %v", set, a, err)
+			}
+		}
 	}
 }
 
