@@ -81,6 +81,7 @@ func TestGenerate(t *testing.T) {
 	}
 	write(t, "narrow", "attorn delegations: what a child may be", narrowCases(t))
 	write(t, "delegation", "attorn delegations: statements, tokens, chains (RFC 7515, RFC 8785)", delegationCases(t))
+	write(t, "file", "attorn delegations: a portable chain as a file", fileCases(t))
 	write(t, "assertion", "Web Authentication Level 3, sections 6.1 and 7.2; RFC 9052, RFC 9053, RFC 8812", assertionCases(t))
 }
 
@@ -118,6 +119,16 @@ func narrowCases(t *testing.T) (all []wanted) {
 	add("permissions-union", "two permissions of the parent together are not looked at", wide, func(p, c st) {
 		p.Permissions = []delegation.Permission{allow("tool:files:read"), allow("tool:files:write*")}
 		c.Permissions = []delegation.Permission{allow("tool:files:*")}
+	})
+	for _, c := range constraintCases() {
+		add("permissions-"+c.id, c.comment, c.want, func(p, c2 st) {
+			p.Permissions = []delegation.Permission{{Permission: "tool:x", Where: map[string]delegation.Constraint{"n": c.parent}}}
+			c2.Permissions = []delegation.Permission{{Permission: "tool:x", Where: map[string]delegation.Constraint{"n": c.child}}}
+		})
+	}
+	add("permissions-narrower-second", "a narrower constraint beside one that is dropped", wide, func(p, c st) {
+		p.Permissions = []delegation.Permission{{Permission: "tool:x", Where: map[string]delegation.Constraint{"n": {Max: new(int64(4))}, "m": {Max: new(int64(4))}}}}
+		c.Permissions = []delegation.Permission{{Permission: "tool:x", Where: map[string]delegation.Constraint{"n": {Max: new(int64(3))}}}}
 	})
 	add("time-same", "the same times", yes, func(_, c st) { c.NotBefore, c.ExpiresAt = begin, begin+7200 })
 	add("time-within", "begins later, ends earlier", yes, func(_, c st) { c.NotBefore, c.ExpiresAt = begin+1, begin+7199 })
@@ -162,6 +173,48 @@ func narrowCases(t *testing.T) (all []wanted) {
 		c.Delegator, c.Parent = delegation.Delegator{User: maya}, nil
 	})
 	add("child-invalid", "the child breaks a rule of its own", refused("statement_invalid"), func(_, c st) { c.MaxDepth = -1 })
+	return all
+}
+
+// constraintCase is one operator, narrower or wider than the parent's.
+type constraintCase struct {
+	id, comment   string
+	want          any
+	parent, child delegation.Constraint
+}
+
+func constraintCases() (all []constraintCase) {
+	wide := refused("widens")
+	both := func(id string, a, b delegation.Constraint) { // b is narrower than a
+		all = append(all, constraintCase{id + "-narrower", "narrower: " + id, ok(true), a, b}, constraintCase{id + "-wider", "wider: " + id, wide, b, a})
+	}
+	neither := func(id string, a, b delegation.Constraint) {
+		all = append(all, constraintCase{id + "-beside", "neither is narrower: " + id, wide, a, b}, constraintCase{id + "-beside-back", "neither is narrower: " + id, wide, b, a})
+	}
+	in := func(vs ...string) (c delegation.Constraint) {
+		for _, v := range vs {
+			c.In = append(c.In, delegation.String(v))
+		}
+		return c
+	}
+	is := func(v delegation.Value) delegation.Constraint { return delegation.Constraint{Equals: &v} }
+	begins := func(p string) delegation.Constraint { return delegation.Constraint{Prefix: &p} }
+	most := func(n int64) delegation.Constraint { return delegation.Constraint{Max: &n} }
+	least := func(n int64) delegation.Constraint { return delegation.Constraint{Min: &n} }
+	both("in", in("a", "b", "c"), in("a", "c"))
+	both("in-equals", in("a", "b"), is(delegation.String("a")))
+	both("prefix", begins("web-"), begins("web-1"))
+	both("prefix-equals", begins("web-"), is(delegation.String("web-1")))
+	both("prefix-in", begins("web-"), in("web-1", "web-2"))
+	both("max", most(4), most(3))
+	both("max-equals", most(4), is(delegation.Int(4)))
+	both("min", least(1), least(2))
+	both("range", most(4), delegation.Constraint{Max: new(int64(4)), Min: new(int64(1))})
+	neither("in-other", in("a", "b"), in("b", "c"))
+	neither("equals-type", is(delegation.String("1")), is(delegation.Int(1)))
+	neither("prefix-other", begins("web-"), begins("api-"))
+	neither("max-min", most(4), least(4))
+	neither("prefix-max", begins("4"), most(4))
 	return all
 }
 
