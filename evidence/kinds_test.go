@@ -159,6 +159,37 @@ func TestABearerTokenShowsNobody(t *testing.T) {
 	}
 }
 
+// An event of a bearer token says so: the token is not kept, nothing shows who sent it, and an event that names a key beside is wrong.
+func TestABearerTokenIsNotKept(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		s := onStaging(t)
+		s.claims = func(c *token.Claims) { c.JKT, c.Act.Instance = id.Key{}, id.Key{} }
+		s.statement = func(i int, st *delegation.Statement) {
+			if i == 1 {
+				st.Delegate.Instance = id.Key{}
+			}
+		}
+		s.facts = func(f *policy.Facts) { f.Actor = policy.Actor{Proof: "bearer"} }
+		var kept id.Digest
+		s.event = func(e *evidence.Event) {
+			if !named {
+				e.Who.Instance, e.Who.Chain[2].Instance = id.Key{}, id.Key{}
+			}
+			e.Who.Proof, kept = &evidence.ProofRef{Type: "bearer"}, e.Under.Token.SHA256
+		}
+		s.pack = func(p *evidence.Pack) {
+			p.Details = p.Details[:2]
+			p.Content = slices.DeleteFunc(p.Content, func(c evidence.Content) bool { return c.Digest == kept })
+		}
+		pack, trust := s.tell()
+		r := mustVerify(t, pack, trust)
+		wrong := slices.ContainsFunc(r.Lines, func(l evidence.Line) bool { return l.Name == "proof" && l.Verdict == evidence.Fails })
+		if got := strings.Join(hiddenLines(r), " "); wrong != named || !named && (got != "token proof keys covers facts approvals decision" || r.Answers[1].Verdict != evidence.NotShown || !strings.Contains(r.Tree(), "whoever had it could act")) {
+			t.Errorf("%s\n%s", got, r.Tree())
+		}
+	}
+}
+
 func hiddenLines(r *evidence.Report) (names []string) {
 	for _, l := range r.Lines {
 		if l.Question == evidence.AuthorisedThen && l.Verdict == evidence.NotShown {
