@@ -14,6 +14,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/db/dbtest"
+	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -405,5 +406,43 @@ func TestRevokeByApp(t *testing.T) {
 		if f.call(got) == nil || f.bound(f.refresh(got.text("refresh_token"))).status != 400 {
 			t.Errorf("%s: something goes on", kind)
 		}
+	}
+}
+
+// Token substitution: a token that came by a code is good at its resource alone, in its workspace, by its key, and opens nothing at the token endpoint.
+func TestTokenSubstitution(t *testing.T) {
+	f := startFlow(t, dbtest.SQLite(t))
+	got := f.good(f.redeem(f.code(f.query())))
+	raw := got.text("access_token")
+	for name, x := range map[string]struct {
+		audience string
+		by       jose.Signer
+		want     string
+	}{
+		"another resource":     {flowIssuer + "/mcp/wiki", f.signer, "token_audience"},
+		"attorn's own API":     {flowIssuer + "/api", f.signer, "token_audience"},
+		"another workspace's":  {flowIssuer + "/w/acme/mcp/files", f.signer, "token_audience"},
+		"by another key":       {filesURL, newSigner(t), "dpop_binding"},
+		"as it was issued for": {filesURL, f.signer, ""},
+	} {
+		path := strings.TrimPrefix(x.audience, flowIssuer)
+		_, err := f.nodes[0].Authenticate(t.Context(), guard.Credentials{
+			Method: "POST", URL: x.audience, Authorization: []string{"DPoP " + raw}, DPoP: []string{f.proofAt(x.by, "POST", path, "", raw)}, Face: "gateway",
+		}, x.audience)
+		if fault.Code(err) != x.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, form := range map[string]url.Values{
+		"an access token for a code":          f.redeem(raw),
+		"an access token for a refresh token": f.refresh(raw),
+		"a refresh token for a code":          f.redeem(strings.TrimPrefix(got.text("refresh_token"), "attorn_rt_")),
+	} {
+		if a := f.bound(form); a.status != 400 || a.text("reason") != "unknown" {
+			t.Errorf("%s: %d %s", name, a.status, a.raw)
+		}
+	}
+	if !f.live(f.claims(got).Delegation) {
+		t.Error("a mistake ended the delegation")
 	}
 }
