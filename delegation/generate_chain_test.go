@@ -1,8 +1,12 @@
 package delegation_test
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/jose"
@@ -24,6 +28,10 @@ func chainCases(t *testing.T) (all []wanted) {
 	add("attested", "one link, attested by the server", links(countersigned(t, unsigned, attested)), ok(1))
 
 	broken, invalid := refused("chain_broken"), refused("signature_invalid")
+	for _, l := range otherPasskeys(t, root) {
+		add("passkey-"+l.name, "one link, signed with a passkey: "+l.name, links(l.link), ok(1))
+		add("passkey-"+l.name+"-bit", "a bit of its signature changed", []string{forge(t, delegation.TypeCountersigned, damaged(l.link))}, invalid)
+	}
 	add("none", "no link", []string{}, broken)
 	add("nine", "one link too many", links(chain(t, 9)...), broken)
 	add("no-root", "the root left out", three[1:], broken)
@@ -44,6 +52,34 @@ func chainCases(t *testing.T) (all []wanted) {
 		add("signature-"+string(rune('0'+i)), "the server vouches for a signature that does not verify", changed, invalid)
 	}
 	return append(all, forgedCases(t, server)...)
+}
+
+// namedLink is a link by a passkey of an algorithm.
+type namedLink struct {
+	name string
+	link delegation.Link
+}
+
+// otherPasskeys are links of a root that passkeys of the other two algorithms signed.
+func otherPasskeys(t *testing.T, root delegation.Statement) (all []namedLink) {
+	cryptotest.SetGlobalRandom(t, 2) // for the RSA key
+	challenge := must(root.Digest())
+	ed, edCOSE := edKey()
+	key := must(rsa.GenerateKey(rand.Reader, 2048))
+	for _, c := range []struct {
+		name string
+		cose []byte
+		a    *delegation.Assertion
+	}{
+		{"eddsa", edCOSE, wholeParts(challenge).sign(t, ed, 0)},
+		{"rs256", rsaCOSE(key.N.Bytes(), []byte{1, 0, 1}), wholeParts(challenge).sign(t, key, crypto.SHA256)},
+	} {
+		credential := must(delegation.ParseCOSE(c.cose))
+		sd := delegation.Signed{Statement: root, Signature: delegation.Signature{Type: delegation.ByPasskey, Passkey: c.a}}
+		l := countersigned(t, sd, delegation.DelegatorKey{Passkey: &delegation.Passkey{Key: credential, RPID: theRP, Origin: theIssuer}})
+		all = append(all, namedLink{c.name, l})
+	}
+	return all
 }
 
 // forgedCases hold links that a server signed and no honest one would.
