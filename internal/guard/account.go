@@ -49,12 +49,9 @@ type Keys struct {
 // KeysOf reads a person's live passkeys and registered keys: one's own, or any member's for who may read people.
 func (g *Guard) KeysOf(ctx context.Context, c *Caller, user id.User) (Keys, error) {
 	a := act{action: "attorn:user:read", noun: "user:" + user.String(), target: user.String(), attrs: aboutPerson(user)}
-	p, err := g.People.Person(ctx, c.ws, user)
-	if err != nil && c.ws == id.Default {
-		p, err = g.People.Anywhere(ctx, user)
-	}
+	p, err := g.member(ctx, c, user, a)
 	if err != nil {
-		return Keys{}, g.refuseAct(ctx, c, nil, a, nil, err)
+		return Keys{}, err
 	}
 	if err := g.may(ctx, c, a); err != nil {
 		return Keys{}, err
@@ -100,9 +97,9 @@ func (g *Guard) EndKey(ctx context.Context, c *Caller, user id.User, name string
 	refuse := func(err error) (evidence.Receipt, error) {
 		return evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	p, err := g.account(ctx, c, user)
+	p, err := g.account(ctx, c, user, a)
 	if err != nil {
-		return refuse(err)
+		return evidence.Receipt{}, err
 	}
 	has, err := g.keysOf(ctx, c, p)
 	if err != nil {
@@ -170,8 +167,8 @@ func (g *Guard) SignOutEverywhere(ctx context.Context, c *Caller, user id.User, 
 		action: "attorn:user:signout", noun: "user:" + user.String(), kind: evidence.UserChanged, target: user.String(), attrs: aboutPerson(user), own: own,
 		what: &evidence.What{User: user, Status: "signed out everywhere"}, personal: g.reason(c, why),
 	}
-	if _, err := g.account(ctx, c, user); err != nil {
-		return 0, got, g.refuseAct(ctx, c, nil, a, nil, err)
+	if _, err := g.account(ctx, c, user, a); err != nil {
+		return 0, got, err
 	}
 	if a.also, err = g.others(ctx, user, c.ws); err != nil {
 		return 0, got, err

@@ -114,13 +114,12 @@ func (g *Guard) Recover(ctx context.Context, c *Caller, user id.User, why string
 		action: "attorn:user:recover", noun: "user:" + user.String(), kind: evidence.DecisionMade, target: user.String(), what: &evidence.What{User: user, Status: "recovery offered"},
 		personal: g.reason(c, why), gives: func() ([]string, error) { return g.rolesGiven(ctx, c, user) }, strict: true,
 	}
-	p, err := g.account(ctx, c, user)
-	switch {
-	case err != nil:
-	case user == c.person:
+	p, err := g.account(ctx, c, user, a)
+	if err != nil {
+		return "", err
+	}
+	if err = p.Live(); user == c.person {
 		err = fault.New(fault.Denied, "yourself", "nobody recovers themselves: who can ask is signed in").Try("make a link for another machine: attorn user link me")
-	default:
-		err = p.Live()
 	}
 	if err != nil {
 		return "", g.refuseAct(ctx, c, nil, a, nil, err)
@@ -164,17 +163,32 @@ func (g *Guard) rolesGiven(ctx context.Context, c *Caller, user id.User) ([]stri
 }
 
 // account reads a person on whose account, which is the server's, the caller would act: administrators of default on anybody's, everybody on
-// their own. Codes: not_found, server_act.
-func (g *Guard) account(ctx context.Context, c *Caller, user id.User) (people.Person, error) {
-	if c.ws == id.Default {
-		return g.People.Anywhere(ctx, user)
-	}
-	p, err := g.People.Person(ctx, c.ws, user)
-	if err == nil && user != c.person {
+// their own. A refusal is recorded. Codes: not_found, server_act, and those of the act for somebody whom the caller does not meet.
+func (g *Guard) account(ctx context.Context, c *Caller, user id.User, a act) (people.Person, error) {
+	p, err := g.member(ctx, c, user, a)
+	if err == nil && c.ws != id.Default && user != c.person {
 		err = fault.New(fault.Denied, "server_act", "a person's account is the server's: its administrators, in the workspace %s, do this", id.Default).
 			Try("here you can suspend or remove the member")
+		err = g.refuseAct(ctx, c, nil, a, nil, err)
 	}
 	return p, err
+}
+
+// member reads a member of the caller's workspace; in default somebody of another one too, for who may do this to anybody: all others are told the same of them as of
+// nobody. A refusal is recorded.
+func (g *Guard) member(ctx context.Context, c *Caller, user id.User, a act) (people.Person, error) {
+	p, err := g.People.Person(ctx, c.ws, user)
+	if fault.Code(err) == "not_found" && c.ws == id.Default {
+		a.gives = nil // which says more than that
+		if _, _, err := g.judge(ctx, c, a); err != nil {
+			return p, err
+		}
+		p, err = g.People.Anywhere(ctx, user)
+	}
+	if err != nil {
+		return p, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	return p, nil
 }
 
 // mayStill refuses a link for somebody else whose maker can no longer act, and looks what roles the person has by now.

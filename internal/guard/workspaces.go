@@ -31,13 +31,13 @@ func (g *Guard) CreateWorkspace(ctx context.Context, c *Caller, w people.Workspa
 	case w.Name == id.Server || w.Name.IsZero():
 		return refuse(fault.New(fault.Invalid, "workspace_invalid", "this name is the server's own").Try("take another name"))
 	}
+	s, _, err := g.judge(ctx, c, a) // before anything of it is made, and before who may not is told which there are
+	if err != nil {
+		return w, err
+	}
 	if _, err := g.People.Workspace(ctx, w.Name); err == nil {
 		return refuse(people.WorkspaceExists(w.Name))
 	} else if fault.Code(err) != "workspace_unknown" {
-		return w, err
-	}
-	s, _, err := g.judge(ctx, c, a) // before anything of it is made
-	if err != nil {
 		return w, err
 	}
 	if err := s.person.Settled(s.now); err != nil {

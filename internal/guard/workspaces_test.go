@@ -264,6 +264,54 @@ func TestAnotherWorkspaceIsNotThere(t *testing.T) {
 	})
 }
 
+// TestMembersOfDefaultAreNotToldWhoIsElsewhere: accounts are the server's, and its administrators act in default. Who is a member there and no more learns
+// neither who is in another workspace, nor by which key, nor what workspaces there are.
+func TestMembersOfDefaultAreNotToldWhoIsElsewhere(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		s := newStory(t, dsn, 10)
+		acme := s.workspace("acme")
+		p, secret, err := s.Invite(t.Context(), s.priya.in(acme), "Zoe")
+		s.ok(err)
+		zoe, nobody := s.signIn(secret, ""), id.New[id.User](s.now)
+		omar := s.priya.invite("Omar")
+		calls := map[string]func(c *guard.Caller, of id.User, key string) error{
+			"keys": func(c *guard.Caller, of id.User, _ string) error { _, err := s.KeysOf(t.Context(), c, of); return err },
+			"end key": func(c *guard.Caller, of id.User, key string) error {
+				_, err := s.EndKey(t.Context(), c, of, key)
+				return err
+			},
+			"sign out": func(c *guard.Caller, of id.User, _ string) error {
+				_, _, err := s.SignOutEverywhere(t.Context(), c, of, "")
+				return err
+			},
+			"recover": func(c *guard.Caller, of id.User, _ string) error {
+				_, err := s.Recover(t.Context(), c, of, "")
+				return err
+			},
+		}
+		for name, call := range calls {
+			for what, err := range map[string]error{
+				"somebody": call(omar.api(), p.ID, "x"), "and their key": call(omar.api(), p.ID, zoe.thumbprint()), "nobody": call(omar.api(), nobody, "x"),
+			} {
+				if fault.Code(err) != "no_permit" {
+					t.Errorf("%s, %s: %v", name, what, err)
+				}
+			}
+			if err := call(s.priya.api(), nobody, "x"); fault.Code(err) != "not_found" {
+				t.Errorf("%s, nobody, by an administrator: %v", name, err)
+			}
+		}
+		if has, err := s.KeysOf(t.Context(), s.priya.api(), p.ID); err != nil || len(has.Keys) != 1 {
+			t.Errorf("by an administrator: %+v, %v", has, err)
+		}
+		for _, name := range []string{"acme", "nothing"} {
+			if _, err := s.CreateWorkspace(t.Context(), omar.api(), people.Workspace{Name: workspace(name), PublishOwner: "id"}); fault.Code(err) != "no_permit" {
+				t.Errorf("making %s: %v", name, err)
+			}
+		}
+	})
+}
+
 func pick[T any](first bool, a, b T) T {
 	if first {
 		return a
