@@ -57,6 +57,13 @@ var meanings = []meaning{
 	{"authorization_pending", "Nobody has decided yet (RFC 8628 §3.5)."},
 	{"slow_down", "Wait longer between requests (RFC 8628 §3.5)."},
 	{"expired_token", "Nobody decided in time (RFC 8628 §3.5)."},
+	{"invalid_redirect_uri", "A redirect URI that the app registers with is not one that answers may go to (RFC 7591 §3.2.2)."},
+	{"invalid_client_metadata", "What the app registers with is not acceptable (RFC 7591 §3.2.2)."},
+	{"invalid_request.registration_off", "Apps do not register themselves at this server. Use the address of the app's metadata as its client_id."},
+	{"invalid_token", "The invitation by which an app registers itself is not good."},
+	{"invalid_token.unknown", "There is no such invitation, or none was sent (RFC 6750 §2.1)."},
+	{"invalid_token.expired", "The invitation was good for a day that is over."},
+	{"invalid_token.spent", "The invitation was used before: each registers one app."},
 	{"temporarily_unavailable", "The server cannot write down what it would do, or you ask too often. Try again."},
 	{"server_error", "The fault is the server's. Its log has more under the reference in the answer."},
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/internal/guard"
 )
 
 // Errors: each row of oauth.md §13 has its status, its reasons, and an explanation where error_uri leads.
@@ -79,7 +80,7 @@ func TestErrors(t *testing.T) {
 // The metadata is at every well-known address that the issuer's path makes (RFC 8414 §3.1, OpenID Connect Discovery §4), and nothing reads a cookie there.
 func TestMetadataForms(t *testing.T) {
 	mux := http.NewServeMux()
-	f := Config{Issuer: "https://auth.example/tenant", Guard: nil, Log: slog.New(slog.DiscardHandler)}
+	f := Config{Issuer: "https://auth.example/tenant", Guard: &guard.Guard{}, Log: slog.New(slog.DiscardHandler)}
 	Mount(mux, f)
 	var first string
 	for _, path := range []string{

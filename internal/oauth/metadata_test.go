@@ -43,7 +43,7 @@ func TestMetadata(t *testing.T) {
 		"id_token_signing_alg_values_supported": []any{"EdDSA"}, "token_endpoint_auth_methods_supported": []any{"private_key_jwt", "none"},
 		"authorization_details_types_supported": []any{"attorn_permission", "attorn_task"}, "client_id_metadata_document_supported": true,
 	} {
-		if !reflect.DeepEqual(got.body[member], want) && member != "client_id_metadata_document_supported" {
+		if !reflect.DeepEqual(got.body[member], want) {
 			t.Errorf("%s is %v", member, got.body[member])
 		}
 	}
