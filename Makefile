@@ -9,11 +9,11 @@ STEP := tools/step
 FUZZTIME ?= 10s
 BROWSER := internal/console/testdata/browser
 
-.PHONY: help build check test demo fmt fuzz bench
+.PHONY: help build check test demo fmt fuzz bench interop
 
 help: ## list what can be made
 	@printf 'attorn: power of attorney for AI agents\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/attorn
 	@tools/need go
@@ -45,6 +45,19 @@ demo/node_modules/.package-lock.json: demo/package-lock.json demo/package.json
 
 $(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package-lock.json $(BROWSER)/package.json
 	@$(STEP) "installing the OpenID provider and the browser's driver of the console's tests (npm ci)" npm --prefix $(BROWSER) ci --no-audit --no-fund
+	@touch $@
+
+interop: ## run clients that other people wrote against a running server: one line a client
+	@tools/need go node npm
+	@$(STEP) "building bin/attorn" go build -trimpath -o bin/attorn ./cmd/attorn
+	@$(STEP) "building what runs the clients" go -C interop build -o ../bin/interop .
+	@$(STEP) "building the Go SDK's client for the conformance suite" \
+		go -C interop build -o ../bin/everything-client github.com/modelcontextprotocol/go-sdk/conformance/everything-client
+	@$(MAKE) interop/node_modules/.package-lock.json
+	@bin/interop
+
+interop/node_modules/.package-lock.json: interop/package-lock.json interop/package.json
+	@$(STEP) "installing the clients of interop/ (npm ci)" npm --prefix interop ci --no-audit --no-fund
 	@touch $@
 
 fmt: ## format the source

@@ -45,6 +45,7 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 	used := rows(t, "../../go.mod", `(?m)^\t(\S+) v\S+$`) // an indirect one has a comment
 	maps.Copy(used, rows(t, "../../demo/package.json", `"(@[^"]+/[^"]+)": "`))
 	maps.Copy(used, rows(t, "../../internal/console/testdata/browser/package.json", `(?m)^    "([^"]+)": "[0-9.]+",?$`))
+	maps.Copy(used, rows(t, "../../interop/package.json", `(?m)^    "([^"]+)": "[0-9][^"]*",?$`))
 	// A tool's module is the require line that its package begins with; all of them are indirect there.
 	tools := rows(t, "../../tools/go.mod", `(?m)^\t(\S+)$`)
 	for module := range rows(t, "../../tools/go.mod", `(?m)^\t(\S+) v\S+ // indirect$`) {
