@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	attorn "github.com/attorn/attorn"
+	"github.com/attorn/attorn/fault"
 )
 
 // Where an account's platform has its assertions, as contexts.json keeps it.
@@ -52,6 +53,10 @@ func (c *cli) joinByWorkload(ctx context.Context, server, tokenFile, as string, 
 		a.Evidence = evidenceFile + attorn.KubernetesTokenFile
 	}
 	got, err := attorn.Open(ctx, attorn.AgentConfig{Server: server, Workspace: ws, KeyFile: filepath.Join(c.home, a.KeyFile), Evidence: a.evidence()})
+	if fault.Code(err) == "invalid_grant" { // not even a platform's token: taken for what a person's client shows, and answered so
+		return fault.Wrap(err, fault.Denied, "untrusted_issuer", "the assertion is not trusted here").
+			Try("look whether it is the platform's token: attorn agent trust test FILE, as an administrator, says what is wrong with it")
+	}
 	if err != nil {
 		return err
 	}

@@ -75,3 +75,27 @@ func TestAStaleKeyHoldsUpNoOther(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.raw)
 	}
 }
+
+// Behind one address there may be a whole cluster: a workload whose assertions are refused holds up itself, and only one that tries key after key the others.
+func TestAWorkloadThatIsRefusedHoldsUpNoOther(t *testing.T) {
+	w := start(t, "")
+	c := w.cluster(nil)
+	wrong := func() string { return c.Token(c.pod(map[string]any{"aud": "https://elsewhere.example"})) }
+	w.pass(time.Minute)
+	stray, good := w.key(), w.key()
+	for range 10 {
+		refuses(t, stray.shows(wrong()), 400, "invalid_grant", "untrusted_issuer")
+	}
+	refuses(t, stray.shows(wrong()), 429, "temporarily_unavailable", "rate_limited")
+	if got := good.shows(c.Token(c.pod(nil))); got.status != 200 {
+		t.Errorf("another workload: %d %s", got.status, got.raw)
+	}
+	for range 9 {
+		refuses(t, w.key().shows(wrong()), 400, "invalid_grant", "untrusted_issuer")
+	}
+	refuses(t, w.key().shows(c.Token(c.pod(nil))), 429, "temporarily_unavailable", "rate_limited")
+	w.pass(time.Minute)
+	if got := w.key().shows(c.Token(c.pod(nil))); got.status != 200 {
+		t.Errorf("a minute later: %d %s", got.status, got.raw)
+	}
+}

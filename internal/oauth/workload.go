@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (x *exchange) workload(assertion string, ws id.Workspace, want guard.TokenR
 		}
 	}
 	now := x.Guard.Now()
-	x.from = attempt{client: "workload " + network(x.r)}
+	x.from = attempt{"workload " + network(x.r), proofKey(x.r)} // one that is wrong holds up no other of its cluster
 	if wait := x.failures.wait(x.from, now); wait > 0 {
 		return nil, limited{wait}
 	}
@@ -58,6 +59,15 @@ func (x *exchange) workload(assertion string, ws id.Workspace, want guard.TokenR
 	out := madeAnswer{tokenAnswer: answerOf(got), Workspace: made.Agent.Workspace, Name: made.Agent.Name, Agent: made.Agent.ID, Instance: made.Instance.Key}
 	out.InstanceExpiresIn = int64(made.Instance.ExpiresAt.Sub(now) / time.Second)
 	return out, nil
+}
+
+// proofKey is the thumbprint of the key that a request's DPoP proof says it is by; "" where it says none.
+func proofKey(r *http.Request) string {
+	k := publicPart(r.Header.Get("DPoP"))
+	if k.IsZero() {
+		return ""
+	}
+	return k.String()
 }
 
 // untrusted counts an assertion that is not trusted, and tells the server's own log why, as long as not too many come from one network.
