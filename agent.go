@@ -29,6 +29,9 @@ type AgentConfig struct {
 	// lives in this process alone.
 	Evidence Evidence
 
+	// Partner makes this an agent of another server, which Server trusts by a rule; with it, Server and Workspace are enough.
+	Partner *Partner
+
 	file  string // that Signer was read from
 	whose *keyHolder
 }
@@ -40,6 +43,8 @@ type Agent struct {
 	name string
 	work *workload // nil for a key that was enrolled otherwise
 
+	partner *Partner // nil where the server is its own
+
 	spawned bool   // by this process
 	lent    string // with its making, in compact form
 
@@ -50,6 +55,9 @@ type Agent struct {
 // Open makes an Agent of an enrolled key; nothing is sent yet, but to join by evidence where it is not known yet which agent that makes. Codes:
 // key_missing, key_unsafe, key_malformed, not_enrolled, server_url; with evidence no_evidence, untrusted_issuer.
 func Open(ctx context.Context, cfg AgentConfig) (*Agent, error) {
+	if cfg.Partner != nil {
+		return openPartner(cfg)
+	}
 	if cfg.Evidence != nil {
 		return openWorkload(ctx, cfg)
 	}
@@ -163,6 +171,9 @@ func (a *Agent) Token(ctx context.Context, resource string, r TokenRequest) (Tok
 		return Token{}, err
 	}
 	return a.door.token(ctx, key, func(ctx context.Context) (Token, error) {
+		if a.partner != nil {
+			return a.grantPartner(ctx, resource, r)
+		}
 		form := url.Values{"resource": {resource}}
 		if r.Delegation == "" {
 			form.Set("grant_type", "client_credentials")

@@ -75,6 +75,10 @@ var routes = []Route{
 	{Name: "TrustRules", Method: "GET", Path: "/v1/trust-rules", Query: []string{"agent", "after", "limit"}, Permission: "attorn:trust:read", Status: 200, Doc: "List trust rules."},
 	{Name: "TrustRule", Method: "GET", Path: "/v1/trust-rules/{id}", Permission: "attorn:trust:read", Status: 200, Doc: "Read a trust rule."},
 	{Name: "RemoveTrustRule", Method: "DELETE", Path: "/v1/trust-rules/{id}", Permission: "attorn:trust:remove", Status: 200, Doc: "Take a trust rule away; instances that it let in live until they expire."},
+	{Name: "TrustIssuer", Method: "POST", Path: "/v1/issuers", Permission: "attorn:issuer:trust", Status: 201, Doc: "Let agents of another server act as an agent of this workspace, under what was lent to it."},
+	{Name: "TrustedIssuers", Method: "GET", Path: "/v1/issuers", Query: []string{"after", "limit"}, Permission: "attorn:issuer:read", Status: 200, Doc: "List the rules for other servers."},
+	{Name: "TrustedIssuer", Method: "GET", Path: "/v1/issuers/{id}", Permission: "attorn:issuer:read", Status: 200, Doc: "Read a rule for another server."},
+	{Name: "RemoveIssuer", Method: "DELETE", Path: "/v1/issuers/{id}", Permission: "attorn:issuer:remove", Status: 200, Doc: "Take a rule for another server away, with everything that came by it."},
 	{Name: "TestTrust", Method: "POST", Path: "/v1/trust-rules/test", Permission: "attorn:trust:read", Status: 200, Doc: "Say which trust rules an assertion matches, or which claim does not; nothing of it is spent or kept."},
 
 	{Name: "Lend", Method: "POST", Path: "/v1/delegations", Permission: "attorn:delegation:lend", Status: 201, Doc: "Hand in a signed delegation; the answer is its countersigned link."},

@@ -4,6 +4,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/token"
 )
 
 // MaxEvent is the largest stored event, in bytes: a tile entry holds at most 65,535 (C2SP tlog-tiles), and half of that leaves room.
@@ -81,6 +82,7 @@ type Under struct {
 	Task       string        `json:"task,omitempty"`
 	UsesLeft   *int64        `json:"uses_left,omitempty"` // the least over the chain, after this call
 	Approvals  []ApprovalRef `json:"approvals,omitempty"`
+	Via        *token.Via    `json:"via,omitempty"` // whose authority at another server it rests on; what proves it is content
 }
 
 // TokenRef names an access token; the token itself is content, unless it is a bearer token.

@@ -116,6 +116,9 @@ func (n *gatherer) under(u *Under) {
 			n.holder(string(raw))
 		}
 	}
+	if u.Via != nil {
+		n.take(u.Via.Shown)
+	}
 	for _, a := range u.Approvals {
 		n.take(a.Ask)
 		for _, v := range a.Votes {

@@ -33,6 +33,7 @@ type authority struct {
 	judged bool // the approvals hold, or none was used
 
 	lineage []string // how keys came to be that were not enrolled
+	via     string   // whose authority at another server it rests on, in words
 }
 
 // authorityChecks are those that the kind of the event allows.
@@ -65,6 +66,7 @@ func (v *verifier) authorityChecks() []check {
 		{AuthorisedThen, "chain", v.checkChain},
 		{AuthorisedThen, "live", v.checkLive},
 		{AuthorisedThen, "keys", v.checkKeys},
+	}, v.viaChecks(), []check{
 		{AuthorisedThen, "covers", v.checkCovers},
 	}, decision)
 }
@@ -132,6 +134,9 @@ func (v *verifier) checkToken() (string, error) {
 	}
 	if c.Workspace != e.workspace || c.Delegation != v.under().Delegation || c.JKT != e.Who.Instance && !v.person() {
 		return "", wrong("the token is of another workspace, delegation or instance than the event")
+	}
+	if c.Via != nil && v.under().Via == nil {
+		return "", wrong("the event does not say that the token rests on another server's word")
 	}
 	if err := v.sameActors(c); err != nil {
 		return "", err
@@ -364,5 +369,8 @@ func (v *verifier) authoritySummary() string {
 		outcome = "says " + string(v.event.Outcome)
 	}
 	said = append(said, "bundle "+v.event.Why.Bundle.String()[:8]+" "+outcome)
+	if v.via != "" {
+		said = append(said, v.via)
+	}
 	return strings.Join(append(said, v.voted...), " · ")
 }

@@ -22,6 +22,7 @@ type (
 	serviceKind    struct{}
 	trustRuleKind  struct{}
 	appKind        struct{}
+	issuerKind     struct{}
 )
 
 type kind interface{ prefix() string }
@@ -35,6 +36,7 @@ func (approvalKind) prefix() string   { return "apr" }
 func (serviceKind) prefix() string    { return "svc" }
 func (trustRuleKind) prefix() string  { return "tru" }
 func (appKind) prefix() string        { return "app" }
+func (issuerKind) prefix() string     { return "tis" }
 
 // Of is an identifier of kind K: a UUIDv7 (RFC 9562 §5.7) printed as `prefix_` and 26 characters of lower-case base32 (RFC 4648 §7
 // alphabet, which sorts like the bytes). The zero value is no identifier and prints as "".
@@ -51,6 +53,7 @@ type (
 	Service    = Of[serviceKind]
 	TrustRule  = Of[trustRuleKind]
 	App        = Of[appKind]
+	Issuer     = Of[issuerKind] // a rule that trusts another server
 )
 
 // The extended-hex alphabet keeps the order of the bytes in the text.

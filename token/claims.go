@@ -23,6 +23,8 @@ const (
 //   - an agent for nobody: Subject is the agent, with neither Act nor Delegation nor Session;
 //   - a service for itself: Subject is the service, with none of these;
 //   - a person through a first-party client: Subject is the person, with Session and neither Act nor Delegation.
+//
+// Via goes with the first form alone.
 type Claims struct {
 	Issuer     string
 	Subject    string // a user, an agent or a service
@@ -41,6 +43,7 @@ type Claims struct {
 	AuthTime   int64 // seconds; 0: not said
 	Workspace  id.Workspace
 	Session    string
+	Via        *Via // nil: nobody at another server is behind it
 }
 
 // Actor is an agent in the chain: the current one outermost, and in Act the one that it acts for, down to the agent that the person lent to.
@@ -102,6 +105,7 @@ type wire struct {
 	Session    string        `json:"sid,omitzero"`
 	Sub        string        `json:"sub"`
 	Task       string        `json:"task,omitzero"`
+	Via        *Via          `json:"via,omitzero"`
 	Workspace  id.Workspace  `json:"ws"`
 }
 
@@ -114,7 +118,7 @@ func (c Claims) wire() wire {
 	w := wire{
 		ACR: c.ACR, Act: c.Act, Aud: c.Audience, AuthTime: c.AuthTime, Details: c.Details, ClientID: c.ClientID, Delegation: c.Delegation,
 		Exp: c.Expires, Iat: c.IssuedAt, Iss: c.Issuer, Jti: c.ID, Scope: c.Scope, Session: c.Session, Sub: c.Subject, Task: c.Task,
-		Workspace: c.Workspace,
+		Via: c.Via, Workspace: c.Workspace,
 	}
 	if !c.JKT.IsZero() {
 		w.Cnf = &confirmation{c.JKT}
@@ -126,7 +130,7 @@ func (w wire) claims() Claims {
 	c := Claims{
 		Issuer: w.Iss, Subject: w.Sub, Audience: w.Aud, ClientID: w.ClientID, Scope: w.Scope, Details: w.Details, Act: w.Act, ID: w.Jti,
 		IssuedAt: w.Iat, Expires: w.Exp, Delegation: w.Delegation, Task: w.Task, ACR: w.ACR, AuthTime: w.AuthTime, Workspace: w.Workspace,
-		Session: w.Session,
+		Session: w.Session, Via: w.Via,
 	}
 	if w.Cnf != nil {
 		c.JKT = w.Cnf.JKT
@@ -150,6 +154,11 @@ func (c Claims) check() error {
 	}
 	if err := c.checkSubject(); err != nil {
 		return err
+	}
+	if c.Via != nil {
+		if err := c.checkVia(); err != nil {
+			return err
+		}
 	}
 	return c.checkPermissions()
 }

@@ -23,6 +23,7 @@ func endpoints() map[string]endpoint {
 		"Device": on(device), "ConfirmDevice": on(confirmDevice), "DenyDevice": on(denyDevice),
 
 		"AddTrustRule": on(addTrustRule), "TrustRules": on(trustRules), "TrustRule": on(oneTrustRule), "RemoveTrustRule": on(removeTrustRule), "TestTrust": on(testTrust),
+		"TrustIssuer": on(trustIssuer), "TrustedIssuers": on(trustedIssuers), "TrustedIssuer": on(oneTrustedIssuer), "RemoveIssuer": on(removeIssuer),
 
 		"Lend": on(lend), "Delegations": on(delegations), "Delegation": on(oneDelegation), "Chain": on(chain), "Tree": on(tree), "Replace": on(replace),
 		"RevokeDelegation": on(revokeDelegation),

@@ -75,7 +75,7 @@ func (room *Room) KeysAt(ctx context.Context, agent id.Agent, at time.Time) ([]j
 	}
 	var keys []jose.PublicKey
 	for _, k := range h.Keys {
-		if (k.Until.IsZero() || k.Until.After(at)) && !covers(h.Suspended, at) && !covers(k.Suspended, at) {
+		if k.Trust != Partner && (k.Until.IsZero() || k.Until.After(at)) && !covers(h.Suspended, at) && !covers(k.Suspended, at) {
 			keys = append(keys, k.JWK)
 		}
 	}

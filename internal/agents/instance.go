@@ -23,6 +23,10 @@ const (
 	Device   Trust = "device"   // a person confirmed a code
 	Workload Trust = "workload" // an assertion of a trusted platform matched a trust rule
 	Spawned  Trust = "spawned"  // an active parent instance signed the key
+
+	// Partner is an agent of another server that is trusted. It acts here under what was lent to the agent alone, with tokens that the other server's word
+	// gave it: it is no client, signs no statement and no request without such a token, and is not among the agent's published keys.
+	Partner Trust = "partner"
 )
 
 // NewInstance is what Enrol needs.
@@ -95,7 +99,7 @@ func enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 	if n.JWK.Type() != "Ed25519" {
 		return Instance{}, notEd25519()
 	}
-	if !slices.Contains([]Trust{Enrolled, Device, Workload, Spawned}, n.Trust) {
+	if !slices.Contains([]Trust{Enrolled, Device, Workload, Spawned, Partner}, n.Trust) {
 		return Instance{}, invalid("no instance comes to be trusted as %q", n.Trust)
 	}
 	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {
@@ -193,7 +197,7 @@ func (room *Room) LiveKeys(ctx context.Context, agent id.Agent, now time.Time) (
 	stopped, err := room.stopped(ctx, a, now)
 	keys := make([]jose.PublicKey, 0, len(instances))
 	for _, in := range instances {
-		if !slices.Contains(stopped, in.Key) {
+		if !slices.Contains(stopped, in.Key) && in.Trust != Partner {
 			keys = append(keys, in.JWK)
 		}
 	}

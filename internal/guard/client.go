@@ -215,6 +215,9 @@ func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.T
 	none := jose.PublicKey{}
 	if want, err := id.Parse[id.Agent](c.id); err == nil {
 		a, i, err := g.Agents.Live(ctx, kid, now)
+		if err == nil {
+			err = notPartner(i)
+		}
 		if err != nil || a.ID != want {
 			return none, invalidClient(err)
 		}

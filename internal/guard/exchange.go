@@ -62,6 +62,8 @@ type subject struct {
 	lend       func(*audit.Tx) error   // records the last, where it was not
 	limit      []delegation.Permission // what the subject token permits; nil for a delegation
 	rests      []string                // what it depends on beside those
+	word       *word                   // of another server; nil: nobody's there
+	ends       int64                   // seconds, where it ends before its statements do; 0: it does not
 	marks      int64                   // up to where tokens of somebody on the chain were ended
 }
 

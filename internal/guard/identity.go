@@ -56,6 +56,9 @@ func (g *Guard) Holder(ctx context.Context, kid id.Key) (Holder, error) {
 		if ends, err = g.People.Ends(ctx, is.Agent.Workspace); err == nil {
 			err = ends.Live()
 		}
+		if err == nil {
+			err = notPartner(is.Instance)
+		}
 	}
 	if f := fault.Of(err); f != nil && f.Kind != fault.Internal && f.Kind != fault.Unavailable {
 		return Holder{}, fault.New(fault.NotFound, "key_unknown", "no key that is live has this thumbprint")

@@ -27,6 +27,7 @@ type TokenRequest struct {
 const (
 	TypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
 	TypeDelegation  = "urn:attorn:params:oauth:token-type:delegation"
+	TypeChain       = "urn:attorn:params:oauth:token-type:delegation-chain" // of another server
 )
 
 // Issued is a new access token.
@@ -162,11 +163,14 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	if !claims.JKT.IsZero() { // a bearer token opens what it opens to whoever reads it
 		s.content = []evidence.Content{doc}
 	}
+	if sub != nil && sub.word != nil {
+		s.content = append(s.content, evidence.ContentOf(sub.word.bytes))
+	}
 	d := s.draft(&c.Caller, evidence.TokenIssued)
 	d.Outcome, d.Target, d.Refusal = evidence.OK, aud, evidence.TokenRefused
 	d.Under = &evidence.Under{
 		Token:      &evidence.TokenRef{ID: claims.ID, Kid: key.Kid, Expires: claims.Expires, SHA256: doc.Digest},
-		Delegation: claims.Delegation, Task: claims.Task,
+		Delegation: claims.Delegation, Task: claims.Task, Via: claims.Via,
 	}
 	d.What = &evidence.What{Audience: aud}
 	if len(claims.Scope) <= maxToldScope {
@@ -205,6 +209,9 @@ func (g *Guard) expiry(now time.Time, sub *subject) int64 {
 	if sub != nil {
 		for _, st := range sub.statements {
 			end = min(end, st.ExpiresAt)
+		}
+		if sub.ends > 0 {
+			end = min(end, sub.ends)
 		}
 	}
 	return end

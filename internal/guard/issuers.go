@@ -74,6 +74,11 @@ func (g *Guard) discovered(ctx context.Context, r agents.TrustRule, kid string) 
 	if r.AllowPrivate {
 		name += " private"
 	}
+	return g.heldKeys(ctx, name, kid, func() ([]gojose.JSONWebKey, time.Duration, error) { return g.discover(ctx, r) })
+}
+
+// heldKeys are the keys that are held under a name, or what ask gets where they are too old, or lack the one that is looked for.
+func (g *Guard) heldKeys(ctx context.Context, name, kid string, ask func() ([]gojose.JSONWebKey, time.Duration, error)) ([]gojose.JSONWebKey, error) {
 	k := g.issuers.of(name)
 	select {
 	case k.turn <- struct{}{}:
@@ -85,7 +90,7 @@ func (g *Guard) discovered(ctx context.Context, r agents.TrustRule, kid string) 
 	if k.good(kid, now) {
 		return k.keys, nil
 	}
-	keys, age, err := g.discover(ctx, r)
+	keys, age, err := ask()
 	if err != nil {
 		return nil, err
 	}
@@ -93,35 +98,36 @@ func (g *Guard) discovered(ctx context.Context, r agents.TrustRule, kid string) 
 	return keys, nil
 }
 
+func unreachableIssuer(cause error) error {
+	return fault.Wrap(cause, fault.Unavailable, "issuer_unreachable", "the keys of the assertion's issuer cannot be had").Try("try again later")
+}
+
 // discover asks the issuer for its metadata (OpenID Connect Discovery 1.0 §4), and by it for its keys.
 func (g *Guard) discover(ctx context.Context, r agents.TrustRule) ([]gojose.JSONWebKey, time.Duration, error) {
-	unreachable := func(err error) error {
-		return fault.Wrap(err, fault.Unavailable, "issuer_unreachable", "the keys of the assertion's issuer cannot be had").Try("try again later")
-	}
 	if g.Fetch == nil {
-		return nil, 0, unreachable(nil)
+		return nil, 0, unreachableIssuer(nil)
 	}
 	raw, _, err := g.Fetch.Fetch(ctx, strings.TrimSuffix(r.Issuer, "/")+"/.well-known/openid-configuration", r.AllowPrivate)
 	if err != nil {
-		return nil, 0, unreachable(err)
+		return nil, 0, unreachableIssuer(err)
 	}
 	var doc struct {
 		Issuer string `json:"issuer"`
 		JWKS   string `json:"jwks_uri"`
 	}
 	if err := jose.DecodeForeign(raw, &doc, jose.Limits{Bytes: agents.MaxKeySet}); err != nil {
-		return nil, 0, unreachable(err)
+		return nil, 0, unreachableIssuer(err)
 	}
 	if doc.Issuer != r.Issuer { // §4.3: or one issuer could speak for another
-		return nil, 0, unreachable(notAcceptable("the metadata at the issuer's address is of another issuer"))
+		return nil, 0, unreachableIssuer(notAcceptable("the metadata at the issuer's address is of another issuer"))
 	}
 	set, age, err := g.Fetch.Fetch(ctx, doc.JWKS, r.AllowPrivate)
 	if err != nil {
-		return nil, 0, unreachable(err)
+		return nil, 0, unreachableIssuer(err)
 	}
 	keys, err := readKeySet(set, agents.MaxKeySet)
 	if err != nil {
-		return nil, 0, unreachable(err)
+		return nil, 0, unreachableIssuer(err)
 	}
 	return keys, age, nil
 }

@@ -28,6 +28,18 @@ func (g *Guard) PublishedKeys(ctx context.Context) ([]jose.PublicKey, error) {
 	return keys, nil
 }
 
+// FormerKeys are all keys that the issuer signs or ever signed tokens and countersignatures with, oldest first, but those that somebody else may have.
+func (g *Guard) FormerKeys(ctx context.Context) ([]jose.PublicKey, error) {
+	all, err := g.Ring.All(ctx, keyring.ForTokens)
+	keys := []jose.PublicKey{}
+	for _, k := range all {
+		if k.Status == keyring.Current || k.Status == keyring.Retired && !k.SignsFrom.After(k.Ended) {
+			keys = append(keys, k.Public)
+		}
+	}
+	return keys, err
+}
+
 // Published reports whether a key of the issuer is in its JWKS.
 func Published(k keyring.State, now time.Time) bool {
 	switch {

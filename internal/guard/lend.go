@@ -92,6 +92,9 @@ func (g *Guard) delegatorKey(ctx context.Context, ws id.Workspace, signed delega
 		if err != nil {
 			return key, err
 		}
+		if err := notPartner(i); err != nil {
+			return key, err
+		}
 		if a.ID != st.Delegator.Agent || a.Workspace != ws {
 			return key, fault.New(fault.Denied, "key_mismatch", "the statement names an instance that is not its delegator's")
 		}

@@ -76,6 +76,11 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 	if err := c.issuedAfter(s.ends.TokensFrom, a.TokensFrom, i.TokensFrom); err != nil {
 		return s, err
 	}
+	if c.claims.Via == nil {
+		if err := notPartner(i); err != nil {
+			return s, err
+		}
+	}
 	s.actor.Origin = string(i.Trust)
 	s.who.Owner = a.Owner
 	s.addAgent(is)
@@ -101,7 +106,7 @@ func (g *Guard) resolveToken(ctx context.Context, c *Caller, s *standing) error 
 	}
 	s.under = &evidence.Under{
 		Token:      &evidence.TokenRef{ID: c.claims.ID, Kid: kid, Expires: c.claims.Expires, SHA256: doc.Digest},
-		Delegation: c.claims.Delegation, Task: c.claims.Task,
+		Delegation: c.claims.Delegation, Task: c.claims.Task, Via: c.claims.Via,
 	}
 	s.depends = append(s.depends, c.claims.ID, kid.String())
 	if err := g.tokenKey(ctx, kid, c.claims.IssuedAt); err != nil {

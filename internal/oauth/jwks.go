@@ -36,6 +36,19 @@ func (f *face) jwks(x *exchange) (any, error) {
 	return set, nil
 }
 
+// keyHistory is GET /oauth/jwks/history: all keys that the issuer has ever signed with and that nobody else may have, for what is older than a token.
+func (f *face) keyHistory(x *exchange) (any, error) {
+	set := jwkSet{Keys: []jsontext.Value{}}
+	keys, err := f.Guard.FormerKeys(x.ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		set.add(k)
+	}
+	return set, nil
+}
+
 func errNoAgent() error {
 	return fault.New(fault.NotFound, "agent_unknown", "there is no such agent").Try("compare the identifier with the one that you were given")
 }

@@ -1,7 +1,10 @@
 package oauth
 
+import "github.com/attorn/attorn/internal/guard"
+
 // jwtBearer gives a token to a person who acts themselves, proved by their own registered key (RFC 7523 §2.1): the assertion is the grant, and
-// the DPoP proof is by the same key. The parameter workspace names where they act. An assertion of another issuer's is a workload's.
+// the DPoP proof is by the same key. The parameter workspace names where they act. An assertion of another issuer's is a
+// workload's, or, where it is an access token (RFC 9068 §2.1), that of another server's agent.
 func (x *exchange) jwtBearer() (any, error) {
 	assertion, err := x.form.need("assertion")
 	if err != nil {
@@ -21,7 +24,11 @@ func (x *exchange) jwtBearer() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !ours(assertion) {
+	switch {
+	case ours(assertion):
+	case typOf(assertion) == "at+jwt":
+		return x.partner(guard.PartnerProof{Token: assertion, Workspace: ws}, want)
+	default:
 		return x.workload(assertion, ws, want)
 	}
 	x.asGrant = true

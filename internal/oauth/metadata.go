@@ -10,6 +10,7 @@ type serverMetadata struct {
 	Token             string   `json:"token_endpoint"`
 	Device            string   `json:"device_authorization_endpoint"` // RFC 8628 §4
 	JWKS              string   `json:"jwks_uri"`
+	History           string   `json:"attorn_key_history_uri"` // of keys that verify what is older than a token
 	Grants            []string `json:"grant_types_supported"`
 	AuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
 	AuthAlgs          []string `json:"token_endpoint_auth_signing_alg_values_supported"`
@@ -42,6 +43,7 @@ func (f *face) metadata(*exchange) (any, error) {
 	methods, algs := []string{"private_key_jwt"}, []string{"EdDSA", "Ed25519", "ES256"}
 	return serverMetadata{
 		Issuer: f.Issuer, Token: f.Issuer + "/oauth/token", Device: f.Issuer + "/oauth/device", JWKS: f.Issuer + "/oauth/jwks",
+		History: f.Issuer + "/oauth/jwks/history",
 		Authorization: f.Issuer + "/oauth/authorize", Pushed: f.Issuer + parPath,
 		Grants:      []string{grantCode, grantRefresh, grantClientCredentials, grantExchange, grantJWTBearer, grantDeviceCode},
 		AuthMethods: append(slices.Clone(methods), "none"), AuthAlgs: algs,

@@ -67,6 +67,7 @@ func Mount(mux *http.ServeMux, cfg Config) {
 	mux.HandleFunc("/oauth/register", f.register)
 	f.post(mux, "/oauth/revoke", f.revoke)
 	f.get(mux, "/oauth/jwks", f.jwks)
+	f.get(mux, "/oauth/jwks/history", f.keyHistory)
 	f.get(mux, "/oauth/agents/{agent}", f.identity)
 	f.get(mux, "/oauth/agents/{agent}/identity.jws", f.signedIdentity)
 	f.get(mux, "/oauth/agents/{agent}/jwks", f.agentJWKS)

@@ -158,7 +158,7 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", f.Code)
 	case "signature_invalid", "signature_malformed", "alg_key_mismatch", "key_mismatch":
 		return bad("invalid_grant", "binding")
-	case "token_issuer", "token_signature", "key_unknown", "untrusted_issuer", "rule_removed":
+	case "token_issuer", "token_signature", "key_unknown", "untrusted_issuer", "rule_removed", "rule_expired":
 		return bad("invalid_grant", "untrusted_issuer")
 	case "authorization_pending", "slow_down", "access_denied", "expired_token": // RFC 8628 §3.5
 		return bad(f.Code, "")
@@ -166,7 +166,7 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", f.Code)
 	case "grant_expired":
 		return bad("invalid_grant", "expired")
-	case "device_key", "assertion_bound", "grant_binding":
+	case "device_key", "assertion_bound", "grant_binding", "key_in_use":
 		return bad("invalid_grant", "binding")
 	case "ticket_spent":
 		return bad("invalid_grant", "spent")

@@ -1,6 +1,8 @@
 package oauth
 
 import (
+	"slices"
+
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/internal/guard"
 )
@@ -10,6 +12,9 @@ func (x *exchange) tokenExchange() (any, error) {
 	want, err := x.exchanged()
 	if err != nil {
 		return nil, err
+	}
+	if want.SubjectType == guard.TypeChain {
+		return x.partnerChain(want)
 	}
 	c, err := x.authenticate(true)
 	if err != nil {
@@ -37,8 +42,9 @@ func (x *exchange) exchanged() (guard.TokenRequest, error) {
 		return want, err
 	}
 	switch {
-	case want.SubjectType != guard.TypeAccessToken && want.SubjectType != guard.TypeDelegation:
-		err = malformed("subject_token_type is not one that is exchanged here").Try("send %s or %s", guard.TypeDelegation, guard.TypeAccessToken)
+	case !slices.Contains([]string{guard.TypeAccessToken, guard.TypeDelegation, guard.TypeChain}, want.SubjectType):
+		err = malformed("subject_token_type is not one that is exchanged here").
+			Try("send %s or %s, or, as another server's agent, %s", guard.TypeDelegation, guard.TypeAccessToken, guard.TypeChain)
 	case x.form["actor_token"] != "" || x.form["actor_token_type"] != "":
 		err = malformed("actor_token is not supported: who acts is the client that authenticates").Try("leave actor_token and actor_token_type out")
 	case x.form["requested_token_type"] != "" && x.form["requested_token_type"] != guard.TypeAccessToken:

@@ -1,0 +1,141 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/lending"
+)
+
+// What.Status of the agent.changed events by which rules for other servers come and go; What.Rule names the rule, which is kept as content.
+const (
+	IssuerTrusted = "issuer_trusted"
+	IssuerRemoved = "issuer_removed"
+)
+
+// TrustIssuer lets some of another server's agents act as an agent of this workspace, under what was lent to that agent and at most for as long. A rule that
+// names no end ends with the delegation. Codes: issuer_invalid, not_lent, those of policy, of lending.Live and of lending.TrustIssuer.
+func (g *Guard) TrustIssuer(ctx context.Context, c *Caller, r lending.Issuer) (lending.Issuer, evidence.Receipt, error) {
+	r.ID, r.Workspace, r.MadeBy = id.New[id.Issuer](g.Now()), c.ws, c.Sub()
+	a, err := g.agentAct(ctx, c, r.Agent, "trust", evidence.AgentChanged)
+	if err != nil {
+		return r, evidence.Receipt{}, err
+	}
+	a.action = "attorn:issuer:trust"
+	if err := g.checkIssuer(ctx, &r); err != nil {
+		return r, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	a.depends = []string{r.Delegation.String()}
+	if err := a.aboutIssuer(r, IssuerTrusted); err != nil {
+		return r, evidence.Receipt{}, err
+	}
+	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
+		r.CreatedAt = tx.Now()
+		if err := g.Agents.NotEnded(tx, c.ws, r.Agent); err != nil {
+			return err
+		}
+		return g.Lending.TrustIssuer(tx, r)
+	})
+	return r, got, err
+}
+
+// checkIssuer is lending.Issuer.Check, that its keys are keys, and that the delegation lends to the agent that is named.
+func (g *Guard) checkIssuer(ctx context.Context, r *lending.Issuer) error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	invalid := func(reason string, args ...any) error {
+		return fault.New(fault.Invalid, "issuer_invalid", reason, args...)
+	}
+	if r.URL == g.Issuer {
+		return invalid("this server does not trust itself as another one")
+	}
+	if len(r.KeySet) > 0 {
+		if _, err := foreignKeySet(r.KeySet); err != nil {
+			return invalid("the key set has no key that another server could sign with: %v", err)
+		}
+	}
+	chain, err := g.Lending.Chain(ctx, r.Workspace, r.Delegation)
+	if err != nil {
+		return notLent(err)
+	}
+	last := chain[len(chain)-1].Link.Statement
+	if last.Delegate.Agent != r.Agent {
+		return fault.New(fault.Denied, "not_lent", "the delegation lends to another agent than the one that they are to act as").Try("have a person lend to that agent: attorn lend")
+	}
+	if !last.Delegate.Instance.IsZero() {
+		return fault.New(fault.Denied, "not_lent", "the delegation is for one instance alone").Try("have it lent to the agent")
+	}
+	if err := lending.Live(chain, g.Now()); err != nil {
+		return err
+	}
+	if r.ExpiresAt == 0 {
+		r.ExpiresAt = last.ExpiresAt
+	}
+	if r.ExpiresAt <= g.Now().Unix() || r.ExpiresAt > last.ExpiresAt {
+		return invalid("a rule ends in the future, and no later than what was lent")
+	}
+	return nil
+}
+
+// aboutIssuer puts the rule into the event.
+func (a *act) aboutIssuer(r lending.Issuer, status string) error {
+	raw, err := r.Bytes()
+	if err != nil {
+		return err
+	}
+	doc := evidence.ContentOf(raw)
+	a.content = append(a.content, doc)
+	a.what = &evidence.What{Agent: r.Agent, Rule: doc.Digest, Status: status}
+	return nil
+}
+
+// RemoveIssuer takes a rule away, with everything that came by it: instances and their tokens end at once. Codes: not_found, those of policy.
+func (g *Guard) RemoveIssuer(ctx context.Context, c *Caller, rule id.Issuer) (lending.Issuer, evidence.Receipt, error) {
+	r, err := g.Lending.Issuer(ctx, c.ws, rule)
+	if err != nil {
+		a := act{action: "attorn:issuer:remove", noun: "issuer:" + rule.String(), target: rule.String()}
+		return r, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	a, err := g.agentAct(ctx, c, r.Agent, "trust", evidence.AgentChanged)
+	if err != nil {
+		return r, evidence.Receipt{}, err
+	}
+	a.action = "attorn:issuer:remove"
+	if err := a.aboutIssuer(r, IssuerRemoved); err != nil {
+		return r, evidence.Receipt{}, err
+	}
+	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
+		if err := g.Lending.RemoveIssuer(tx, c.ws, rule); err != nil {
+			return err
+		}
+		keys, err := g.Agents.EndPartners(tx, c.ws, r.Agent, rule)
+		what := *tx.Event().What
+		what.Ended = []string{rule.String()}
+		for _, k := range keys {
+			what.Ended = append(what.Ended, k.String())
+		}
+		tx.Event().What = &what
+		return err
+	})
+	return r, got, err
+}
+
+// TrustedIssuers lists rules for other servers, the oldest first.
+func (g *Guard) TrustedIssuers(ctx context.Context, c *Caller, after id.Issuer, limit int) ([]lending.Issuer, error) {
+	if err := g.May(ctx, c, "attorn:issuer:read", "workspace"); err != nil {
+		return nil, err
+	}
+	return g.Lending.Issuers(ctx, c.ws, after, limit)
+}
+
+// TrustedIssuer reads a rule. Code: not_found.
+func (g *Guard) TrustedIssuer(ctx context.Context, c *Caller, rule id.Issuer) (lending.Issuer, error) {
+	if err := g.May(ctx, c, "attorn:issuer:read", "workspace"); err != nil {
+		return lending.Issuer{}, err
+	}
+	return g.Lending.Issuer(ctx, c.ws, rule)
+}
