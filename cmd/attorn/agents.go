@@ -46,8 +46,10 @@ func (c *cli) joinCommand() *cobra.Command {
 		Example: "  attorn agent enrol deployer | ssh there attorn agent join --server https://attorn.example.com --token - --as deployer",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
-			case by.device && by.workload:
-				return usageError{fmt.Errorf("--device and --workload are two ways to join: one at a time")}
+			case by.device && by.workload || by.partner && (by.device || by.workload):
+				return usageError{fmt.Errorf("--device, --workload and --partner are ways to join: one at a time")}
+			case by.partner:
+				return c.joinAsPartner(cmd.Context(), server, tokenFile, as, by)
 			case by.device:
 				return c.joinByDevice(cmd.Context(), server, tokenFile, as, by)
 			case by.workload:
@@ -85,8 +87,10 @@ func (c *cli) joinCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&by.device, "device", false, "instead of a token: a person confirms a code in the browser")
 	cmd.Flags().StringVar(&by.name, "name", "", "with --device: what to propose as the agent's name")
 	cmd.Flags().BoolVar(&by.workload, "workload", false, "instead of a token: by what the platform that this runs on says of it, and a trust rule")
+	cmd.Flags().BoolVar(&by.partner, "partner", false, "act there as the current agent, which is another server's: by what that server says of it, and a rule there")
+	cmd.Flags().StringVar(&by.under, "under", "", "with --partner: the delegation at its own server (default: the only live one)")
 	cmd.Flags().StringVar(&by.assertion, "assertion-file", "", "with --workload: file with the platform's token (default: of GitHub Actions, or "+attorn.KubernetesTokenFile+")")
-	cmd.Flags().StringVar(&by.workspace, "workspace", "", "with --device or --workload: the workspace to join (default: default)")
+	cmd.Flags().StringVar(&by.workspace, "workspace", "", "with --device, --workload or --partner: the workspace to join (default: default)")
 	return cmd
 }
 

@@ -35,7 +35,7 @@ func (c *cli) connect(ctx context.Context, server, under string) (*mcp.ClientSes
 		resource = a.Server + "/w/" + a.Workspace.String() + "/mcp/" + url.PathEscape(server)
 	}
 	var r attorn.TokenRequest
-	if under != "none" {
+	if under != "none" && !a.foreign() {
 		d, err := c.mine(ctx, ag, under)
 		if err != nil {
 			return nil, err

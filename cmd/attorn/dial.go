@@ -50,8 +50,20 @@ func (c *cli) agent(ctx context.Context) (*attorn.Agent, account, error) {
 	if a.Agent.IsZero() {
 		return nil, a, fault.New(fault.Denied, "agent_needed", "the context is a person's (%s); this takes an agent", a.Name).Try("use --context with an agent's account: attorn ctx ls")
 	}
-	ag, err := attorn.Open(ctx, attorn.AgentConfig{Server: a.Server, Workspace: a.Workspace, ID: a.Agent, KeyFile: filepath.Join(c.home, a.KeyFile), Evidence: a.evidence()})
+	ag, err := c.openAgent(ctx, a)
 	return ag, a, err
+}
+
+// openAgent opens an account's agent, also one that is at home at another server.
+func (c *cli) openAgent(ctx context.Context, a account) (*attorn.Agent, error) {
+	p, err := c.partner(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil {
+		return attorn.Open(ctx, attorn.AgentConfig{Server: a.Server, Workspace: a.Workspace, Name: a.Name, Partner: p})
+	}
+	return attorn.Open(ctx, attorn.AgentConfig{Server: a.Server, Workspace: a.Workspace, ID: a.Agent, KeyFile: filepath.Join(c.home, a.KeyFile), Evidence: a.evidence()})
 }
 
 // everything reads a list page by page.

@@ -24,7 +24,7 @@ type account struct {
 	Agent     id.Agent     `json:"agent,omitzero"`
 	Name      string       `json:"name"`
 	KeyFile   string       `json:"key_file"`          // relative to the home directory
-	Evidence  string       `json:"evidence,omitzero"` // of a workload: "github", or "file:" and the file
+	Evidence  string       `json:"evidence,omitzero"` // of a workload: "github", or "file:" and the file; of another server's agent "agent:", its own context, and the delegation there
 }
 
 // accounts is contexts.json.

@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 //	mask [REGEXP]                replaces in it what differs each time, and ends it before the first line that matches
 //	decodes TYPE                 it must be strict JSON of the API's TYPE
 //	upstream                     starts a small MCP server, which speaks HTTP, at $UPSTREAM; its tool says is told a word and says it
+//	elsewhere                    starts another organisation's server at $ELSEWHERE, and sets $INVITED to its first sign-in link; or ends the one that runs
 //	place                        finds a free place for a service: sets $SERVICE to its URL
 //	front                        starts a proxy in front of the server: sets $FRONT to its URL; give the server --url $FRONT --proxy.trusted 127.0.0.1,::1
 //	from ADDRESS                 what goes through the proxy comes from this address now
@@ -78,7 +79,7 @@ func TestScript(t *testing.T) {
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "app": (*stage).app, "renews": (*stage).renews, "flip": (*stage).flip,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "elsewhere": (*stage).elsewhere, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "app": (*stage).app, "renews": (*stage).renews, "flip": (*stage).flip,
 		"describes": (*stage).describes, "registers": (*stage).registers,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
@@ -342,6 +343,7 @@ var shapes = map[string]func() any{
 	"Identity": func() any { return &token.Identity{} }, "UserDetail": func() any { return &api.UserDetail{} }, "AgentDetail": func() any { return &api.AgentDetail{} },
 	"PersonKeys": func() any { return &api.List[api.PersonKey]{} },
 	"Device":     func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "TrustRule": func() any { return &api.TrustRule{} }, "TrustRules": func() any { return &api.List[api.TrustRule]{} }, "TrustTested": func() any { return &api.TrustTested{} },
+	"TrustedIssuer": func() any { return &api.TrustedIssuer{} }, "TrustedIssuers": func() any { return &api.List[api.TrustedIssuer]{} },
 	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
 	"App": func() any { return &api.App{} }, "Apps": func() any { return &api.List[api.ConsentedApp]{} }, "ClientRules": func() any { return &api.List[api.ClientRule]{} }, "AppInvited": func() any { return &api.AppInvited{} },
 	"ServerKeys": func() any { return &api.List[api.ServerKey]{} }, "RotatedKey": func() any { return &api.RotatedKey{} },

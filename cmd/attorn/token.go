@@ -11,12 +11,12 @@ import (
 func (c *cli) tokenCommand() *cobra.Command {
 	var under string
 	get := &cobra.Command{Use: "get RESOURCE", Short: "Get an access token for a resource, as the current agent", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		ag, _, err := c.agent(cmd.Context())
+		ag, a, err := c.agent(cmd.Context())
 		if err != nil {
 			return err
 		}
 		r := attorn.TokenRequest{}
-		if under != "none" {
+		if under != "none" && !a.foreign() {
 			d, err := c.mine(cmd.Context(), ag, under)
 			if err != nil {
 				return err

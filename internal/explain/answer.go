@@ -43,6 +43,9 @@ func (x *Explainer) Answer(ctx context.Context, ws id.Workspace, event id.Event)
 			a.Arguments = string(value)
 		}
 	}
+	if e.Under != nil && e.Under.Via != nil {
+		a.Via = evidence.ViaWords(*e.Under.Via)
+	}
 	if w := e.Why; w != nil {
 		a.Reason = w.Reason
 		a.Policy = policyLine(w)

@@ -21,9 +21,9 @@ const partnerLife = time.Hour
 
 // PartnerProof is what another server's agent shows of itself: its server's word, and the key that this word is about.
 type PartnerProof struct {
-	Credentials            // of the DPoP proof by that key
-	Token       string     // an access token of its server's, for this server; or
-	Chain       string     // what it was lent there, as token.ParseChain reads it
+	Credentials        // of the DPoP proof by that key
+	Token       string // an access token of its server's, for this server; or
+	Chain       string // what it was lent there, as token.ParseChain reads it
 	Workspace   id.Workspace
 	Agent       id.Agent // as which it wants to act here, where several rules may match; zero: the only one
 }
@@ -235,4 +235,3 @@ func notPartner(i agents.Instance) error {
 	return fault.New(fault.Denied, "partner_instance", "the key is that of another server's agent, which acts here with tokens for its server's word alone").
 		Try("show the server's word at the token endpoint")
 }
-
