@@ -43,7 +43,7 @@ func (f *face) metadata(*exchange) (any, error) {
 	methods, algs := []string{"private_key_jwt"}, []string{"EdDSA", "Ed25519", "ES256"}
 	return serverMetadata{
 		Issuer: f.Issuer, Token: f.Issuer + "/oauth/token", Device: f.Issuer + "/oauth/device", JWKS: f.Issuer + "/oauth/jwks",
-		History: f.Issuer + "/oauth/jwks/history",
+		History:       f.Issuer + "/oauth/jwks/history",
 		Authorization: f.Issuer + "/oauth/authorize", Pushed: f.Issuer + parPath,
 		Grants:      []string{grantCode, grantRefresh, grantClientCredentials, grantExchange, grantJWTBearer, grantDeviceCode},
 		AuthMethods: append(slices.Clone(methods), "none"), AuthAlgs: algs,
