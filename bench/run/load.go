@@ -13,13 +13,13 @@ import (
 
 // load sends requests, each once, over as many connections, and demands the expected status and body of every answer: one other answer voids the
 // run. Requests are bytes made beforehand, so that the client takes as little of the machine as it can.
-func load(address string, connections int, requests [][]byte, status int, body string) error {
+func load(address string, connections int, requests [][]byte, status int, check func(n int64, body []byte) error) error {
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	var all sync.WaitGroup
 	for range connections {
 		all.Go(func() {
-			if err := drive(address, requests, &next, status, body); err != nil {
+			if err := drive(address, requests, &next, status, check); err != nil {
 				failed.CompareAndSwap(nil, &err)
 				next.Store(int64(len(requests))) // the others stop, too
 			}
@@ -32,7 +32,7 @@ func load(address string, connections int, requests [][]byte, status int, body s
 	return nil
 }
 
-func drive(address string, requests [][]byte, next *atomic.Int64, status int, body string) error {
+func drive(address string, requests [][]byte, next *atomic.Int64, status int, check func(n int64, body []byte) error) error {
 	c, err := net.Dial("tcp", address)
 	if err != nil {
 		return err
@@ -55,9 +55,22 @@ func drive(address string, requests [][]byte, next *atomic.Int64, status int, bo
 		if err != nil {
 			return err
 		}
-		if res.StatusCode != status || string(got) != body {
+		if res.StatusCode != status {
 			return fmt.Errorf("request %d: status %d, body %.300q", n, res.StatusCode, got)
 		}
+		if err := check(n, got); err != nil {
+			return fmt.Errorf("request %d: body %.300q: %w", n, got, err)
+		}
+	}
+}
+
+// exactly demands one body.
+func exactly(want string) func(int64, []byte) error {
+	return func(_ int64, body []byte) error {
+		if string(body) != want {
+			return fmt.Errorf("it is not %q", want)
+		}
+		return nil
 	}
 }
 

@@ -27,6 +27,7 @@ func main() {
 	ticks := flag.Int64("ticks", 200, "clock ticks of server CPU that a run needs to count")
 	yard := flag.String("yard", "../bin/yard", "the measured server")
 	out := flag.String("out", "", "write the results here, as JSON")
+	data := flag.String("data", "", "data directory of the measured product, which goes on with what is there; \"\": a new one each time")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the measured server here")
 	flag.Parse()
 	if flag.NArg() > 0 || *repeats < 1 || *callers < 1 || *ticks < 1 {
@@ -35,12 +36,13 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(measure(ctx, *only, *yard, *profile, *out, plan{repeats: *repeats, callers: *callers, ticks: *ticks}))
+	os.Exit(measure(ctx, *only, *yard, *profile, *out, plan{repeats: *repeats, callers: *callers, ticks: *ticks, data: *data}))
 }
 
 type plan struct {
 	repeats, callers int
 	ticks            int64
+	data             string
 }
 
 func measure(ctx context.Context, only, yard, profile, out string, p plan) int {
@@ -54,7 +56,16 @@ func measure(ctx context.Context, only, yard, profile, out string, p plan) int {
 		fmt.Fprintf(os.Stderr, "no row is named like %q\n", only)
 		return exitUsage
 	}
-	s, err := start(ctx, yard, profile)
+	var product *product
+	if slices.ContainsFunc(chosen, func(r row) bool { return issuing(r.scenario) }) {
+		var err error
+		if product, err = newProduct(p.data); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return exitInvalid
+		}
+		defer product.remove()
+	}
+	s, err := start(ctx, yard, profile, product)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitInvalid

@@ -12,7 +12,7 @@ import (
 )
 
 func TestRatioWithinRepeat(t *testing.T) {
-	r := []row{{"op", "s", "y", 1.3}}
+	r := []row{{"op", "s", "y", 1, 1.3}}
 	// Both halves of each repeat are twice as slow in the second: the ratio is not.
 	found := judge(r, []map[string]float64{{"y": 10, "s": 12}, {"y": 11, "s": 13.2}, {"y": 10, "s": 15}}, plan{})
 	if got := found[0]; got.Ratio != 1.2 || got.Min != 1.2 || got.Max != 1.5 || got.Verdict != "ok" {
@@ -25,7 +25,7 @@ func TestRatioWithinRepeat(t *testing.T) {
 }
 
 func TestNoisyIsNotJudged(t *testing.T) {
-	found := judge([]row{{"op", "s", "y", 1.3}}, []map[string]float64{{"y": 10, "s": 20}, {"y": 12, "s": 24}}, plan{})
+	found := judge([]row{{"op", "s", "y", 1, 1.3}}, []map[string]float64{{"y": 10, "s": 20}, {"y": 12, "s": 24}}, plan{})
 	if found[0].Verdict != "noisy" || verdict(found) != exitNoisy {
 		t.Errorf("%+v", found)
 	}
@@ -43,7 +43,7 @@ func TestRunRejects(t *testing.T) {
 		for i := range requests {
 			requests[i] = wire("GET", "/", address, nil, "")
 		}
-		return load(address, 4, requests, http.StatusOK, "ok\n")
+		return load(address, 4, requests, http.StatusOK, exactly("ok\n"))
 	}
 	if err := run(); err != nil || n.Load() != 100 {
 		t.Errorf("%d requests arrived: %v", n.Load(), err)

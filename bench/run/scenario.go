@@ -68,7 +68,23 @@ var (
 	payloadAnswer = "{\"items\":24}\n"
 )
 
+// batch is the requests of a run, what each is to be answered, and how many events each leaves in the log.
+type batch struct {
+	address  string
+	requests [][]byte
+	check    func(n int64, body []byte) error
+	events   int
+}
+
 // make makes n requests of a scenario, no two with the same proof, and says what each is answered.
+func (s *server) make(name string, n int) (batch, error) {
+	if name == "token" || name == "exchange" {
+		return s.issuing.make(name, n)
+	}
+	requests, answer, err := s.maker.make(name, n)
+	return batch{address: s.address, requests: requests, check: exactly(answer)}, err
+}
+
 func (m *maker) make(name string, n int) (requests [][]byte, answer string, err error) {
 	host := strings.TrimPrefix(m.resource, "http://")
 	same := func(r []byte, answer string) ([][]byte, string, error) {
@@ -79,9 +95,9 @@ func (m *maker) make(name string, n int) (requests [][]byte, answer string, err 
 	}
 	post := map[string]string{"Content-Type": "application/json"}
 	switch name {
-	case "hello", "hello+v":
+	case "hello", "hello+v", "64v":
 		return same(wire("GET", "/"+name, host, nil, ""), "ok\n")
-	case "json+v":
+	case "json+v", "floor":
 		return same(wire("POST", "/"+name, host, post, payload), payloadAnswer)
 	case "token-bearer":
 		t, err := m.token(false)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 )
 
@@ -18,11 +19,12 @@ type server struct {
 	port    int
 	cmd     *exec.Cmd
 	issuer  *http.Server
+	issuing *issuer // the product, where a scenario measures it
 	begun   usage
 }
 
 // start starts both on free ports of loopback.
-func start(ctx context.Context, yard, profile string) (*server, error) {
+func start(ctx context.Context, yard, profile string, product *product) (*server, error) {
 	issuer, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -38,7 +40,11 @@ func start(ctx context.Context, yard, profile string) (*server, error) {
 	}
 	s.issuer = &http.Server{Handler: s.documents()}
 	go s.issuer.Serve(issuer)
-	s.cmd = exec.CommandContext(ctx, yard, "-issuer", s.maker.issuer, "-resource", s.resource, "-listen", s.address, "-cpuprofile", profile)
+	args := []string{"-issuer", s.maker.issuer, "-resource", s.resource, "-listen", s.address, "-cpuprofile", profile}
+	if product != nil {
+		args = append(args, "-attorn", product.url, "-data", product.dir)
+	}
+	s.cmd = exec.CommandContext(ctx, yard, args...)
 	s.cmd.Stderr = os.Stderr
 	said, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -47,9 +53,25 @@ func start(ctx context.Context, yard, profile string) (*server, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if line, err := bufio.NewReader(said).ReadString('\n'); err != nil || line != "ready\n" {
-		s.stop()
-		return nil, fmt.Errorf("the measured server did not start: %q, %w", line, err)
+	secret := ""
+	for lines := bufio.NewReader(said); ; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			s.stop()
+			return nil, fmt.Errorf("the measured server did not start: %q, %w", line, err)
+		}
+		if line == "ready\n" {
+			break
+		}
+		if after, ok := strings.CutPrefix(line, "link "); ok {
+			secret = strings.TrimSpace(after)
+		}
+	}
+	if product != nil {
+		if s.issuing, err = product.prepare(ctx, secret); err != nil {
+			s.stop()
+			return nil, err
+		}
 	}
 	if s.begun, err = usageOf(s.cmd.Process.Pid); err != nil {
 		s.stop()
@@ -73,11 +95,18 @@ func (s *server) check() (usage, error) {
 	if u.start != s.begun.start {
 		return u, fmt.Errorf("process %d is another one than was started", s.cmd.Process.Pid)
 	}
-	ok, err := listens(s.cmd.Process.Pid, s.port)
-	if err == nil && !ok {
-		err = fmt.Errorf("process %d does not listen on port %d: the load went elsewhere", s.cmd.Process.Pid, s.port)
+	ports := []int{s.port}
+	if s.issuing != nil {
+		ports = append(ports, s.issuing.port)
 	}
-	return u, err
+	for _, port := range ports {
+		if ok, err := listens(s.cmd.Process.Pid, port); err != nil {
+			return u, err
+		} else if !ok {
+			return u, fmt.Errorf("process %d does not listen on port %d: the load went elsewhere", s.cmd.Process.Pid, port)
+		}
+	}
+	return u, nil
 }
 
 // costs is the CPU per request of every scenario, in clock ticks, for each repeat. The order rotates, so that none is always first.
@@ -126,17 +155,26 @@ func (s *server) costs(ctx context.Context, names []string, p plan) ([]map[strin
 
 // run sends n requests of a scenario, made for this run alone, and says how much CPU they took.
 func (s *server) run(name string, n, callers int) (int64, error) {
-	requests, body, err := s.make(name, n)
+	b, err := s.make(name, n)
 	if err != nil {
 		return 0, err
+	}
+	grown := func() error { return nil }
+	if b.events > 0 {
+		if grown, err = s.issuing.growing(n * b.events); err != nil {
+			return 0, err
+		}
 	}
 	before, err := s.check()
 	if err != nil {
 		return 0, err
 	}
-	if err := load(s.address, callers, requests, http.StatusOK, body); err != nil {
+	if err := load(b.address, callers, b.requests, http.StatusOK, b.check); err != nil {
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
 	after, err := s.check()
+	if err == nil {
+		err = grown()
+	}
 	return after.ticks - before.ticks, err
 }

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/pprof"
 	"strconv"
 	"syscall"
@@ -28,6 +29,8 @@ func main() {
 	resource := flag.String("resource", "", "the URL that tokens and signatures are made for; its port is listened on")
 	listen := flag.String("listen", "", "address")
 	profile := flag.String("cpuprofile", "", "write a CPU profile here until SIGTERM")
+	attornURL := flag.String("attorn", "", "also start the whole product here: http://localhost:PORT")
+	data := flag.String("data", "", "its data directory")
 	flag.Parse()
 	if *profile != "" {
 		defer profiling(*profile)()
@@ -43,8 +46,11 @@ func main() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /hello", hello)
 	mux.HandleFunc("POST /json", decode)
-	for path, next := range map[string]http.HandlerFunc{"GET /hello+v": hello, "POST /json+v": decode} {
-		h, err := verifying(next)
+	for path, y := range map[string]struct {
+		n    int
+		next http.HandlerFunc
+	}{"GET /hello+v": {1, hello}, "POST /json+v": {1, decode}, "GET /64v": {64, hello}} {
+		h, err := verifying(y.n, y.next)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -52,10 +58,20 @@ func main() {
 	}
 	mux.Handle("GET /token", open.Middleware(http.HandlerFunc(hello)))
 	mux.Handle("POST /signed", open.Middleware(http.HandlerFunc(decode)))
-	fmt.Println("ready")
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if *attornURL != "" {
+		end, err := serve(context.WithoutCancel(ctx), *data, *attornURL)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer end()
+		if err := floor(mux, *data); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println("ready")
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { <-ctx.Done(); srv.Close() }()
 	if err := srv.Serve(l); err != http.ErrServerClosed {
 		log.Print(err)
@@ -96,9 +112,9 @@ func decode(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, `{"items":`+strconv.Itoa(len(b.Items))+"}\n")
 }
 
-// verifying is next behind one Ed25519 verification of the standard library: what a proof costs at least. Both in one handler, so that they are
+// verifying is next behind n Ed25519 verifications of the standard library: what proofs cost at least. Both in one handler, so that they are
 // measured under the same load.
-func verifying(next http.HandlerFunc) (http.HandlerFunc, error) {
+func verifying(n int, next http.HandlerFunc) (http.HandlerFunc, error) {
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -106,10 +122,26 @@ func verifying(next http.HandlerFunc) (http.HandlerFunc, error) {
 	message := make([]byte, 300) // about as long as a signature base
 	sig := ed25519.Sign(priv, message)
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !ed25519.Verify(pub, message, sig) {
-			http.Error(w, "it does not verify", http.StatusInternalServerError)
-			return
+		for range n {
+			if !ed25519.Verify(pub, message, sig) {
+				http.Error(w, "it does not verify", http.StatusInternalServerError)
+				return
+			}
 		}
 		next(w, r)
 	}, nil
+}
+
+// floor is what a token cannot cost less than: a small body decoded strictly, two proofs checked, a token signed, a row committed.
+func floor(mux *http.ServeMux, dir string) error {
+	r, err := newRows(filepath.Join(dir, "yard.db"))
+	if err != nil {
+		return err
+	}
+	h, err := verifying(2, r.durable(decode))
+	if err != nil {
+		return err
+	}
+	mux.HandleFunc("POST /floor", h)
+	return nil
 }
