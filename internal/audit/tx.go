@@ -13,7 +13,7 @@ import (
 // tables, amend Event and Keep. It is valid until the change returns.
 type Tx struct {
 	ctx    context.Context
-	tx     *sql.Tx
+	tx     *db.Tx
 	engine db.Engine
 	event  *evidence.Event
 	draft  *evidence.Draft

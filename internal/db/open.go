@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/attorn/attorn/fault"
@@ -18,17 +19,26 @@ import (
 
 // Reader reads. On SQLite its connections are opened read-only.
 type Reader struct {
-	db     *sql.DB
-	engine Engine
+	db         *sql.DB
+	engine     Engine
+	statements *statements
 }
 
 // Rows runs a query.
 func (r *Reader) Rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	r.statements.run.Add(1)
+	if st := r.statements.prepare(ctx, query); st != nil {
+		return st.QueryContext(ctx, args...)
+	}
 	return r.db.QueryContext(ctx, query, args...)
 }
 
 // Row runs a query for at most one row.
 func (r *Reader) Row(ctx context.Context, query string, args ...any) *sql.Row {
+	r.statements.run.Add(1)
+	if st := r.statements.prepare(ctx, query); st != nil {
+		return st.QueryRowContext(ctx, args...)
+	}
 	return r.db.QueryRowContext(ctx, query, args...)
 }
 
@@ -37,17 +47,23 @@ func (r *Reader) Engine() Engine { return r.engine }
 
 // Writer begins transactions. Package audit alone is given one.
 type Writer struct {
-	db     *sql.DB
-	engine Engine
-	lock   *os.File
-	read   *sql.DB
+	db         *sql.DB
+	engine     Engine
+	lock       *os.File
+	read       *sql.DB
+	statements *statements
+	commits    atomic.Int64
 }
 
 // Begin starts the transaction of a batch: on SQLite it holds the one write lock from the start, on PostgreSQL it is bounded by time limits.
-func (w *Writer) Begin(ctx context.Context) (*sql.Tx, error) {
+func (w *Writer) Begin(ctx context.Context) (*Tx, error) {
+	w.statements.prepareWanted(ctx)
 	tx, err := w.db.BeginTx(ctx, nil)
-	if err != nil || w.engine == SQLite {
-		return tx, err
+	if err != nil {
+		return nil, err
+	}
+	if w.engine == SQLite {
+		return &Tx{Tx: tx, writer: w}, nil
 	}
 	for stmt := range strings.SplitSeq(limits, ";") {
 		if _, err := tx.ExecContext(ctx, stmt); err != nil {
@@ -55,7 +71,7 @@ func (w *Writer) Begin(ctx context.Context) (*sql.Tx, error) {
 			return nil, err
 		}
 	}
-	return tx, nil
+	return &Tx{Tx: tx, writer: w}, nil
 }
 
 // Engine says which engine it writes.
@@ -143,7 +159,7 @@ func openSQLite(path string) (*Reader, *Writer, error) {
 	}
 	rdb.SetMaxOpenConns(8)
 	rdb.SetMaxIdleConns(8)
-	return &Reader{rdb, SQLite}, &Writer{wdb, SQLite, lock, rdb}, nil
+	return &Reader{rdb, SQLite, newStatements(rdb, SQLite)}, &Writer{db: wdb, engine: SQLite, lock: lock, read: rdb, statements: newStatements(wdb, SQLite)}, nil
 }
 
 func openPostgres(dsn string) (*Reader, *Writer, error) {
@@ -156,5 +172,5 @@ func openPostgres(dsn string) (*Reader, *Writer, error) {
 	pool := stdlib.OpenDB(*cfg)
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(16)
-	return &Reader{pool, Postgres}, &Writer{pool, Postgres, nil, pool}, nil
+	return &Reader{pool, Postgres, newStatements(pool, Postgres)}, &Writer{db: pool, engine: Postgres, read: pool, statements: newStatements(pool, Postgres)}, nil
 }
