@@ -43,7 +43,16 @@ func (i Instance) Until() time.Time {
 type Standing struct {
 	Agent    Agent
 	Instance Instance
-	Rests    []string // the keys and agents that it rests on beside its own two
+	Rests    []string  // the keys and agents that it rests on beside its own two
+	Until    time.Time // when time alone ends it, as far as that is known; zero: never
+}
+
+func (s *Standing) endsBy(times ...time.Time) {
+	for _, t := range times {
+		if !t.IsZero() && (s.Until.IsZero() || t.Before(s.Until)) {
+			s.Until = t
+		}
+	}
 }
 
 // Acting reads who the key is, if they may act at now: the instance, its agent, and all that it rests on. Codes: instance_unknown, instance_suspended,
@@ -81,6 +90,10 @@ func (room *Room) standing(ctx context.Context, key id.Key, now time.Time, befor
 		return Standing{}, err
 	}
 	s := Standing{Agent: a, Instance: i}
+	s.endsBy(a.ExpiresAt)
+	if i.Status != Rotated || !before {
+		s.endsBy(i.Until())
+	}
 	if i.Status != Rotated && i.Parent.IsZero() {
 		return s, nil
 	}
@@ -106,6 +119,7 @@ func (room *Room) rests(ctx context.Context, s *Standing, now time.Time) error {
 			*s = Standing{}
 			return err
 		}
+		s.endsBy(p.Instance.Until(), p.Agent.ExpiresAt)
 		s.Instance.TokensFrom = max(s.Instance.TokensFrom, p.Instance.TokensFrom)
 		if p.Instance.Key != s.Instance.Key {
 			s.Rests = append(s.Rests, p.Instance.Key.String())

@@ -93,6 +93,7 @@ func (l *Log) publish(r *run) {
 	for _, h := range r.all() {
 		l.heads[h.log] = h
 	}
+	maps.Copy(l.open, r.heads)
 	if r.altered {
 		close(l.altered)
 		l.altered = make(chan struct{})

@@ -43,8 +43,9 @@ type Log struct {
 
 	mu      sync.Mutex
 	heads   map[string]*head // by log
-	moved   chan struct{}    // closed and replaced after each commit
-	altered chan struct{}    // and after each that may change a later decision
+	open    map[id.Workspace]*head
+	moved   chan struct{} // closed and replaced after each commit
+	altered chan struct{} // and after each that may change a later decision
 	stopped error
 	opened  time.Time
 	forgot  time.Time // when nonces were last forgotten; the loop's own
@@ -85,7 +86,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, engine: cfg.Writer.Engine(), queue: make(chan *entry, queueLength), quit: make(chan struct{}), ended: make(chan struct{}),
-		heads: map[string]*head{}, moved: make(chan struct{}), altered: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
+		heads: map[string]*head{}, open: map[id.Workspace]*head{}, moved: make(chan struct{}), altered: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
 		start:    id.New[id.Event](cfg.Now()),
 		subjects: newSubjectKeys(cfg.Ring.Sealer()),
 	}

@@ -3,6 +3,7 @@ package guard
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/attorn/attorn/dpop"
@@ -77,7 +78,7 @@ func replayed(kind string) error {
 // recheck notes where the log stands and reads once more that the client may act: whatever ends after this makes the grant's commit stale, so no
 // token follows the end of what it rests on.
 func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
-	if c.asOf, err = g.Log.Rev(ctx, c.ws); err != nil {
+	if c.asOf, err = g.memory.asOf(ctx, c.ws); err != nil {
 		return err
 	}
 	if !c.service.IsZero() {
@@ -95,15 +96,15 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 		c.marks = p.TokensFrom
 		return err
 	}
-	ends, err := g.People.Ends(ctx, c.ws)
+	ends, err := g.ends(ctx, c.ws, c.asOf)
 	if err != nil {
 		return err
 	}
 	if err := ends.Live(); err != nil {
 		return err
 	}
-	is, err := g.Agents.Acting(ctx, c.instance, g.Now())
-	c.rests, c.line, c.marks = is.Rests, is.Instance.Line, max(ends.TokensFrom, is.Agent.TokensFrom, is.Instance.TokensFrom)
+	is, err := g.acting(ctx, c.ws, c.asOf, c.instance)
+	c.rests, c.line, c.marks = append(slices.Clone(is.Rests), is.Agent.Owner.String()), is.Instance.Line, max(ends.TokensFrom, is.Agent.TokensFrom, is.Instance.TokensFrom)
 	if err == nil {
 		err = is.Agent.Accountable(g.Now())
 	}
@@ -214,7 +215,11 @@ func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client,
 func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.Time) (jose.PublicKey, error) {
 	none := jose.PublicKey{}
 	if want, err := id.Parse[id.Agent](c.id); err == nil {
-		a, i, err := g.Agents.Live(ctx, kid, now)
+		is, known := g.remembersActing(ctx, kid)
+		a, i := is.Agent, is.Instance
+		if !known {
+			a, i, err = g.Agents.Live(ctx, kid, now)
+		}
 		if err == nil {
 			err = notPartner(i)
 		}

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
@@ -27,7 +28,7 @@ func (g *Guard) exchange(ctx context.Context, c *Client, r TokenRequest) (Issued
 	if err := g.recheck(ctx, c); err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
-	prefix, aud, err := g.resource(ctx, c.ws, r.Resource)
+	prefix, aud, err := g.forTarget(ctx, c, r.Resource)
 	if err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
@@ -59,6 +60,7 @@ func (g *Guard) exchange(ctx context.Context, c *Client, r TokenRequest) (Issued
 type subject struct {
 	statements []delegation.Statement  // the root first, the one that names the caller last
 	links      []lending.Delegation    // those of them that are recorded
+	sums       []id.Digest             // of their bytes
 	lend       func(*audit.Tx) error   // records the last, where it was not
 	limit      []delegation.Permission // what the subject token permits; nil for a delegation
 	rests      []string                // what it depends on beside those
@@ -76,7 +78,7 @@ func (s *subject) hops(c *Client) []evidence.Hop {
 			h.Instance = s.statements[i+1].Delegator.Instance
 		}
 		if i < len(s.links) {
-			h.Link = id.Sum([]byte(s.links[i].Link.String()))
+			h.Link = s.sums[i]
 		}
 		hops = append(hops, h)
 	}
@@ -87,18 +89,34 @@ func (s *subject) hops(c *Client) []evidence.Hop {
 func (g *Guard) subject(ctx context.Context, c *Client, r TokenRequest) (*subject, error) {
 	switch r.SubjectType {
 	case TypeDelegation:
-		signed, link, err := delegation.ParseToken(r.Subject)
-		if err != nil {
-			return nil, err
-		}
-		if link != nil {
-			return g.recordedSubject(ctx, c, *link)
-		}
-		return g.newSubject(ctx, c, signed)
+		return g.delegationSubject(ctx, c, r.Subject)
 	case TypeAccessToken:
 		return g.tokenSubject(ctx, c, r.Subject)
 	}
 	return nil, fault.New(fault.Invalid, "malformed", "the subject token type is not one that attorn exchanges").Try("use %s or %s", TypeDelegation, TypeAccessToken)
+}
+
+// delegationSubject is a statement in either form. Of bytes that were verified to be a certain record it is remembered that they are.
+func (g *Guard) delegationSubject(ctx context.Context, c *Client, raw string) (*subject, error) {
+	name := "link " + id.Sum([]byte(raw)).String()
+	if d, ok := g.memory.get(c.ws, name, g.Now()); ok {
+		return g.chainSubject(ctx, c, d.(id.Delegation))
+	}
+	signed, link, err := delegation.ParseToken(raw)
+	if err != nil {
+		return nil, err
+	}
+	var s *subject
+	if link != nil {
+		s, err = g.recordedSubject(ctx, c, *link)
+	} else {
+		s, err = g.newSubject(ctx, c, signed)
+	}
+	if err == nil && s.lend == nil {
+		d := s.statements[len(s.statements)-1]
+		g.memory.keep(c.ws, c.asOf, name, fact{value: d.ID, rests: []string{d.ID.String()}, until: time.Unix(d.ExpiresAt, 0)})
+	}
+	return s, err
 }
 
 // recordedSubject is a countersigned statement: it must be the record itself.
@@ -110,12 +128,12 @@ func (g *Guard) recordedSubject(ctx context.Context, c *Client, link delegation.
 }
 
 func (g *Guard) chainSubject(ctx context.Context, c *Client, d id.Delegation) (*subject, error) {
-	chain, err := g.Lending.Chain(ctx, c.ws, d)
+	chain, err := g.chain(ctx, c.ws, c.asOf, d)
 	if err != nil {
 		return nil, notLent(err)
 	}
-	s := &subject{links: chain}
-	for _, l := range chain {
+	s := &subject{links: chain.links, sums: chain.sums}
+	for _, l := range chain.links {
 		s.statements = append(s.statements, l.Link.Statement)
 	}
 	return s, nil
@@ -245,7 +263,7 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 	}
 	for i, st := range s.statements {
 		if i == 0 {
-			p, err := g.People.Person(ctx, c.ws, st.Delegator.User)
+			p, err := g.member(ctx, c.ws, c.asOf, st.Delegator.User)
 			if err != nil {
 				return err
 			}
@@ -255,7 +273,7 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 			s.marks = p.TokensFrom
 			continue
 		}
-		by, err := g.Agents.Signed(ctx, st.Delegator.Instance, g.Now())
+		by, err := g.signed(ctx, c.ws, c.asOf, st.Delegator.Instance)
 		if err != nil {
 			return err
 		}

@@ -48,6 +48,7 @@ type Guard struct {
 	guesses   *Limiter // user codes that nothing waits under, by who typed them
 	places    []byte   // the key under which places are hashed: another sealing key makes every place a new one, once
 	used      used
+	memory    *memory
 	running   running
 	following following
 	issuers   issuers
@@ -62,6 +63,7 @@ func New(cfg Config) *Guard {
 	s := cfg.Ring.Sealer()
 	g := &Guard{
 		Config: cfg, nonces: dpop.Nonces{Key: s.Derive("dpop-nonce/1")}, guesses: NewLimiter(maxGuesses, time.Minute), places: s.Derive("instance-place/1"),
+		memory: newMemory(cfg.Log),
 	}
 	g.running.init()
 	g.following.init()

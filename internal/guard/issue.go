@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
-	"github.com/attorn/attorn/internal/keyring"
 	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
 )
@@ -51,7 +51,7 @@ func (g *Guard) clientCredentials(ctx context.Context, c *Client, r TokenRequest
 	if err := g.recheck(ctx, c); err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
-	prefix, aud, err := g.resource(ctx, c.ws, r.Resource)
+	prefix, aud, err := g.forTarget(ctx, c, r.Resource)
 	if err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
@@ -84,7 +84,7 @@ func (g *Guard) personToken(ctx context.Context, c *Client, ws id.Workspace, r T
 	if err := g.recheck(ctx, c); err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
-	prefix, aud, err := g.resource(ctx, ws, r.Resource)
+	prefix, aud, err := g.forTarget(ctx, c, r.Resource)
 	if err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
@@ -95,26 +95,47 @@ func (g *Guard) personToken(ctx context.Context, c *Client, ws id.Workspace, r T
 
 // resource finds the permission prefix of an audience: attorn's API, an MCP server, a registered service (RFC 8707).
 func (g *Guard) resource(ctx context.Context, ws id.Workspace, aud string) (prefix, audience string, err error) {
+	t, err := g.findTarget(ctx, ws, aud)
+	return t.prefix, t.audience, err
+}
+
+// target is what a token is for, and what it rests on.
+type target struct {
+	prefix, audience string
+	rests            []string
+}
+
+// forTarget is resource for a client, whose token rests on it from then on.
+func (g *Guard) forTarget(ctx context.Context, c *Client, aud string) (prefix, audience string, err error) {
+	t, err := recall(g.memory, c.ws, c.asOf, g.Now(), "target "+aud, func() (target, fact, error) {
+		t, err := g.findTarget(ctx, c.ws, aud)
+		return t, fact{rests: t.rests}, err
+	})
+	c.rests = slices.Concat(c.rests, t.rests)
+	return t.prefix, t.audience, err
+}
+
+func (g *Guard) findTarget(ctx context.Context, ws id.Workspace, aud string) (target, error) {
 	if aud == "" || aud == g.API(ws) {
-		return "attorn:", g.API(ws), nil
+		return target{prefix: "attorn:", audience: g.API(ws)}, nil
 	}
 	unknown := fault.New(fault.Invalid, "unknown_resource", "no resource of this workspace has that URL").Try("ask for a registered MCP server or service")
 	if name, ok := strings.CutPrefix(aud, g.MCP(ws, "")); ok {
 		s, err := g.server(ctx, ws, name)
 		if fault.Code(err) == "unknown_server" {
-			return "", "", unknown
+			return target{}, unknown
 		} else if err != nil {
-			return "", "", err
+			return target{}, err
 		}
-		return "tool:" + s.Name + ":", aud, nil
+		return target{"tool:" + s.Name + ":", aud, []string{"server:" + s.Name}}, nil
 	}
 	s, err := g.Clients.ByResource(ctx, ws, aud)
 	if fault.Code(err) == "not_found" {
-		return "", "", unknown
+		return target{}, unknown
 	} else if err != nil {
-		return "", "", err
+		return target{}, err
 	}
-	return s.Prefix + ":", aud, nil
+	return target{s.Prefix + ":", aud, []string{s.ID.String()}}, nil
 }
 
 // maxToldScope is how long a scope the event of a token has, in bytes; a longer one is in the token alone, which is kept beside it.
@@ -134,7 +155,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	if len(ps) == 0 {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "not_covered", "nothing was lent for this resource"))
 	}
-	key, err := g.Ring.Current(ctx, keyring.ForTokens)
+	key, err := g.signs(ctx, c.ws, c.asOf)
 	if err != nil {
 		return Issued{}, err
 	}
