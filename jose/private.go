@@ -121,21 +121,12 @@ func encodedPrivate(part []byte, nesting int) bool {
 	if len(part) < shortestBase64 || part[0] != 'M' && part[0] != 'e' && part[0] != 'W' && part[0] != 'I' && part[0] != 'C' && part[0] != 'L' {
 		return false // a SEQUENCE, {, [, white space, or the hyphens of PEM
 	}
-	raw := make([]byte, 0, len(part))
-	for _, c := range part {
-		switch c {
-		case '-':
-			c = '+'
-		case '_':
-			c = '/'
-		case '=', '\r', '\n', ' ':
-			continue
-		}
-		raw = append(raw, c)
-	}
-	n, err := base64.RawStdEncoding.Decode(raw, raw)
+	raw := make([]byte, len(part))
+	n, err := base64.RawURLEncoding.Decode(raw, part) // as in every JWS
 	if err != nil {
-		return false
+		if n, err = anyBase64(raw, part); err != nil {
+			return false
+		}
 	}
 	raw = raw[:n]
 	if raw[0] == 0x30 {
@@ -145,6 +136,23 @@ func encodedPrivate(part []byte, nesting int) bool {
 		return false // the usual case, so that no signed text is walked
 	}
 	return holdsPrivate(raw, nesting-1)
+}
+
+// anyBase64 decodes either alphabet, or a mixture, with padding and white space anywhere, into raw, which is as long as part.
+func anyBase64(raw, part []byte) (int, error) {
+	plain := raw[:0]
+	for _, c := range part {
+		switch c {
+		case '-':
+			c = '+'
+		case '_':
+			c = '/'
+		case '=', '\r', '\n', ' ':
+			continue
+		}
+		plain = append(plain, c)
+	}
+	return base64.RawStdEncoding.Decode(plain, plain)
 }
 
 // privateDER knows PKCS #8, SEC 1 and PKCS #1 by how they begin: a SEQUENCE of a version 0 or 1 and then an algorithm and an OCTET STRING, an OCTET

@@ -73,6 +73,12 @@ func start(ctx context.Context, yard, profile string, product *product) (*server
 			return nil, err
 		}
 	}
+	if res, err := http.Post(s.resource+"/profile", "", nil); err != nil {
+		s.stop()
+		return nil, err
+	} else {
+		res.Body.Close()
+	}
 	if s.begun, err = usageOf(s.cmd.Process.Pid); err != nil {
 		s.stop()
 		return nil, err

@@ -28,13 +28,10 @@ func main() {
 	issuer := flag.String("issuer", "", "the issuer's URL")
 	resource := flag.String("resource", "", "the URL that tokens and signatures are made for; its port is listened on")
 	listen := flag.String("listen", "", "address")
-	profile := flag.String("cpuprofile", "", "write a CPU profile here until SIGTERM")
+	profile := flag.String("cpuprofile", "", "write a CPU profile here, from POST /profile until SIGTERM, and beside it one of allocations")
 	attornURL := flag.String("attorn", "", "also start the whole product here: http://localhost:PORT")
 	data := flag.String("data", "", "its data directory")
 	flag.Parse()
-	if *profile != "" {
-		defer profiling(*profile)()
-	}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {
 		log.Fatal(err)
@@ -44,6 +41,9 @@ func main() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
+	prof := &profiling{path: *profile}
+	defer prof.stop()
+	mux.Handle("POST /profile", prof)
 	mux.HandleFunc("GET /hello", hello)
 	mux.HandleFunc("POST /json", decode)
 	for path, y := range map[string]struct {
@@ -78,15 +78,34 @@ func main() {
 	}
 }
 
-func profiling(path string) (stop func()) {
-	f, err := os.Create(path)
-	if err == nil {
-		err = pprof.StartCPUProfile(f)
+// profiling waits to be told that all is prepared.
+type profiling struct {
+	path string
+	file *os.File
+}
+
+func (p *profiling) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	var err error
+	if p.file == nil && p.path != "" {
+		if p.file, err = os.Create(p.path); err == nil {
+			err = pprof.StartCPUProfile(p.file)
+		}
 	}
 	if err != nil {
-		log.Fatal(err)
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
-	return func() { pprof.StopCPUProfile(); f.Close() }
+}
+
+func (p *profiling) stop() {
+	if p.file == nil {
+		return
+	}
+	pprof.StopCPUProfile()
+	p.file.Close()
+	if f, err := os.Create(p.path + ".allocs"); err == nil {
+		pprof.Lookup("allocs").WriteTo(f, 0)
+		f.Close()
+	}
 }
 
 func hello(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }

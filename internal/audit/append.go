@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -254,33 +255,47 @@ func (r *run) insert(head, tail string, rows [][]any, got func(scan func(...any)
 		} else if len(rows) >= 8 {
 			n = 8
 		}
-		var text strings.Builder
-		text.WriteString(head)
+		query := r.log.rowsText(head, tail, len(rows[0]), n)
 		args := make([]any, 0, n*len(rows[0]))
-		for i, row := range rows[:n] {
-			if i > 0 {
-				text.WriteString(", ")
-			}
-			for j, v := range row {
-				text.WriteString([]string{", $", "($"}[boolInt(j == 0)])
-				args = append(args, v)
-				fmt.Fprintf(&text, "%d", len(args))
-			}
-			text.WriteString(")")
+		for _, row := range rows[:n] {
+			args = append(args, row...)
 		}
-		text.WriteString(tail)
 		rows = rows[n:]
 		if got == nil {
-			if _, err := r.tx.Exec(text.String(), args...); err != nil {
+			if _, err := r.tx.Exec(query, args...); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := r.collect(text.String(), args, got); err != nil {
+		if err := r.collect(query, args, got); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rowsText is the text that inserts n rows of so many columns; it is put together once. The loop alone asks.
+func (l *Log) rowsText(head, tail string, columns, n int) string {
+	name := head + strconv.Itoa(n)
+	if text, ok := l.texts[name]; ok {
+		return text
+	}
+	var text strings.Builder
+	text.WriteString(head)
+	for i := range n * columns {
+		switch {
+		case i == 0:
+			text.WriteString("($")
+		case i%columns == 0:
+			text.WriteString("), ($")
+		default:
+			text.WriteString(", $")
+		}
+		text.WriteString(strconv.Itoa(i + 1))
+	}
+	text.WriteString(")" + tail)
+	l.texts[name] = text.String()
+	return l.texts[name]
 }
 
 func (r *run) collect(query string, args []any, got func(scan func(...any) error) error) error {

@@ -48,7 +48,8 @@ type Log struct {
 	altered chan struct{} // and after each that may change a later decision
 	stopped error
 	opened  time.Time
-	forgot  time.Time // when nonces were last forgotten; the loop's own
+	texts   map[string]string // of INSERT statements: one for each table and number of rows; the loop's own
+	forgot  time.Time         // when nonces were last forgotten; the loop's own
 
 	subjects *subjectKeys
 	now      func() time.Time
@@ -86,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, engine: cfg.Writer.Engine(), queue: make(chan *entry, queueLength), quit: make(chan struct{}), ended: make(chan struct{}),
-		heads: map[string]*head{}, open: map[id.Workspace]*head{}, moved: make(chan struct{}), altered: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
+		heads: map[string]*head{}, open: map[id.Workspace]*head{}, texts: map[string]string{}, moved: make(chan struct{}), altered: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
 		start:    id.New[id.Event](cfg.Now()),
 		subjects: newSubjectKeys(cfg.Ring.Sealer()),
 	}

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/attorn/attorn/evidence"
@@ -91,6 +92,9 @@ func closedError() error {
 	return fault.New(fault.Unavailable, "storage_down", "the log is closed: this process is ending").Try("try again: another process will answer")
 }
 
+// maxYields is how often a batch lets others run who may be about to add to it. Where nobody else is ready to run that takes no time.
+const maxYields = 8
+
 // loop takes what waits, commits it as one batch, and answers.
 func (l *Log) loop() {
 	defer close(l.ended)
@@ -109,7 +113,7 @@ func (l *Log) loop() {
 			}
 		}
 		batch := []*entry{first}
-		bytes := first.draft.Size()
+		bytes, yields := first.draft.Size(), 0
 	fill:
 		for first.roll == nil && len(batch) < batchDrafts && bytes < batchBytes {
 			select {
@@ -121,7 +125,14 @@ func (l *Log) loop() {
 				batch = append(batch, e)
 				bytes += e.draft.Size()
 			default:
-				break fill
+				if yields == maxYields {
+					break fill
+				}
+				yields++
+				runtime.Gosched() // who is about to ask shares this commit; nobody waits for who is not
+				if len(l.queue) == 0 {
+					break fill
+				}
 			}
 		}
 		l.commit(batch)

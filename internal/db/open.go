@@ -145,7 +145,9 @@ func openSQLite(path string) (*Reader, *Writer, error) {
 	}
 	base := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
 	common := "_pragma=busy_timeout(5000)&_pragma=foreign_keys(ON)&_pragma=temp_store(MEMORY)"
-	wdb, err := sql.Open("sqlite", base+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(ON)&"+common)
+	wdb, err := sql.Open("sqlite", base+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(ON)"+
+		// A page that many commits write is copied into the file once for 32 MB of log; what the indexes write to stays in memory.
+		"&_pragma=wal_autocheckpoint(8192)&_pragma=cache_size(-65536)&"+common)
 	if err != nil {
 		lock.Close()
 		return nil, nil, err
