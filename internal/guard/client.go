@@ -10,6 +10,7 @@ import (
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
@@ -103,7 +104,7 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 	if err := ends.Live(); err != nil {
 		return err
 	}
-	is, err := g.acting(ctx, c.ws, c.asOf, c.instance)
+	is, err := g.instanceActs(ctx, c.ws, c.asOf, c.instance)
 	c.rests, c.line, c.marks = append(slices.Clone(is.Rests), is.Agent.Owner.String()), is.Instance.Line, max(ends.TokensFrom, is.Agent.TokensFrom, is.Instance.TokensFrom)
 	if err == nil {
 		err = is.Agent.Accountable(g.Now())
@@ -181,6 +182,11 @@ func unless(err error, code string) error {
 // AuthenticateClient proves a client. The DPoP nonce is demanded before anything else can be spent. Nothing is spent yet: the grant's commit
 // does that. Codes: invalid_client, and those of package dpop.
 func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client, error) {
+	return g.authenticateClient(ctx, p, p.NeedDPoP)
+}
+
+// authenticateClient may know an agent's instance from memory where a token is asked for: the token's commit is refused if it ended meanwhile.
+func (g *Guard) authenticateClient(ctx context.Context, p ClientProof, remembered bool) (*Client, error) {
 	now := g.Now()
 	a, j, err := token.ParseAssertion(p.Assertion, g.Issuer, now)
 	if err != nil {
@@ -191,7 +197,7 @@ func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client,
 	}
 	c := &Client{id: a.Subject, proven: a.Kid}
 	c.ip, c.face = address(p.IP), "oauth"
-	key, err := g.clientKey(ctx, c, a.Kid, now)
+	key, err := g.clientKey(ctx, c, a.Kid, now, remembered)
 	if err != nil {
 		return nil, err
 	}
@@ -212,10 +218,13 @@ func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client,
 }
 
 // clientKey finds the live key that the assertion names: an instance's, a person's, a service's.
-func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.Time) (jose.PublicKey, error) {
+func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.Time, remembered bool) (jose.PublicKey, error) {
 	none := jose.PublicKey{}
 	if want, err := id.Parse[id.Agent](c.id); err == nil {
-		is, known := g.remembersActing(ctx, kid)
+		is, known := agents.Standing{}, false
+		if remembered {
+			is, known = g.remembersActing(ctx, kid)
+		}
 		a, i := is.Agent, is.Instance
 		if !known {
 			a, i, err = g.Agents.Live(ctx, kid, now)

@@ -99,7 +99,7 @@ func (g *Guard) subject(ctx context.Context, c *Client, r TokenRequest) (*subjec
 // delegationSubject is a statement in either form. Of bytes that were verified to be a certain record it is remembered that they are.
 func (g *Guard) delegationSubject(ctx context.Context, c *Client, raw string) (*subject, error) {
 	name := "link " + id.Sum([]byte(raw)).String()
-	if d, ok := g.memory.get(c.ws, name, g.Now()); ok {
+	if d, ok := g.memory.get(c.ws, c.asOf, name, g.Now()); ok {
 		return g.chainSubject(ctx, c, d.(id.Delegation))
 	}
 	signed, link, err := delegation.ParseToken(raw)
@@ -273,7 +273,7 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 			s.marks = p.TokensFrom
 			continue
 		}
-		by, err := g.signed(ctx, c.ws, c.asOf, st.Delegator.Instance)
+		by, err := g.instanceSigned(ctx, c.ws, c.asOf, st.Delegator.Instance)
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 // AuthenticateKey.
 func (g *Guard) AuthenticateGrantee(ctx context.Context, p ClientProof, claimed string) (*Client, error) {
 	if !clients.IsApp(claimed) {
-		return g.AuthenticateClient(ctx, p)
+		return g.authenticateClient(ctx, p, false)
 	}
 	app, err := g.ProveApp(ctx, p)
 	if err != nil {
@@ -54,7 +54,7 @@ func (g *Guard) become(ctx context.Context, c *Client, t tickets.Ticket) error {
 		return err
 	}
 	c.ws, c.agent, c.instance, c.fresh = t.Workspace, agent, c.proven, false
-	if c.asOf, err = g.Log.Rev(ctx, c.ws); err != nil {
+	if c.asOf, err = g.memory.asOf(ctx, c.ws); err != nil {
 		return err
 	}
 	ends, err := g.People.Ends(ctx, c.ws)

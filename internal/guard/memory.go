@@ -101,12 +101,12 @@ func (m *memory) home(key id.Key) (id.Workspace, bool) {
 	return ws, ok
 }
 
-// get finds what is remembered under a name.
-func (m *memory) get(ws id.Workspace, name string, now time.Time) (any, bool) {
+// get finds what is remembered under a name and stood as of a revision: the log sees to what ends after that. Without one nothing is found.
+func (m *memory) get(ws id.Workspace, asOf int64, name string, now time.Time) (any, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.spaces[ws]
-	if s == nil {
+	if s == nil || asOf <= 0 || s.upTo < asOf && m.hear(ws) < asOf {
 		return nil, false
 	}
 	f, ok := s.facts[name]
@@ -184,7 +184,7 @@ func (m *memory) makeRoom() {
 
 // recall is what is remembered under a name, or else what read reads now, which is remembered if it is to be kept.
 func recall[T any](m *memory, ws id.Workspace, asOf int64, now time.Time, name string, read func() (T, fact, error)) (T, error) {
-	if v, ok := m.get(ws, name, now); ok {
+	if v, ok := m.get(ws, asOf, name, now); ok {
 		return v.(T), nil
 	}
 	v, f, err := read()

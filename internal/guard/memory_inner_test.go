@@ -78,12 +78,15 @@ func TestCacheBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.settle(key, id.Default)
-		if v, ok := m.get(id.Default, name, time.Time{}); !ok || v != n {
+		if v, ok := m.get(id.Default, 5, name, time.Time{}); !ok || v != n {
 			t.Fatalf("%s is not remembered", name)
 		}
 	}
 	if err := m.whole(); err != nil || m.n != maxFacts {
 		t.Error(m.n, err)
+	}
+	if _, ok := m.get(id.Default, 0, fmt.Sprintf("fact %d", maxFacts+499), time.Time{}); ok {
+		t.Error("something is found for a decision that the log will not hold to its revision")
 	}
 }
 
@@ -137,7 +140,10 @@ func TestMemoryKnowsNothingThatEnded(t *testing.T) {
 			},
 			"somebody recalls": func(t *rapid.T) {
 				at, x := asOf(), thing.Draw(t, "thing")
-				if v, ok := m.get(id.Default, x, time.Time{}); ok && v != version[x] {
+				if rapid.Bool().Draw(t, "who asked the database is ahead of what was heard") {
+					at = log.upTo + 1
+				}
+				if v, ok := m.get(id.Default, at, x, time.Time{}); ok && (v != version[x] || at > log.upTo) {
 					t.Fatalf("as of %d %s is as it was at %d, though it changed at %d", at, x, v, version[x])
 				}
 			},

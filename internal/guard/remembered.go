@@ -37,13 +37,13 @@ func (g *Guard) member(ctx context.Context, ws id.Workspace, asOf int64, person 
 	})
 }
 
-// acting is agents.Room.Acting of an instance of the workspace.
-func (g *Guard) acting(ctx context.Context, ws id.Workspace, asOf int64, key id.Key) (agents.Standing, error) {
+// instanceActs is agents.Room.Acting of an instance of the workspace.
+func (g *Guard) instanceActs(ctx context.Context, ws id.Workspace, asOf int64, key id.Key) (agents.Standing, error) {
 	return g.instanceStands(ctx, ws, asOf, "acting ", key, g.Agents.Acting)
 }
 
-// signed is agents.Room.Signed of an instance of the workspace.
-func (g *Guard) signed(ctx context.Context, ws id.Workspace, asOf int64, key id.Key) (agents.Standing, error) {
+// instanceSigned is agents.Room.Signed of an instance of the workspace.
+func (g *Guard) instanceSigned(ctx context.Context, ws id.Workspace, asOf int64, key id.Key) (agents.Standing, error) {
 	return g.instanceStands(ctx, ws, asOf, "signed ", key, g.Agents.Signed)
 }
 
@@ -68,10 +68,11 @@ func (g *Guard) remembersActing(ctx context.Context, key id.Key) (agents.Standin
 	if !ok {
 		return agents.Standing{}, false
 	}
-	if _, err := g.memory.asOf(ctx, ws); err != nil { // lets go of what ended
+	asOf, err := g.memory.asOf(ctx, ws)
+	if err != nil {
 		return agents.Standing{}, false
 	}
-	v, ok := g.memory.get(ws, "acting "+key.String(), g.Now())
+	v, ok := g.memory.get(ws, asOf, "acting "+key.String(), g.Now())
 	if !ok {
 		return agents.Standing{}, false
 	}

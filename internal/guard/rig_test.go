@@ -38,6 +38,9 @@ type rig struct {
 	t   testing.TB
 	log *audit.Log
 	now time.Time
+
+	reader *db.Reader
+	writer *db.Writer
 }
 
 func newRig(t testing.TB, dsn string) *rig {
@@ -47,6 +50,7 @@ func newRig(t testing.TB, dsn string) *rig {
 	reader, writer, err := db.Open(t.Context(), dsn)
 	r.ok(err)
 	t.Cleanup(func() { writer.Close() })
+	r.reader, r.writer = reader, writer
 	sealer, err := keyring.NewSealer(make([]byte, 32))
 	r.ok(err)
 	ring, err := keyring.Open(t.Context(), reader, sealer)
