@@ -97,14 +97,14 @@ func (g *Guard) recheck(ctx context.Context, c *Client) (err error) {
 		c.marks = p.TokensFrom
 		return err
 	}
-	ends, err := g.ends(ctx, c.ws, c.asOf)
+	ends, err := g.endsAsOf(ctx, c.ws, c.asOf)
 	if err != nil {
 		return err
 	}
 	if err := ends.Live(); err != nil {
 		return err
 	}
-	is, err := g.instanceActs(ctx, c.ws, c.asOf, c.instance)
+	is, err := g.actingAsOf(ctx, c.ws, c.asOf, c.instance)
 	c.rests, c.line, c.marks = append(slices.Clone(is.Rests), is.Agent.Owner.String()), is.Instance.Line, max(ends.TokensFrom, is.Agent.TokensFrom, is.Instance.TokensFrom)
 	if err == nil {
 		err = is.Agent.Accountable(g.Now())

@@ -128,7 +128,7 @@ func (g *Guard) recordedSubject(ctx context.Context, c *Client, link delegation.
 }
 
 func (g *Guard) chainSubject(ctx context.Context, c *Client, d id.Delegation) (*subject, error) {
-	chain, err := g.chain(ctx, c.ws, c.asOf, d)
+	chain, err := g.chainAsOf(ctx, c.ws, c.asOf, d)
 	if err != nil {
 		return nil, notLent(err)
 	}
@@ -263,7 +263,7 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 	}
 	for i, st := range s.statements {
 		if i == 0 {
-			p, err := g.member(ctx, c.ws, c.asOf, st.Delegator.User)
+			p, err := g.personAsOf(ctx, c.ws, c.asOf, st.Delegator.User)
 			if err != nil {
 				return err
 			}
@@ -273,7 +273,7 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 			s.marks = p.TokensFrom
 			continue
 		}
-		by, err := g.instanceSigned(ctx, c.ws, c.asOf, st.Delegator.Instance)
+		by, err := g.signedAsOf(ctx, c.ws, c.asOf, st.Delegator.Instance)
 		if err != nil {
 			return err
 		}

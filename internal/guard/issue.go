@@ -155,7 +155,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	if len(ps) == 0 {
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "not_covered", "nothing was lent for this resource"))
 	}
-	key, err := g.signs(ctx, c.ws, c.asOf)
+	key, err := g.issuerAsOf(ctx, c.ws, c.asOf)
 	if err != nil {
 		return Issued{}, err
 	}

@@ -15,8 +15,8 @@ import (
 // What tokens are issued by, read once and remembered until an event touches it; what does not stand is read each time, for it may stand again, and this
 // process be the last to hear of it. In each, asOf was read before.
 
-// ends is people.Room.Ends.
-func (g *Guard) ends(ctx context.Context, ws id.Workspace, asOf int64) (people.Ends, error) {
+// endsAsOf is people.Room.Ends.
+func (g *Guard) endsAsOf(ctx context.Context, ws id.Workspace, asOf int64) (people.Ends, error) {
 	return recall(g.memory, ws, asOf, g.Now(), "ends", func() (people.Ends, fact, error) {
 		e, err := g.People.Ends(ctx, ws)
 		if err == nil && e.Live() != nil {
@@ -26,8 +26,8 @@ func (g *Guard) ends(ctx context.Context, ws id.Workspace, asOf int64) (people.E
 	})
 }
 
-// member is people.Room.Person.
-func (g *Guard) member(ctx context.Context, ws id.Workspace, asOf int64, person id.User) (people.Person, error) {
+// personAsOf is people.Room.Person.
+func (g *Guard) personAsOf(ctx context.Context, ws id.Workspace, asOf int64, person id.User) (people.Person, error) {
 	return recall(g.memory, ws, asOf, g.Now(), "person "+person.String(), func() (people.Person, fact, error) {
 		p, err := g.People.Person(ctx, ws, person)
 		if err == nil && p.Live() != nil {
@@ -37,13 +37,13 @@ func (g *Guard) member(ctx context.Context, ws id.Workspace, asOf int64, person 
 	})
 }
 
-// instanceActs is agents.Room.Acting of an instance of the workspace.
-func (g *Guard) instanceActs(ctx context.Context, ws id.Workspace, asOf int64, key id.Key) (agents.Standing, error) {
+// actingAsOf is agents.Room.Acting of an instance of the workspace.
+func (g *Guard) actingAsOf(ctx context.Context, ws id.Workspace, asOf int64, key id.Key) (agents.Standing, error) {
 	return g.instanceStands(ctx, ws, asOf, "acting ", key, g.Agents.Acting)
 }
 
-// instanceSigned is agents.Room.Signed of an instance of the workspace.
-func (g *Guard) instanceSigned(ctx context.Context, ws id.Workspace, asOf int64, key id.Key) (agents.Standing, error) {
+// signedAsOf is agents.Room.Signed of an instance of the workspace.
+func (g *Guard) signedAsOf(ctx context.Context, ws id.Workspace, asOf int64, key id.Key) (agents.Standing, error) {
 	return g.instanceStands(ctx, ws, asOf, "signed ", key, g.Agents.Signed)
 }
 
@@ -85,8 +85,8 @@ type lent struct {
 	sums  []id.Digest
 }
 
-// chain is lending.Room.Chain. What counts uses is read each time.
-func (g *Guard) chain(ctx context.Context, ws id.Workspace, asOf int64, d id.Delegation) (lent, error) {
+// chainAsOf is lending.Room.Chain. What counts uses is read each time.
+func (g *Guard) chainAsOf(ctx context.Context, ws id.Workspace, asOf int64, d id.Delegation) (lent, error) {
 	return recall(g.memory, ws, asOf, g.Now(), "chain "+d.String(), func() (lent, fact, error) {
 		var l lent
 		var f fact
@@ -108,8 +108,8 @@ func (g *Guard) chain(ctx context.Context, ws id.Workspace, asOf int64, d id.Del
 	})
 }
 
-// signs is the issuer's key that signs now.
-func (g *Guard) signs(ctx context.Context, ws id.Workspace, asOf int64) (keyring.State, error) {
+// issuerAsOf is the issuer's key that signs now.
+func (g *Guard) issuerAsOf(ctx context.Context, ws id.Workspace, asOf int64) (keyring.State, error) {
 	return recall(g.memory, ws, asOf, g.Now(), "issuer", func() (keyring.State, fact, error) {
 		k, err := g.Ring.Current(ctx, keyring.ForTokens)
 		return k, fact{rests: []string{evidence.IssuerKey}}, err
