@@ -2,8 +2,8 @@
 
 export const { HOW, ISSUER, RESOURCE, DOCS, REDIRECT, DIR } = process.env;
 
-// check runs fn and prints how it went; what it returns is returned, and what hangs on it does not run without it.
-export async function check(name, fn) {
+// check runs fn and prints how it went; what it returns is returned, and what comes after it does not run where it fails, unless it is to go on.
+export async function check(name, fn, goOn) {
   try {
     const out = await fn();
     console.log('ok ' + name);
@@ -11,7 +11,7 @@ export async function check(name, fn) {
   } catch (e) {
     const why = [e?.error, e?.error_description, e?.code, e?.cause?.body && JSON.stringify(e.cause.body), e?.message ?? String(e)].filter(Boolean).join(', ');
     console.log(`not ok ${name}: ${why.replaceAll(/\s+/g, ' ')}`);
-    process.exit(0);
+    if (!goOn) process.exit(0);
   }
 }
 

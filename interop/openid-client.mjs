@@ -36,6 +36,8 @@ await check('revocation', async () => {
   await refused(client.refreshTokenGrant(config, again.refresh_token, undefined, { DPoP }), 'invalid_grant');
 });
 
+await check("a key of the library's default algorithm", async () => flow({ DPoP: client.getDPoPHandle(config, await client.randomDPoPKeyPair()) }), 'go on');
+
 const bearer = await check('code and PKCE, without DPoP', () => flow());
 await check('the MCP server is reached with a bearer token', async () => same((await mcp(bearer.access_token)).status, 200, 'status'));
 await check('a refresh without DPoP', () => client.refreshTokenGrant(config, bearer.refresh_token));
