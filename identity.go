@@ -55,6 +55,9 @@ func ReadIdentity(ctx context.Context, server string, agent id.Agent, hc *http.C
 		if err == nil && page.ID != agent {
 			err = fault.New(fault.Invalid, "identity_malformed", "the server answers for agent %s, not for %s", page.ID, agent)
 		}
+		if err == nil && page.After != all.Next {
+			err = fault.New(fault.Invalid, "identity_malformed", "the server answers with another page of the agent's keys than the one that was asked for")
+		}
 		if err != nil {
 			return PublicIdentity{}, err
 		}

@@ -34,7 +34,8 @@ type Identity struct {
 	Expires    int64          `json:"expires,omitzero"`
 	Suspended  []Span         `json:"suspended,omitempty"` // the agent, and so every key
 	Keys       []IdentityKey  `json:"keys"`
-	Next       id.Key         `json:"next,omitzero"` // more keys follow: those after this one
+	After      id.Key         `json:"after,omitzero"` // the keys are those after this one; absent: from the first
+	Next       id.Key         `json:"next,omitzero"`  // more keys follow: those after this one
 }
 
 // IdentityOwner is the person accountable for an agent.
@@ -121,6 +122,9 @@ func (i Identity) check() error {
 		return bad("it has no known status")
 	case len(i.Keys) > MaxIdentityKeys || i.Keys == nil || badSpans(i.Suspended):
 		return bad("it has too many keys, or suspensions that are no times")
+	}
+	if len(i.Keys) > 0 && !i.After.IsZero() && i.Keys[0].Kid.String() <= i.After.String() {
+		return bad("its keys follow the one that it names")
 	}
 	for n, k := range i.Keys {
 		if k.Kid != k.JWK.Thumbprint() || k.Kid.IsZero() || n > 0 && i.Keys[n-1].Kid.String() >= k.Kid.String() {

@@ -95,7 +95,7 @@ func (k keptIdentity) question() (kid id.Key, at int64, err error) {
 	return kid, t.Unix(), err
 }
 
-// openIdentity verifies the pages of an identity, which follow one another: each is of the same agent and begins after the last key of the one before. What
+// openIdentity verifies the pages of an identity, which follow one another: each is of the same agent and says that it begins where the one before ended. What
 // the whole says of the agent, and how old it is, is what its first page says: the oldest.
 func openIdentity(text, server string, keys map[id.Key]jose.PublicKey) (token.Identity, error) {
 	var all token.Identity
@@ -111,14 +111,15 @@ func openIdentity(text, server string, keys map[id.Key]jose.PublicKey) (token.Id
 		if err != nil {
 			return all, err
 		}
-		if n == 0 {
+		switch {
+		case n == 0 && !page.After.IsZero():
+			return all, malformed("its first pages are missing: it begins after the key " + page.After.String())
+		case n == 0:
 			all = page
 			continue
-		}
-		switch {
 		case page.ID != all.ID:
 			return all, malformed("its pages are of several agents")
-		case all.Next.IsZero() || len(page.Keys) > 0 && page.Keys[0].Kid.String() <= all.Next.String():
+		case all.Next.IsZero() || page.After != all.Next:
 			return all, malformed("its pages do not follow one another")
 		case page.AsOf < all.AsOf:
 			return all, malformed("its pages are of several times, the later ones first")

@@ -87,7 +87,7 @@ func (g *Guard) Identity(ctx context.Context, agent id.Agent, after id.Key) (tok
 	}
 	now := g.Now()
 	i := token.Identity{
-		Issuer: g.Issuer, ID: h.ID, Status: string(h.StatusAt(now)), Registered: h.CreatedAt.Unix(), Expires: up(h.ExpiresAt),
+		Issuer: g.Issuer, ID: h.ID, Status: string(h.StatusAt(now)), Registered: h.CreatedAt.Unix(), Expires: up(h.ExpiresAt), After: after,
 		Suspended: spans(h.Suspended), Keys: make([]token.IdentityKey, len(h.Keys)),
 	}
 	for n, k := range h.Keys {
