@@ -22,7 +22,7 @@ type Caller struct {
 	Task        string                  // the piece of work that it was lent for
 	ACR         string                  // how well the person had signed in (RFC 9470)
 	AuthTime    int64                   // and when, in seconds; 0: not said
-	Proofs      []string                // what was verified: "dpop", "httpsig", "object"; empty with a bearer token
+	Proofs      []string                // what was verified: "dpop", "httpsig", "object"; "bearer": none, whoever holds the token may have sent it
 	TokenID     string                  // jti; "" where no token was sent
 }
 

@@ -18,7 +18,7 @@ type VerifierConfig struct {
 	Resource  string           // this service: what tokens and message signatures are made for
 	Base      string           // the external URL that the service's paths hang on, without a final slash; "" is the origin of Resource
 	Signed    bool             // every request must carry a message signature, which binds its body too
-	Bearer    bool             // tokens bound to no key are accepted: whoever holds one may use it
+	Bearer    bool             // tokens bound to no key are accepted: whoever holds one may use it. Those that are bound still need their proof
 	MaxBody   int64            // of a signed request, in bytes; 0 is 1 MiB
 	Workspace id.Workspace     // that the service is registered in; zero is default. Tokens of others, and requests that their instances signed, are refused
 	Service   id.Service       // as whom the service follows what ends at the issuer, with Signer; zero: an end is noticed when the token expires
@@ -143,7 +143,7 @@ func (v *Verifier) verify(r *http.Request) (*Caller, error) {
 	case scheme == "dpop":
 		c, key, err = v.bound(r, raw)
 	case scheme == "bearer" && v.cfg.Bearer:
-		c, err = v.bearer(r.Context(), raw)
+		c, err = v.bearer(r, raw)
 	case scheme == "bearer":
 		err = fault.New(fault.Unauthenticated, "invalid_token", "an access token is bound to a key here; it is no bearer token").
 			Try("send it as Authorization: DPoP, with a proof in the DPoP header")

@@ -55,15 +55,18 @@ func (v *Verifier) bound(r *http.Request, raw string) (*Caller, jose.PublicKey, 
 	return t.caller, p.Key, nil
 }
 
-// bearer accepts a token by itself, if it is bound to no key.
-func (v *Verifier) bearer(ctx context.Context, raw string) (*Caller, error) {
-	t, err := v.token(ctx, raw)
-	if err == nil && !t.jkt.IsZero() {
-		err = fault.New(fault.Unauthenticated, "invalid_token", "the access token is bound to a key; it is not a bearer token").
-			Try("send it as Authorization: DPoP, with a proof in the DPoP header")
-	}
-	if err != nil {
+// bearer accepts a token by itself, if it is bound to no key. A proof beside it would be by any key: who sends one takes the token for a bound one.
+func (v *Verifier) bearer(r *http.Request, raw string) (*Caller, error) {
+	t, err := v.token(r.Context(), raw)
+	switch {
+	case err != nil:
 		return nil, err
+	case !t.jkt.IsZero():
+		return nil, fault.New(fault.Unauthenticated, "invalid_token", "the access token is bound to a key; it is not a bearer token").
+			Try("send it as Authorization: DPoP, with a proof in the DPoP header")
+	case len(r.Header["Dpop"]) > 0 || len(r.Header["Signature-Input"]) > 0:
+		return nil, fault.New(fault.Unauthenticated, "invalid_token", "a bearer token is bound to no key, and the request is signed with one").
+			Try("send it without a proof, or get a token that is bound to the key")
 	}
 	return t.caller, nil
 }
@@ -145,8 +148,9 @@ func (v *Verifier) read(ctx context.Context, raw string, now time.Time) (*seenTo
 	if !ok {
 		return nil, fault.New(fault.Unauthenticated, "invalid_token", "the token does not say who acts")
 	}
-	if !claims.JKT.IsZero() {
-		c.Proofs = []string{"dpop"}
+	c.Proofs = []string{"dpop"}
+	if claims.JKT.IsZero() {
+		c.Proofs = []string{"bearer"}
 	}
 	return &seenToken{caller: &c, jkt: claims.JKT, issued: claims.IssuedAt, expires: claims.Expires, rests: restsOn(claims), header: &atomic.Pointer[jose.Header]{}}, nil
 }

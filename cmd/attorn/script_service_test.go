@@ -42,15 +42,15 @@ func (s *stage) from(args []string) {
 
 // guarded runs somebody's service in this process, as their Go program would have it.
 func (s *stage) guarded(args []string) {
-	if len(args) != 2 {
-		s.Fatalf("usage: guarded KEYFILE SVC")
+	if len(args) != 2 && (len(args) != 3 || args[2] != "bearer") {
+		s.Fatalf("usage: guarded KEYFILE SVC [bearer]")
 	}
 	key, err := attorn.OpenKeyFile(s.MkAbs(args[0]))
 	s.Check(err)
 	service, err := id.Parse[id.Service](args[1])
 	s.Check(err)
 	resource := s.Getenv("SERVICE") + "/api"
-	v, err := attorn.NewVerifier(attorn.VerifierConfig{Issuer: s.Getenv("URL"), Resource: resource, Service: service, Signer: key})
+	v, err := attorn.NewVerifier(attorn.VerifierConfig{Issuer: s.Getenv("URL"), Resource: resource, Service: service, Signer: key, Bearer: len(args) == 3})
 	s.Check(err)
 	l, err := net.Listen("tcp", strings.TrimPrefix(s.Getenv("SERVICE"), "http://"))
 	s.Check(err)

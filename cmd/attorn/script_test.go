@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 //	place                        finds a free place for a service: sets $SERVICE to its URL
 //	front                        starts a proxy in front of the server: sets $FRONT to its URL; give the server --url $FRONT --proxy.trusted 127.0.0.1,::1
 //	from ADDRESS                 what goes through the proxy comes from this address now
-//	guarded KEYFILE SVC          starts a service there, behind a Verifier, with that key; it says who calls
+//	guarded KEYFILE SVC [bearer] starts a service there, behind a Verifier, with that key; it says who calls
 //	fetch PATH FILE              gets $URL/PATH
 //	browser LINK                 opens a one-time sign-in link in a browser
 //	submit PATH NAME=VALUE…      sends a form of a page in that browser; the answer is what was written

@@ -38,6 +38,7 @@ type NewInstance struct {
 	ExpiresAt time.Time // zero: as long as its agent
 	Rule      string    // the trust rule that it matched
 	Held      bool      // the key is, or was, a person's
+	App       bool      // the key is that of an app's DPoP proofs
 
 	parent *Instance // Spawn knows
 }
@@ -84,7 +85,9 @@ func (i Instance) Live(now time.Time) error {
 }
 
 // Enrol makes a key an instance of the agent, active at once. That the key's holder proved possession is the caller's to check, and so is
-// whether the key is, or was, a person's: Held says so (package people knows), and then it is refused. Only Ed25519 keys are instances.
+// whether the key is, or was, a person's: Held says so (package people knows), and then it is refused. Only Ed25519 keys are instances; but an
+// app's, which a person trusts as a device, may be a P-256 key. Such a one proves requests by DPoP: it authenticates no client, signs no messages and
+// vouches for no other key.
 // Codes: not_found for the agent, agent_pending, agent_suspended, agent_revoked, agent_expired, agent_invalid, alg_unsupported, key_in_use,
 // too_many_instances.
 func (room *Room) Enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
@@ -96,7 +99,7 @@ func (room *Room) Enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 
 func enrol(tx *audit.Tx, n NewInstance) (Instance, error) {
 	now := tx.Now()
-	if n.JWK.Type() != "Ed25519" {
+	if kind := n.JWK.Type(); kind != "Ed25519" && (kind != "P-256" || !n.App || n.Trust != Device) {
 		return Instance{}, notEd25519()
 	}
 	if !slices.Contains([]Trust{Enrolled, Device, Workload, Spawned, Partner}, n.Trust) {

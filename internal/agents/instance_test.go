@@ -81,6 +81,8 @@ func TestEnrolRefuses(t *testing.T) {
 			"revoked":               {id.Default, a.ID, ended, agents.Enrolled, false, "key_in_use"},
 			"a person's":            {id.Default, a.ID, fresh, agents.Enrolled, true, "key_in_use"},
 			"P-256":                 {id.Default, a.ID, newP256(t), agents.Enrolled, false, "alg_unsupported"},
+			"P-256 of a device":     {id.Default, a.ID, newP256(t), agents.Device, false, "alg_unsupported"},
+			"P-256 of a workload":   {id.Default, a.ID, newP256(t), agents.Workload, false, "alg_unsupported"},
 			"no key":                {id.Default, a.ID, jose.PublicKey{}, agents.Enrolled, false, "alg_unsupported"},
 			"no trust":              {id.Default, a.ID, fresh, "", false, "agent_invalid"},
 			"other trust":           {id.Default, a.ID, fresh, "friend", false, "agent_invalid"},
@@ -108,6 +110,50 @@ func TestEnrolRefuses(t *testing.T) {
 			if err := r.Do(other, func(tx *audit.Tx) (err error) { is, err = r.Known(tx, key); return err }); err != nil || is != want {
 				t.Errorf("Known: %v, %v", is, err)
 			}
+		}
+	})
+}
+
+// An app's key may be a P-256 key; nothing else is told apart by that word, and such an instance gets no successor of its kind.
+func TestAppsKeys(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := open(t, dsn)
+		a := r.agent(t, id.Default, "desktop")
+		enrol := func(key jose.PublicKey, trust agents.Trust, app bool) (i agents.Instance, err error) {
+			err = r.Do(id.Default, func(tx *audit.Tx) error {
+				i, err = r.Enrol(tx, agents.NewInstance{Workspace: id.Default, Agent: a.ID, JWK: key, Trust: trust, App: app})
+				return err
+			})
+			return i, err
+		}
+		key := newP256(t)
+		for trust, app := range map[agents.Trust]bool{agents.Enrolled: true, agents.Workload: true, agents.Device: false} {
+			if _, err := enrol(key, trust, app); fault.Code(err) != "alg_unsupported" {
+				t.Errorf("%s, an app's: %t: %v", trust, app, err)
+			}
+		}
+		if _, err := enrol(jose.PublicKey{}, agents.Device, true); fault.Code(err) != "alg_unsupported" {
+			t.Errorf("no key: %v", err)
+		}
+		i, err := enrol(key, agents.Device, true)
+		if err != nil || i.JWK != key || i.Trust != agents.Device {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		if got, err := r.Instance(t.Context(), key.Thumbprint()); err != nil || got.JWK != key || got.Status != agents.Active {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if keys, err := r.LiveKeys(t.Context(), a.ID, r.Now()); err != nil || len(keys) != 1 || keys[0] != key {
+			t.Errorf("%v, %v", keys, err)
+		}
+		if _, err := enrol(key, agents.Device, true); fault.Code(err) != "key_in_use" {
+			t.Errorf("again: %v", err)
+		}
+		if _, err := enrol(newKey(t), agents.Device, true); err != nil {
+			t.Errorf("Ed25519: %v", err)
+		}
+		if _, err := r.rotate(a.ID, key.Thumbprint(), newP256(t), 0); fault.Code(err) != "alg_unsupported" {
+			t.Errorf("rotated: %v", err)
 		}
 	})
 }

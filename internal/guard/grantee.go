@@ -44,7 +44,7 @@ func (g *Guard) AuthenticateGrantee(ctx context.Context, p ClientProof, claimed 
 func (c *Client) App() clients.App { return c.app }
 
 // become makes the client the agent that it brings a code or refresh token of, as the state says now: with an app's key as its instance, which it may still have to
-// become, or with none. Codes: those of who may not act, client_denied, bearer_not_allowed, key_in_use, alg_unsupported.
+// become, or with none. Codes: those of who may not act, client_denied, bearer_not_allowed, key_in_use.
 func (g *Guard) become(ctx context.Context, c *Client, t tickets.Ticket) error {
 	if c.app.ID == "" {
 		return g.recheck(ctx, c)
@@ -89,9 +89,6 @@ func (g *Guard) standingOf(ctx context.Context, c *Client) (agents.Standing, err
 		if fault.Code(err) != "instance_unknown" {
 			return is, err
 		}
-		if c.jwk.Type() != "Ed25519" {
-			return is, fault.New(fault.Invalid, "alg_unsupported", "the key of a DPoP proof is to be an instance's, which is an Ed25519 key").Try("use an Ed25519 key pair")
-		}
 		c.fresh = true
 	}
 	a, err := g.Agents.Agent(ctx, c.ws, c.agent)
@@ -110,7 +107,7 @@ func (g *Guard) enrolKey(tx *audit.Tx, c *Client) error {
 	if err != nil {
 		return err
 	}
-	if _, err := g.Agents.Enrol(tx, agents.NewInstance{Workspace: c.ws, Agent: c.agent, JWK: c.jwk, Trust: agents.Device, Held: held}); err != nil {
+	if _, err := g.Agents.Enrol(tx, agents.NewInstance{Workspace: c.ws, Agent: c.agent, JWK: c.jwk, Trust: agents.Device, Held: held, App: true}); err != nil {
 		return err
 	}
 	d := evidence.Draft{Workspace: c.ws, Agent: c.agent, Target: c.instance.String()}

@@ -208,7 +208,6 @@ func TestCodeRefused(t *testing.T) {
 			"another key than dpop_jkt":        {[]string{"dpop_jkt", f.signer.Public().Thumbprint().String()}, nil, stranger, "invalid_grant", "binding"},
 			"no key where dpop_jkt was":        {[]string{"dpop_jkt", f.signer.Public().Thumbprint().String()}, nil, nil, "invalid_grant", "binding"},
 			"the challenge for the verifier":   {nil, []string{"code_verifier", codeS256}, f.signer, "invalid_grant", "binding"},
-			"a key that can be no instance":    {nil, nil, newES256(t), "invalid_request", "malformed"},
 		} {
 			f.pass(2 * time.Second)
 			code := f.code(f.query(x.query...))
