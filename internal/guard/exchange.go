@@ -32,6 +32,11 @@ func (g *Guard) exchange(ctx context.Context, c *Client, r TokenRequest) (Issued
 	if err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
+	if r.Actor != "" {
+		if err := g.isActor(ctx, c, r.Actor); err != nil {
+			return Issued{}, g.refuseToken(ctx, c, err)
+		}
+	}
 	sub, err := g.subject(ctx, c, r)
 	if err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
@@ -194,6 +199,9 @@ func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subje
 	if claims.Workspace != c.ws || claims.Delegation.IsZero() {
 		return nil, fault.New(fault.Denied, "not_lent", "the subject token rests on no delegation in this workspace")
 	}
+	if claims.Via != nil {
+		return nil, fault.New(fault.Denied, "not_lent", "the subject token is of another server's agent, which lends nothing on here").Try("have it lend at its own server")
+	}
 	if ended, err := g.Tickets.Ended(ctx, c.ws, claims.ID); err != nil {
 		return nil, err
 	} else if ended {
@@ -225,6 +233,24 @@ func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subje
 	return nil, fault.New(fault.Conflict, "ambiguous_delegation", "the subject token's holder has lent several times to this agent").Try("name one: exchange the delegation itself")
 }
 
+// isActor holds an actor token (RFC 8693 §2.1) to what the client has proved: it must be a live token of this agent's, for itself, that is bound to this key. It
+// adds nothing, and so nothing that it permits counts. Codes: actor_mismatch, and those of token.Verify and resolve.
+func (g *Guard) isActor(ctx context.Context, c *Client, raw string) error {
+	claims, err := token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
+	if err != nil {
+		return err
+	}
+	if claims.Workspace != c.ws || claims.Subject != c.agent.String() || claims.Act != nil || claims.JKT != c.instance {
+		return fault.New(fault.Denied, "actor_mismatch", "the actor token is not of the agent and the key that ask, acting for nobody").Try("leave it out: the client that authenticates is the actor")
+	}
+	holder := &Caller{ws: c.ws, claims: claims, raw: raw}
+	if err := holder.identify(claims); err != nil {
+		return err
+	}
+	_, err = g.resolve(ctx, holder)
+	return err
+}
+
 // mayLend asks policy what it is asked when a lender hands a statement in: to leave that to the delegate is no way around it.
 func (g *Guard) mayLend(ctx context.Context, c *Client, sub *subject) error {
 	st := sub.statements[len(sub.statements)-1]
@@ -249,6 +275,9 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 	}
 	if last.Delegate.Agent != c.agent || !last.Delegate.Instance.IsZero() && last.Delegate.Instance != c.instance {
 		return fault.New(fault.Denied, "not_lent", "the delegation lends to another agent or instance")
+	}
+	if len(s.statements) > delegation.MaxLinks {
+		return fault.New(fault.Denied, "delegation_too_deep", "a chain has at most %d delegations", delegation.MaxLinks)
 	}
 	switch now := g.Now().Unix(); { // of one that is not recorded yet, too
 	case now < last.NotBefore:

@@ -21,6 +21,7 @@ type TokenRequest struct {
 	Permissions []delegation.Permission // scope and authorization_details; nil: all that there is
 	Subject     string                  // exchange: the subject token
 	SubjectType string
+	Actor       string // exchange: the actor token, "" where none was sent
 }
 
 // The subject token types of exchange (RFC 8693 §3, authority.md §4).

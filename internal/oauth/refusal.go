@@ -166,7 +166,7 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", f.Code)
 	case "grant_expired":
 		return bad("invalid_grant", "expired")
-	case "device_key", "assertion_bound", "grant_binding":
+	case "device_key", "assertion_bound", "grant_binding", "actor_mismatch":
 		return bad("invalid_grant", "binding")
 	case "ticket_spent":
 		return bad("invalid_grant", "spent")

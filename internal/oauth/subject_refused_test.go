@@ -41,7 +41,11 @@ func TestSubjectRefused(t *testing.T) {
 		form("no subject token", two[2:]...), form("no type", two[:2]...),
 		form("other type", "subject_token", root.String(), "subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
 		form("refresh token asked for", append(two, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token")...),
-		form("actor token", append(two, "actor_token", "x", "actor_token_type", typeAccessToken)...),
+		form("actor token without its type", append(two, "actor_token", "x")...),
+		form("actor token of another type", append(two, "actor_token", root.String(), "actor_token_type", typeDelegation)...),
+		{"no actor token", func() answer {
+			return bot.exchange(root.String(), typeDelegation, "actor_token", "x", "actor_token_type", typeAccessToken)
+		}, 400, "invalid_request", "malformed", "token_malformed"},
 		form("actor token type alone", append(two, "actor_token_type", typeAccessToken)...),
 		{"audience", func() answer { return bot.exchange(root.String(), typeDelegation, "audience", resource) }, 400, "invalid_target", "unknown_resource", ""},
 		{"not a JWS", delegated(bot, "x"), 400, "invalid_request", "malformed", "malformed"},
