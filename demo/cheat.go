@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -47,15 +48,26 @@ func (s *story) cheats() error {
 // hidden: a tool that was not lent does not exist for the agent; the log has the reason.
 func (s *story) hidden() {
 	r := s.run("deployer", "mcp", "call", "files", "read_text_file", "path=production/app.yaml")
-	refused := s.run("priya", "audit", "tail", "--kind", "tool.refused", "-n", "1")
-	r.talk += "; in the log: " + lastLine(refused.out)
+	r.talk += "; in the log: " + lastRefusal(s.run("priya", "audit", "tail", "--kind", "tool.refused", "-n", "1", "-o", "json").out)
 	r.out = ""
 	s.step("deployer calls a tool that it was not lent", r, 1, "tool:files:read_text_file (not_lent)")
 }
 
-func lastLine(s string) string {
-	lines := bytes.Split([]byte(s), []byte("\n"))
-	return string(lines[len(lines)-1])
+// lastRefusal reads, from what the log's newest events are in JSON, what was refused and why.
+func lastRefusal(out string) string {
+	var told struct {
+		Items []struct {
+			Body struct {
+				Did struct{ Action string }
+				Why struct{ Code string }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &told); err != nil || len(told.Items) == 0 {
+		return "nothing"
+	}
+	e := told.Items[0].Body
+	return e.Did.Action + " (" + e.Why.Code + ")"
 }
 
 // said turns what an SDK call came to into what a command would have said.
