@@ -38,10 +38,12 @@ type product struct {
 	url, dir string
 	port     int
 	made     bool
+
+	delegations int // others' that are there already
 }
 
-func newProduct(dir string) (*product, error) {
-	p := &product{dir: dir}
+func newProduct(dir string, delegations int) (*product, error) {
+	p := &product{dir: dir, delegations: delegations}
 	if dir == "" {
 		var err error
 		if p.dir, err = os.MkdirTemp("", "attorn-bench-"); err != nil {

@@ -27,7 +27,8 @@ func main() {
 	ticks := flag.Int64("ticks", 200, "clock ticks of server CPU that a run needs to count")
 	yard := flag.String("yard", "../bin/yard", "the measured server")
 	out := flag.String("out", "", "write the results here, as JSON")
-	data := flag.String("data", "", "data directory of the measured product, which goes on with what is there; \"\": a new one each time")
+	data := flag.String("data", "", "new data directory of the measured product, which stays; \"\": one that goes")
+	delegations := flag.Int("delegations", 0, "how many delegations of others the measured product has")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the measured server here")
 	flag.Parse()
 	if flag.NArg() > 0 || *repeats < 1 || *callers < 1 || *ticks < 1 {
@@ -36,13 +37,14 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(measure(ctx, *only, *yard, *profile, *out, plan{repeats: *repeats, callers: *callers, ticks: *ticks, data: *data}))
+	os.Exit(measure(ctx, *only, *yard, *profile, *out, plan{repeats: *repeats, callers: *callers, ticks: *ticks, data: *data, delegations: *delegations}))
 }
 
 type plan struct {
 	repeats, callers int
 	ticks            int64
 	data             string
+	delegations      int
 }
 
 func measure(ctx context.Context, only, yard, profile, out string, p plan) int {
@@ -59,7 +61,7 @@ func measure(ctx context.Context, only, yard, profile, out string, p plan) int {
 	var product *product
 	if slices.ContainsFunc(chosen, func(r row) bool { return issuing(r.scenario) }) {
 		var err error
-		if product, err = newProduct(p.data); err != nil {
+		if product, err = newProduct(p.data, p.delegations); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return exitInvalid
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -42,7 +43,7 @@ func start(ctx context.Context, yard, profile string, product *product) (*server
 	go s.issuer.Serve(issuer)
 	args := []string{"-issuer", s.maker.issuer, "-resource", s.resource, "-listen", s.address, "-cpuprofile", profile}
 	if product != nil {
-		args = append(args, "-attorn", product.url, "-data", product.dir)
+		args = append(args, "-attorn", product.url, "-data", product.dir, "-delegations", strconv.Itoa(product.delegations))
 	}
 	s.cmd = exec.CommandContext(ctx, yard, args...)
 	s.cmd.Stderr = os.Stderr

@@ -31,6 +31,7 @@ func main() {
 	profile := flag.String("cpuprofile", "", "write a CPU profile here, from POST /profile until SIGTERM, and beside it one of allocations")
 	attornURL := flag.String("attorn", "", "also start the whole product here: http://localhost:PORT")
 	data := flag.String("data", "", "its data directory")
+	delegations := flag.Int("delegations", 0, "make so many delegations in a new database before the product starts on it")
 	flag.Parse()
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {
@@ -60,6 +61,11 @@ func main() {
 	mux.Handle("POST /signed", open.Middleware(http.HandlerFunc(decode)))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if *delegations > 0 {
+		if err := fill(ctx, *data, *attornURL, *delegations); err != nil {
+			log.Fatal(err)
+		}
+	}
 	if *attornURL != "" {
 		end, err := serve(context.WithoutCancel(ctx), *data, *attornURL)
 		if err != nil {
