@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -151,4 +152,16 @@ func (r *Reader) Work() Work { return Work{Statements: r.statements.run.Load()} 
 // Work counts the writer's statements and commits.
 func (w *Writer) Work() Work {
 	return Work{Statements: w.statements.run.Load(), Commits: w.commits.Load()}
+}
+
+// Texts lists what is kept prepared, for tests that look at how it is run.
+func (r *Reader) Texts() []string { return r.statements.texts() }
+
+// Texts lists what is kept prepared, for tests that look at how it is run.
+func (w *Writer) Texts() []string { return w.statements.texts() }
+
+func (s *statements) texts() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Sorted(maps.Keys(s.kept))
 }
