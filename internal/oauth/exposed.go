@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"cmp"
 	"net/url"
 	"strings"
@@ -35,9 +36,9 @@ func (x *exchange) noPrivateKey(body []byte) error {
 			return err
 		}
 	}
-	err := leaksForm("the URL", x.r.URL.RawQuery)
+	err := leaksForm("the URL", []byte(x.r.URL.RawQuery))
 	if err == nil {
-		err = leaksForm("the body", string(body))
+		err = leaksForm("the body", body)
 	}
 	if err != nil {
 		x.exposed(body)
@@ -55,24 +56,26 @@ func leaks(place, text string) error {
 }
 
 // leaksForm looks at each parameter, as far as a text can be read as a form, and at the text as it is.
-func leaksForm(place, text string) error {
-	for field := range strings.SplitSeq(text, "&") {
-		name, value, _ := strings.Cut(field, "=")
-		for _, part := range []string{name, value} {
-			plain, err := url.QueryUnescape(part)
-			if err != nil {
-				plain = part
+func leaksForm(place string, text []byte) error {
+	for field := range bytes.SplitSeq(text, []byte("&")) {
+		name, value, _ := bytes.Cut(field, []byte("="))
+		for _, part := range [][]byte{name, value} {
+			plain := part
+			if bytes.ContainsAny(part, "%+") {
+				if s, err := url.QueryUnescape(string(part)); err == nil {
+					plain = []byte(s)
+				}
 			}
-			in := place
-			if known(name) {
-				in = "the parameter " + name
+			if guard.NoPrivateKeyIn(place, plain) == nil {
+				continue
 			}
-			if err := guard.NoPrivateKeyIn(in, []byte(plain)); err != nil {
-				return err
+			if n := string(name); known(n) {
+				place = "the parameter " + n
 			}
+			return guard.NoPrivateKeyIn(place, plain)
 		}
 	}
-	return guard.NoPrivateKeyIn(place, []byte(text))
+	return guard.NoPrivateKeyIn(place, text)
 }
 
 // known reports whether a name can be one of a parameter, which a refusal may repeat.

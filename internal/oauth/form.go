@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"io"
 	"mime"
 	"net/http"
@@ -21,11 +22,12 @@ type form map[string]string
 
 // readBody reads what readForm takes, and one byte of what is too much.
 func readBody(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
-	if err != nil {
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), maxForm)) + bytes.MinRead)
+	if _, err := body.ReadFrom(io.LimitReader(r.Body, maxForm+1)); err != nil {
 		return nil, malformed("the body could not be read")
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // readForm reads a body strictly (oauth.md §12): form-urlencoded, at most 64 KiB and 64 fields, in UTF-8, no parameter twice (RFC 6749 §3.2), none
