@@ -27,9 +27,9 @@ type Seen struct {
 	Permissions []delegation.Permission `json:"permissions,omitempty"`
 }
 
-// RememberApp notes a consent: the app is this agent of the person from now on, and what it looked like. At is the transaction's time. Code: client_unknown,
-// where the app registered itself and is gone.
-func (room *Room) RememberApp(tx *audit.Tx, a AppAgent) error {
+// RememberApp notes a consent: the app is this agent of the person from now on, and what it looked like. At is the transaction's time. before is the agent that it was,
+// zero for none: no agent of an app's is forgotten unseen. Codes: client_unknown, where the app registered itself and is gone; consent_changed.
+func (room *Room) RememberApp(tx *audit.Tx, a AppAgent, before id.Agent) error {
 	if app, err := id.Parse[id.App](a.Client); err == nil {
 		if ok, err := consented(tx, app, tx.Now().Add(-unusedLife)); err != nil || !ok {
 			if err == nil {
@@ -38,7 +38,11 @@ func (room *Room) RememberApp(tx *audit.Tx, a AppAgent) error {
 			return err
 		}
 	}
-	return putAppAgent(tx, a)
+	ok, err := putAppAgent(tx, a, before)
+	if err == nil && !ok {
+		err = fault.New(fault.Conflict, "consent_changed", "the app became another agent of yours just now").Try("reload the page")
+	}
+	return err
 }
 
 // AppAgent reads which agent an app is for a person. Code: not_found.

@@ -37,7 +37,7 @@ func (r rig) registerApp(t testing.TB, name string) (clients.App, error) {
 func (r rig) consent(t testing.TB, client, name string, person id.User) (clients.AppAgent, error) {
 	t.Helper()
 	a := clients.AppAgent{Workspace: id.Default, Client: client, Person: person, Agent: id.New[id.Agent](r.Now()), Seen: clients.Seen{Name: name, Redirect: "app.example.com"}}
-	return a, r.do(func(tx *audit.Tx) error { return r.RememberApp(tx, a) })
+	return a, r.do(func(tx *audit.Tx) error { return r.RememberApp(tx, a, id.Agent{}) })
 }
 
 func appID(t testing.TB, a clients.App) id.App {
@@ -124,9 +124,12 @@ func TestAppAgents(t *testing.T) {
 		r.Pass(time.Minute)
 		if err := r.do(func(tx *audit.Tx) error {
 			first.Seen.Name = "Renamed"
-			return r.RememberApp(tx, first)
+			return r.RememberApp(tx, first, first.Agent)
 		}); err != nil {
 			t.Fatal(err)
+		}
+		if _, err := r.consent(t, at, "Twice", ann); fault.Code(err) != "consent_changed" { // two first consents at once: one counts
+			t.Errorf("another agent, unseen: %v", err)
 		}
 		if got, err := r.AppAgent(t.Context(), id.Default, at, ann); err != nil || got.Agent != first.Agent || got.Seen.Name != "Renamed" || got.At != r.Now() {
 			t.Errorf("%+v, %v", got, err)

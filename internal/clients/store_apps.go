@@ -149,15 +149,16 @@ func scanAppAgent(row interface{ Scan(into ...any) error }) (AppAgent, error) {
 	return a, json.Unmarshal([]byte(seen), &a.Seen, json.RejectUnknownMembers(true))
 }
 
-func putAppAgent(tx *audit.Tx, a AppAgent) error {
+// putAppAgent reports false where the app is another agent than before.
+func putAppAgent(tx *audit.Tx, a AppAgent, before id.Agent) (bool, error) {
 	seen, err := jose.Canonical(a.Seen)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = tx.Exec(`INSERT INTO app_agent (`+appAgentColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (workspace, client, person) DO UPDATE SET agent = excluded.agent, seen = excluded.seen, consented_at = excluded.consented_at`,
-		a.Workspace, a.Client, a.Person, a.Agent, string(seen), tx.Now().UnixMicro())
-	return err
+	n, err := tx.Exec(`INSERT INTO app_agent (`+appAgentColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (workspace, client, person) DO UPDATE SET agent = excluded.agent, seen = excluded.seen, consented_at = excluded.consented_at
+		WHERE app_agent.agent IN (excluded.agent, $7)`, a.Workspace, a.Client, a.Person, a.Agent, string(seen), tx.Now().UnixMicro(), before.String())
+	return n == 1, err
 }
 
 func (room *Room) appAgent(ctx context.Context, ws id.Workspace, client string, person id.User) (AppAgent, error) {

@@ -205,6 +205,38 @@ func (g *Guard) ClientStands(ctx context.Context, ws id.Workspace, clientID stri
 	return nil
 }
 
+// ofApp is the client_id of the app whose agent this is, "" where it is none's. An agent is an app's from its first moment, or never.
+func (g *Guard) ofApp(ctx context.Context, ws id.Workspace, asOf int64, agent id.Agent) (string, error) {
+	return recall(g.memory, ws, asOf, g.Now(), "app "+agent.String(), func() (string, fact, error) {
+		a, err := g.Clients.AppOf(ctx, ws, agent)
+		return a.Client, fact{rests: []string{}}, unless(err, "not_found")
+	})
+}
+
+// appStands says of an agent that is an app's whether the workspace lets that app go on: what it signed, and what it lent, is worth no more than it is itself. Codes:
+// client_denied.
+func (g *Guard) appStands(ctx context.Context, ws id.Workspace, asOf int64, agent id.Agent) error {
+	client, err := g.ofApp(ctx, ws, asOf, agent)
+	if err != nil || client == "" {
+		return err
+	}
+	return g.ClientStands(ctx, ws, client, false)
+}
+
+// noApp refuses an agent that is an app's as a client of its own: the app is the client, with its own proof and its own grants. Code: app_instance.
+func (g *Guard) noApp(ctx context.Context, ws id.Workspace, agent id.Agent) error {
+	asOf, err := g.memory.asOf(ctx, ws)
+	if err != nil {
+		return err
+	}
+	client, err := g.ofApp(ctx, ws, asOf, agent)
+	if err == nil && client != "" {
+		err = fault.New(fault.Denied, "app_instance", "the key is that of an app's tokens, and the app is the client: it redeems codes and refresh tokens").
+			Try("send the app's client_id")
+	}
+	return err
+}
+
 // ProvenApp is an app that a request was proved to come from, as far as that can be: one without keys has no secret, and only says who it is.
 type ProvenApp struct {
 	clients.App

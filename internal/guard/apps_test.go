@@ -475,7 +475,7 @@ func TestConsentedApps(t *testing.T) {
 		d := evidence.Draft{Workspace: id.Default}
 		d.Kind, d.Outcome, d.Who.Sub = evidence.DecisionMade, evidence.OK, evidence.ServerSub
 		_, err := r.log.Record(t.Context(), d, func(tx *audit.Tx) error {
-			return r.Clients.RememberApp(tx, clients.AppAgent{Workspace: id.Default, Client: appAt, Person: noor.user, Agent: id.New[id.Agent](r.now), Seen: clients.Seen{Name: "App"}})
+			return r.Clients.RememberApp(tx, clients.AppAgent{Workspace: id.Default, Client: appAt, Person: noor.user, Agent: id.New[id.Agent](r.now), Seen: clients.Seen{Name: "App"}}, id.Agent{})
 		})
 		r.ok(err)
 		for what, c := range map[string]struct {

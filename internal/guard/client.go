@@ -232,6 +232,9 @@ func (g *Guard) clientKey(ctx context.Context, c *Client, kid id.Key, now time.T
 		if err == nil {
 			err = notPartner(i)
 		}
+		if err == nil && a.ID == want {
+			err = g.noApp(ctx, a.Workspace, a.ID)
+		}
 		if err != nil || a.ID != want {
 			return none, invalidClient(err)
 		}

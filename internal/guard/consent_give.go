@@ -304,7 +304,7 @@ func (g *Guard) enrolApp(tx *audit.Tx, c *Caller, a consentAsk, to delegate, st 
 	return g.Clients.RememberApp(tx, clients.AppAgent{
 		Workspace: c.ws, Client: to.app.ID, Person: c.person, Agent: to.agent.ID,
 		Seen: clients.Seen{Name: to.app.Name, Redirect: clients.RedirectHost(a.Request.Redirect), Permissions: st.Permissions},
-	})
+	}, to.seen.Agent)
 }
 
 // RefuseConsent ends a question with no, and returns the handle under which the browser takes that to the client. Codes: those of Consent.

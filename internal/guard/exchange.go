@@ -303,6 +303,9 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 			continue
 		}
 		by, err := g.signedAsOf(ctx, c.ws, c.asOf, st.Delegator.Instance)
+		if err == nil {
+			err = g.appStands(ctx, c.ws, c.asOf, by.Agent.ID)
+		}
 		if err != nil {
 			return err
 		}

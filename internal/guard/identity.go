@@ -59,6 +59,9 @@ func (g *Guard) Holder(ctx context.Context, kid id.Key) (Holder, error) {
 		if err == nil {
 			err = notPartner(is.Instance)
 		}
+		if err == nil {
+			err = g.noApp(ctx, is.Agent.Workspace, is.Agent.ID)
+		}
 	}
 	if f := fault.Of(err); f != nil && f.Kind != fault.Internal && f.Kind != fault.Unavailable {
 		return Holder{}, fault.New(fault.NotFound, "key_unknown", "no key that is live has this thumbprint")

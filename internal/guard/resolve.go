@@ -89,6 +89,11 @@ func (g *Guard) resolve(ctx context.Context, c *Caller) (*standing, error) {
 			return s, err
 		}
 	}
+	for agent := range s.agents { // a rule that is changed touches the workspace
+		if err := g.appStands(ctx, c.ws, s.asOf, agent); err != nil {
+			return s, err
+		}
+	}
 	return s, g.entities(ctx, c.ws, s)
 }
 

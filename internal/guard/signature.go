@@ -54,6 +54,9 @@ func (g *Guard) bySignature(ctx context.Context, cr Credentials, audience string
 	if err := signer.Accountable(now); err != nil {
 		return nil, err
 	}
+	if err := g.noApp(ctx, c.ws, c.agent); err != nil {
+		return nil, err
+	}
 	c.by(s)
 	g.used.note(c.instance, now)
 	return c, nil

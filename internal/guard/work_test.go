@@ -44,8 +44,8 @@ func TestWorkPerOperation(t *testing.T) {
 		"client credentials, seen":           {own, true, nil, work{0, commit, 1}},
 		"exchange, seen":                     {exchange, true, nil, work{0, commit, 1}},
 		"exchange, after the caller changed": {exchange, true, func() { s.ok(s.tag(s.priya, "tier", rand.Text())) }, work{2, commit, 1}},
-		// The caller twice, to authenticate and to rest on; the workspace, the server, the chain, the person, the agent between, the issuer's key.
-		"exchange, never seen": {exchange, false, nil, work{9, commit, 1}},
+		// The caller twice, to authenticate and to rest on; the workspace, the server, the chain, the person, the agent between, whether that is an app's, the issuer's key.
+		"exchange, never seen": {exchange, false, nil, work{10, commit, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !c.warm {
