@@ -23,12 +23,14 @@ check: ## the gate for every commit: format, vet, staticcheck, architecture, mod
 	@tools/need go
 	@tools/check
 
-test: ## everything that must hold: check, then all tests on SQLite and on a PostgreSQL of its own, then again with the race detector
+test: ## everything that must hold: check, then all tests on SQLite and on a PostgreSQL of its own, the story once, then all again with the race detector
 	@tools/need go node npm cc postgres chromium
 	@tools/check
 	@$(MAKE) demo/node_modules/.package-lock.json $(BROWSER)/node_modules/.package-lock.json
 	@$(STEP) "building bin/pgtest, which gives the tests a PostgreSQL" go build -o bin/pgtest ./internal/pgtest
 	@$(STEP) "all tests, on SQLite and PostgreSQL" bin/pgtest -- go test -timeout 30m ./...
+	@$(STEP) "building the story" tools/build-demo
+	@$(STEP) "the story that make demo tells, once" bin/demo -once
 	@$(STEP) "the stateful packages again, with the race detector (building it takes minutes the first time)" \
 		bin/pgtest -- tools/race
 
