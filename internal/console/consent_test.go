@@ -386,3 +386,53 @@ func TestConsentAfterSigningInAgain(t *testing.T) {
 		t.Error(got.body)
 	}
 }
+
+// How well somebody signs in is for the client to ask, in levels that are known here: whoever cannot yet is told what it takes, and other words ask nothing.
+func TestConsentAsksForALevel(t *testing.T) {
+	r, priya, _ := newAsk(t)
+	a := r.asksFor("tool:files:read_file")
+	a.ACR = []string{"http://schemas.openid.net/pape/policies/2007/06/multi-factor", "phr", "urn:attorn:acr:9"}
+	contains(t, priya.page(r.begin(a)), `value="allow"`)
+	omar := priya.withoutPasskey("Omar Haddad")
+	path := r.begin(a)
+	contains(t, omar.page(path), `value="allow"`)
+	a.ACR = append(a.ACR, "urn:attorn:acr:3")
+	contains(t, priya.page(r.begin(a)), `id="signin"`) // who came by a link, and made a passkey then
+	priya.signIn()
+	contains(t, priya.page(r.begin(a)), `value="allow"`)
+	path = r.begin(a)
+	page := omar.page(path)
+	contains(t, page, "The app asks that you sign in with a passkey.", "You cannot yet: you have no passkey.", `<a href="/passkey?next=`+path+`">Make one</a>`, `value="refuse"`)
+	lacks(t, page, `value="allow"`, "ask an administrator for a new link", "Sign in again with", `id="signin"`)
+	if got := omar.form(path, "verdict", "allow", "ttl", "60", "keep0", "1"); got.status != http.StatusForbidden {
+		t.Errorf("by the form: %d %s", got.status, got.body)
+	}
+	omar.makePasskey()
+	contains(t, omar.page(path), "The app asks that you sign in with a passkey.", `id="signin" data-next="`+path+`"`)
+	r.pass(time.Second)
+	omar.signIn()
+	contains(t, omar.page(path), `value="allow"`, "data-signs")
+}
+
+// A provider is offered where a sign-in there can be of the level.
+func TestConsentLevelAtAProvider(t *testing.T) {
+	i := newIssuer(t)
+	acme := i.upstream("acme")
+	r := newRig(t, acme)
+	r.notesCallsItself("Notes")
+	priya := r.firstOwner("Priya Nair")
+	priya.addFiles(rulesOfTheStory)
+	b, got := r.signInAt(i, "acme", "noor-1", nil)
+	if got.status != http.StatusSeeOther {
+		t.Fatal(said(got.body))
+	}
+	for level, offered := range map[string]bool{"urn:attorn:acr:2": true, "urn:attorn:acr:3": false} {
+		a := r.asksFor("tool:files:read_file")
+		a.ACR = []string{level}
+		page := b.page(r.begin(a))
+		contains(t, page, `href="/passkey?next=/consent/`)
+		if strings.Contains(page, "Sign in again with acme") != offered {
+			t.Errorf("%s: %s", level, page)
+		}
+	}
+}

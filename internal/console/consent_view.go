@@ -57,7 +57,9 @@ type consentView struct {
 
 	Passkey   bool
 	StepUp    bool
-	Again     []string // providers to sign in again with
+	How       string   // the client asks for a sign-in like that; "": for a new one
+	Making    bool     // which takes a passkey, and the person has none
+	Again     []string // providers to sign in again with, where that can be enough
 	SignedIn  when
 	Elsewhere string
 	Signs     string // what app.js holds the statement to, as JSON
@@ -110,9 +112,10 @@ func (x *request) consentView(asked guard.Consent, chosen *choice) (*consentView
 		if err != nil {
 			return v, err
 		}
-		if v.Again, err = x.ownProviders(p); err != nil {
+		if v.Again, err = x.ownProviders(p, asked.Level); err != nil {
 			return v, err
 		}
+		v.How, v.Making = asked.How, !asked.Passkey && len(v.Again) == 0 && asked.Level > 0
 	}
 	signs, err := x.consentSigns(asked)
 	v.Signs = signs

@@ -228,6 +228,19 @@ func (p *provider) auth(c claims) evidence.Auth {
 	return a
 }
 
+// reaches reports whether a sign-in there may be of a level.
+func (p *provider) reaches(level int64) bool {
+	if level <= 1 || level == 2 && len(p.MFA) > 0 {
+		return true
+	}
+	for _, n := range p.ACR {
+		if int64(n) >= level {
+			return true
+		}
+	}
+	return false
+}
+
 // plainCode is an error code of a provider's, if it looks like one (RFC 6749 §4.1.2.1).
 func plainCode(s string) string {
 	if s == "" || len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {

@@ -26,7 +26,7 @@ func passkeyPage(x *request) (view, error) {
 	}
 	v := passkeyView{Elsewhere: x.elsewhere(), Next: next(x.r.URL.Query().Get("next"))}
 	if !p.SignedInJustNow() {
-		if v.Again, err = x.ownProviders(p); err != nil {
+		if v.Again, err = x.ownProviders(p, 0); err != nil {
 			return view{}, err
 		}
 	}

@@ -211,12 +211,12 @@ func upstreamPage(x *request) (view, error) {
 	return view{Name: "upstream", Title: "Your accounts at other providers", Data: v}, nil
 }
 
-// ownProviders are those at which the reader has an account.
-func (x *request) ownProviders(p *guard.Page) ([]string, error) {
+// ownProviders are those at which the reader has an account, and a sign-in may be of a level.
+func (x *request) ownProviders(p *guard.Page, level int64) ([]string, error) {
 	has, err := p.Identities(x.ctx)
 	var names []string
 	for _, of := range x.providers {
-		if slices.ContainsFunc(has, func(i people.Identity) bool { return i.Issuer == of.Issuer }) {
+		if of.reaches(level) && slices.ContainsFunc(has, func(i people.Identity) bool { return i.Issuer == of.Issuer }) {
 			names = append(names, of.Name)
 		}
 	}

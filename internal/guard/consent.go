@@ -32,7 +32,7 @@ type AuthRequest struct {
 	JKT         id.Key                  `json:"dpop_jkt,omitzero"`       // RFC 9449 §10; zero: not said
 	Prompt      []string                `json:"prompt,omitempty"`        //
 	MaxAge      *int64                  `json:"max_age,omitempty"`       // seconds
-	ACR         []string                `json:"acr_values,omitempty"`    //
+	ACR         []string                `json:"acr_values,omitempty"`    // as sent; values that are none of ours say nothing
 	LoginHint   string                  `json:"login_hint,omitzero"`     //
 }
 
@@ -70,6 +70,8 @@ type Consent struct {
 	Expires   time.Time         // of the question
 	Passkey   bool              // the person has one: they must sign with it
 	StepUp    bool              // they must sign in again first
+	Level     int64             // because of how they signed in: 1 to 3, the least that the client asks for; 0: not because of that
+	How       string            // what Level takes, in words
 }
 
 // ConsentResource is what is asked for at one resource.
@@ -266,6 +268,9 @@ func (g *Guard) Consent(ctx context.Context, c *Caller, handle string) (Consent,
 		return out, err
 	}
 	out.Passkey, out.StepUp = len(has) > 0, g.signInAgain(in, a) != nil
+	if n := r.level(); in.acr < n {
+		out.Level, out.How = n, levelWords(n)
+	}
 	out.Lend, err = g.consentLend(ctx, in, r)
 	return out, err
 }

@@ -40,7 +40,7 @@ type decided struct {
 }
 
 // ProposeConsent is the statement by which the person would lend what they chose. It is good until it is signed and given, or something else is. Codes: those of
-// Consent, choice_invalid, widens, sign_in_old.
+// Consent, choice_invalid, widens, sign_in_old, sign_in_weak.
 func (g *Guard) ProposeConsent(ctx context.Context, c *Caller, handle string, ch ConsentChoice) (delegation.Statement, error) {
 	in, a, err := g.asked(ctx, c, handle)
 	if err != nil {
@@ -124,8 +124,8 @@ func (g *Guard) within(st delegation.Statement, c *Caller, a consentAsk, to id.A
 	return nil
 }
 
-// signInAgain is why the person must sign in once more before they decide: the client asked for it (OpenID Connect Core §3.1.2.1, RFC 9470 §4). Code:
-// sign_in_old.
+// signInAgain is why the person must sign in once more before they decide: the client asked for it (OpenID Connect Core §3.1.2.1, RFC 9470 §4). Codes:
+// sign_in_old, sign_in_weak.
 func (g *Guard) signInAgain(c *Caller, a consentAsk) error {
 	r := a.Request
 	old := fault.New(fault.Denied, "sign_in_old", "the client asks that you sign in again first").Try("sign in again, with a passkey where you have one")
@@ -135,14 +135,36 @@ func (g *Guard) signInAgain(c *Caller, a consentAsk) error {
 	case r.MaxAge != nil && g.Now().Unix()-c.authTime > *r.MaxAge && c.authTime < a.Asked:
 		return old
 	}
-	if len(r.ACR) > 0 && !slices.ContainsFunc(r.ACR, func(s string) bool { return acrOf(s) > 0 && c.acr >= acrOf(s) }) {
-		return old
+	if n := r.level(); c.acr < n {
+		return fault.New(fault.Denied, "sign_in_weak", "the client asks that you sign in %s", levelWords(n)).Try("sign in again like that; a passkey is made at %s/passkey", g.Issuer)
 	}
 	return nil
 }
 
+// level is the least that is good enough of the levels of sign-in in acr_values; 0: any. Values that are none of ours say nothing: the parameter is voluntary
+// (OpenID Connect Core §3.1.2.1), and a client that lists what several servers know is to be answered by each.
+func (r AuthRequest) level() int64 {
+	least := int64(0)
+	for _, s := range r.ACR {
+		if n := acrOf(s); n > 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
+}
+
+func levelWords(level int64) string {
+	switch level {
+	case 1:
+		return "at a sign-in provider, or with a passkey"
+	case 2:
+		return "with a second factor at a sign-in provider, or with a passkey"
+	}
+	return "with a passkey"
+}
+
 // GiveConsent lends what the person signed with their passkey or registered key, in one transaction with the end of the question, and returns the handle under which
-// the browser goes on to the client. Codes: those of Consent, widens, statement_invalid, sign_in_old, those of delegation.VerifySignature, of policy and of lending.
+// the browser goes on to the client. Codes: those of Consent, widens, statement_invalid, sign_in_old, sign_in_weak, those of delegation.VerifySignature, of policy and of lending.
 func (g *Guard) GiveConsent(ctx context.Context, c *Caller, handle string, signed delegation.Signed) (resume string, err error) {
 	in, a, err := g.asked(ctx, c, handle)
 	if err != nil {

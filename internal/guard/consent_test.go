@@ -266,12 +266,13 @@ func TestConsentSignsInAgain(t *testing.T) {
 		change func(*guard.AuthRequest)
 		again  bool
 	}{
-		"login":     {func(r *guard.AuthRequest) { r.Prompt = []string{"login"} }, true},
-		"consent":   {func(r *guard.AuthRequest) { r.Prompt = []string{"consent"} }, false},
-		"max_age":   {func(r *guard.AuthRequest) { r.MaxAge = &old }, true},
-		"young":     {func(r *guard.AuthRequest) { r.MaxAge = &exact }, false},
-		"acr":       {func(r *guard.AuthRequest) { r.ACR = []string{"urn:attorn:acr:3"} }, true},
-		"other acr": {func(r *guard.AuthRequest) { r.ACR = []string{"urn:else"} }, true},
+		"login":   {func(r *guard.AuthRequest) { r.Prompt = []string{"login"} }, true},
+		"consent": {func(r *guard.AuthRequest) { r.Prompt = []string{"consent"} }, false},
+		"max_age": {func(r *guard.AuthRequest) { r.MaxAge = &old }, true},
+		"young":   {func(r *guard.AuthRequest) { r.MaxAge = &exact }, false},
+		"other acr": {func(r *guard.AuthRequest) {
+			r.ACR = []string{"urn:else", "urn:attorn:acr:0", "urn:attorn:acr:4", "0", "phr"}
+		}, false},
 	} {
 		r := request(app)
 		x.change(&r)
@@ -283,6 +284,19 @@ func TestConsentSignsInAgain(t *testing.T) {
 		_, err = s.GiveConsentAttested(t.Context(), c, handle, guard.ConsentChoice{Keep: []int{0}})
 		if (fault.Code(err) == "sign_in_old") != x.again {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for values, level := range map[string]int64{ // any of them is good enough
+		"urn:attorn:acr:3": 3, "urn:attorn:acr:2": 2, "urn:attorn:acr:1": 1, "urn:attorn:acr:3 urn:attorn:acr:2": 2, "urn:else urn:attorn:acr:3": 3,
+	} {
+		r := request(app)
+		r.ACR = strings.Fields(values)
+		handle := s.begin(r)
+		if seen, err := s.Consent(t.Context(), c, handle); err != nil || !seen.StepUp || seen.Level != level || !strings.Contains(seen.How, "passkey") {
+			t.Errorf("%s: %+v, %v", values, seen, err)
+		}
+		if _, err := s.GiveConsentAttested(t.Context(), c, handle, guard.ConsentChoice{Keep: []int{0}}); fault.Code(err) != "sign_in_weak" || !strings.Contains(err.Error(), "passkey") {
+			t.Errorf("%s: %v", values, err)
 		}
 	}
 	soft := s.maya.soft(s.maya.session())
