@@ -73,6 +73,9 @@ func replayed(kind string) error {
 	if kind == "dpop" {
 		return fault.New(fault.Unauthenticated, "dpop_replayed", "the DPoP proof was used before; each one is accepted once").Try("make a proof for each request")
 	}
+	if kind == seenIdentity {
+		return fault.New(fault.Denied, "assertion_spent", "the identity assertion was used before; each one is accepted once").Try("have the provider issue another one")
+	}
 	return invalidClient(nil)
 }
 

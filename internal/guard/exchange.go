@@ -70,6 +70,7 @@ type subject struct {
 	limit      []delegation.Permission // what the subject token permits; nil for a delegation
 	rests      []string                // what it depends on beside those
 	word       *word                   // of another server; nil: nobody's there
+	told       string                  // what somebody asserted of the person, which is personal; "": nothing
 	ends       int64                   // seconds, where it ends before its statements do; 0: it does not
 	marks      int64                   // up to where tokens of somebody on the chain were ended
 }

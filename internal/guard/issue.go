@@ -205,6 +205,11 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		d.Depends = append(d.Depends, sub.depends()...)
 		d.Person = sub.statements[0].Delegator.User
 	}
+	if sub != nil && sub.told != "" {
+		if err := seal(&d, &d.What.Text, claims.Subject, "text", sub.told); err != nil {
+			return Issued{}, err
+		}
+	}
 	got, err := g.Log.Record(ctx, d, lend)
 	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable {
 		return Issued{}, g.refuseToken(ctx, c, err)

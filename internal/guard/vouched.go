@@ -22,6 +22,7 @@ import (
 // vouched is what another issuer vouches for in an assertion (RFC 7523), read and not yet believed.
 type vouched struct {
 	raw     string
+	typ     string    // that it must have; "": that of any assertion
 	signed  id.Digest // of what was signed: the signature itself could be written in another way
 	alg     gojose.SignatureAlgorithm
 	kid     string
@@ -50,7 +51,12 @@ func notAcceptable(reason string, args ...any) *fault.Error {
 // parseVouched reads an assertion strictly and holds it to audience and time (RFC 7523 §3): aud is audience and nobody else, exp is there. Code:
 // assertion_invalid.
 func parseVouched(raw, audience string, now time.Time) (vouched, error) {
-	f := vouched{raw: raw}
+	return parseTyped(raw, "", audience, now)
+}
+
+// parseTyped is parseVouched for assertions of another type, which must say so (RFC 8725 §3.11); "" is a plain one.
+func parseTyped(raw, typ, audience string, now time.Time) (vouched, error) {
+	f := vouched{raw: raw, typ: typ}
 	if len(raw) > maxVouched {
 		return f, notAcceptable("it has more than %d bytes", maxVouched)
 	}
@@ -98,7 +104,9 @@ func (f *vouched) header(part string) error {
 		return notAcceptable("its header asks for an extension")
 	case !slices.Contains(algorithms, f.alg):
 		return notAcceptable("it is not signed with an asymmetric algorithm that is accepted")
-	case h.Typ != "" && !strings.EqualFold(h.Typ, "JWT") && h.Typ != "JOSE": // a token made for another use is no assertion (RFC 8725 §3.11)
+	case f.typ != "" && h.Typ != f.typ:
+		return notAcceptable("it is not of the type %s", f.typ)
+	case f.typ == "" && h.Typ != "" && !strings.EqualFold(h.Typ, "JWT") && h.Typ != "JOSE": // a token made for another use is no assertion (RFC 8725 §3.11)
 		return notAcceptable("it is a token of another type")
 	}
 	return nil

@@ -10,6 +10,9 @@ func (x *exchange) jwtBearer() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if typOf(assertion) == guard.IdentityAssertion {
+		return x.identityAssertion(assertion)
+	}
 	if x.form["client_assertion"] != "" || x.form["client_assertion_type"] != "" {
 		return nil, malformed("the assertion of this grant stands for client authentication").Try("leave client_assertion out")
 	}

@@ -168,7 +168,7 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", "expired")
 	case "device_key", "assertion_bound", "grant_binding", "actor_mismatch":
 		return bad("invalid_grant", "binding")
-	case "ticket_spent":
+	case "ticket_spent", "assertion_spent":
 		return bad("invalid_grant", "spent")
 	case "ticket_expired":
 		return bad("expired_token", "")

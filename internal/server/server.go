@@ -85,7 +85,7 @@ func (s *Server) wire(ctx context.Context, reader *db.Reader, sealer *keyring.Se
 	s.guard = guard.New(guard.Config{
 		Issuer: cfg.URL, Log: s.log, Ring: s.ring, People: people.New(reader), Agents: agents.New(reader), Lending: lending.New(reader),
 		Rules: rules.New(reader), Approvals: approvals.New(reader), Catalog: cat, Clients: clients.New(reader), Tickets: tickets.New(reader),
-		Fetch: newFetcher(cfg.Dev), LocalApps: cfg.Dev, Registration: guard.AppRegistration(cfg.Registration), Now: cfg.Now,
+		Fetch: newFetcher(cfg.Dev), Asserting: cfg.asserting(), LocalApps: cfg.Dev, Registration: guard.AppRegistration(cfg.Registration), Now: cfg.Now,
 	})
 	if err := s.guard.FirstKey(ctx); err != nil {
 		return err

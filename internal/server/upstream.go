@@ -28,6 +28,9 @@ type Upstream struct {
 	ACR         map[string]int    `key:"acr" why:"a value of the acr claim, and what it counts as: 1 signed in, 2 with several factors"`
 	MFA         []string          `key:"amr_mfa" default:"mfa,hwk" why:"values of the amr claim that count as several factors (RFC 8176)"`
 
+	// A draft, and off by default.
+	IdentityAssertions bool `key:"identity_assertions" default:"false" why:"whether the provider's word that an agent acts for somebody lends what it says (a draft: ID-JAG)"`
+
 	Secret string // read by Load
 }
 
@@ -106,6 +109,17 @@ func (u Upstream) wrong() string {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// asserting are the issuers whose identity assertions lend.
+func (c *Config) asserting() []string {
+	var all []string
+	for _, u := range c.OIDC {
+		if u.IdentityAssertions {
+			all = append(all, u.Issuer)
+		}
+	}
+	return all
 }
 
 // upstreams are the providers as the console takes them.
