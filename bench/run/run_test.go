@@ -1,14 +1,21 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"database/sql"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/jose"
 )
 
 func TestRatioWithinRepeat(t *testing.T) {
@@ -82,5 +89,81 @@ func TestOnlyTheListenerIsMeasured(t *testing.T) {
 	}
 	if other, err := usageOf(os.Getppid()); err != nil || other.start == u.start {
 		t.Error(other, err)
+	}
+}
+
+// TestRunRejectsAMissingEvent: a run whose work is not all in the log does not count, nor one that left something else there.
+func TestRunRejectsAMissingEvent(t *testing.T) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "log.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	do := func(query string) {
+		t.Helper()
+		if _, err := db.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(`CREATE TABLE log (log, workspace, base, size, closed); CREATE TABLE event (log, seq, kind, outcome); INSERT INTO log VALUES ('default/1', 'default', 10, 0, 0)`)
+	add := func(kind, outcome string) {
+		t.Helper()
+		do(`INSERT INTO event SELECT log, size, '` + kind + `', '` + outcome + `' FROM log; UPDATE log SET size = size + 1`)
+	}
+	add("token.issued", "ok")
+	i := &issuer{db: db}
+	grown, err := i.growing(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add("token.issued", "ok")
+	if grown() == nil {
+		t.Error("one of two events is enough")
+	}
+	add("token.refused", "deny")
+	if grown() == nil {
+		t.Error("a refusal counts as a token")
+	}
+	if grown, err = i.growing(1); err != nil {
+		t.Fatal(err)
+	}
+	add("token.issued", "ok")
+	if err := grown(); err != nil {
+		t.Error(err)
+	}
+	add("token.issued", "ok")
+	if grown() == nil {
+		t.Error("something else is in the log")
+	}
+}
+
+// TestRunRejectsAnotherToken: a token of somebody else's, for something else, or without everybody of the chain in it voids the run.
+func TestRunRejectsAnotherToken(t *testing.T) {
+	_, priv, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	i := &issuer{person: id.New[id.User](now), first: id.New[id.Agent](now)}
+	a := asker{agent: id.New[id.Agent](now), signer: signer}
+	body := func(sub, aud, act, scope string) []byte {
+		payload := fmt.Sprintf(`{"sub":%q,"aud":%q,"act":{"sub":%q,"act":{"sub":%q}},"cnf":{"jkt":%q}}`, sub, aud, a.agent, act, signer.Public().Thumbprint())
+		return fmt.Appendf(nil, `{"access_token":"e30.%s.x","token_type":"DPoP","scope":%q}`, jose.EncodeBase64([]byte(payload)), scope)
+	}
+	person, first := i.person.String(), i.first.String()
+	if err := i.issued("exchange", a, body(person, resource, first, "files:api:read")); err != nil {
+		t.Error(err)
+	}
+	for _, other := range [][]byte{
+		body(a.agent.String(), resource, first, "files:api:read"), body(person, "https://other.example", first, "files:api:read"),
+		body(person, resource, a.agent.String(), "files:api:read"), body(person, resource, first, "files:api:*"), []byte(`{}`), []byte(`{"access_token":"a.b.c"}`),
+	} {
+		if i.issued("exchange", a, other) == nil {
+			t.Errorf("%s counts", other)
+		}
 	}
 }
