@@ -20,6 +20,8 @@ import (
 // script is a client in JavaScript. It prints "ok CHECK" and "not ok CHECK: REASON".
 func script(name, how string) func(context.Context, *rig) []check {
 	return func(ctx context.Context, r *rig) (all []check) {
+		ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+		defer cancel()
 		cmd := exec.CommandContext(ctx, r.node(), filepath.Join(r.clients, name))
 		cmd.Env = append(os.Environ(), "HOW="+how, "ISSUER="+r.url, "RESOURCE="+r.resource, "DOCS="+r.docs, "REDIRECT="+redirect, "DIR="+r.dir)
 		var talk bytes.Buffer
