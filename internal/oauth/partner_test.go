@@ -292,3 +292,39 @@ func TestPartnerProofOnce(t *testing.T) {
 		t.Error("no key verifies it")
 	}
 }
+
+// A token lives no longer than the word that it was given for; a key that the other server signs with from now on is asked for, and one that it no longer
+// answers for is believed no more.
+func TestPartnerTimes(t *testing.T) {
+	a, b := twoServers(t)
+	p := across(t, a, b, "repo:acme:read")
+	pass := func(d time.Duration) {
+		a.pass(d)
+		b.pass(d)
+	}
+	word := p.word()
+	pass(200 * time.Second)
+	got := b.show(p.bot.signer, word)
+	if c := b.claims(got); c.Expires-b.now().Unix() > 100 {
+		t.Errorf("it lives for %d s", c.Expires-b.now().Unix())
+	}
+	a.priya.api("POST", "/v1/keys/rotate", map[string]any{"now": true, "reason": "a test"}, nil)
+	pass(61 * time.Second)
+	if got := b.show(p.bot.signer, p.word()); got.status != 200 {
+		t.Errorf("by the next key: %s", got.raw)
+	}
+	word = p.word()
+	a.priya.api("POST", "/v1/keys/rotate", map[string]any{"now": true, "compromised": true, "reason": "a test"}, nil)
+	pass(61 * time.Second)
+	if got := b.show(p.bot.signer, p.word()); got.status != 200 { // and with it the keys are asked for again
+		t.Errorf("by the one after: %s", got.raw)
+	}
+	refusedAs(t, "by an exposed key", b.show(p.bot.signer, word), "invalid_grant", "untrusted_issuer")
+	pass(25 * time.Hour)
+	refusedAs(t, "after the delegation", b.show(p.bot.signer, p.wordOf(p.home.priya.lend(p.bot, terms{}, bare("away:acme:*")...))), "invalid_grant", "untrusted_issuer")
+}
+
+func (p *partners) wordOf(link *delegation.Link) string {
+	p.t.Helper()
+	return p.bot.issued("grant_type", grantExchange, "subject_token", link.String(), "subject_token_type", typeDelegation, "resource", p.away.URL).text("access_token")
+}
