@@ -98,7 +98,10 @@ func (f *flow) forgedES256(a answer) {
 func (f *flow) knownES256(agent id.Agent) {
 	f.t.Helper()
 	want := f.signer.Public()
-	for _, path := range []string{"/oauth/agents/" + agent.String() + "/jwks", "/.well-known/http-message-signatures-directory?keyid=" + want.Thumbprint().String()} {
+	if got := f.serve(0, "GET", "/.well-known/http-message-signatures-directory?keyid="+want.Thumbprint().String(), "", nil); string(got.raw) != `{"keys":[]}` {
+		f.t.Errorf("the directory has an app's key, which signs no messages: %s", got.raw)
+	}
+	for _, path := range []string{"/oauth/agents/" + agent.String() + "/jwks"} {
 		var set struct {
 			Keys []struct {
 				Kty string `json:"kty"`
