@@ -11,9 +11,10 @@ const as = await check('discovery (RFC 8414)', async () => {
   return oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...local }));
 });
 await check('protected resource metadata (RFC 9728)', async () => {
-  const resource = new URL(RESOURCE);
-  const m = await oauth.processResourceDiscoveryResponse(resource, await oauth.resourceDiscoveryRequest(resource, local));
-  same(m.authorization_servers, [ISSUER], 'authorization_servers');
+  for (const resource of [new URL(RESOURCE), new URL(ISSUER + '/api')]) {
+    const m = await oauth.processResourceDiscoveryResponse(resource, await oauth.resourceDiscoveryRequest(resource, local));
+    same(m.authorization_servers, [ISSUER], 'authorization_servers');
+  }
 });
 
 const key = await oauth.generateKeyPair('ES256', { extractable: true });

@@ -53,7 +53,7 @@ func TestAuthentication(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			before := w.state()
 			res, p, _ := w.send(c.by, c.q)
-			want := `DPoP algs="Ed25519 EdDSA ES256"`
+			want := `DPoP algs="Ed25519 EdDSA ES256", resource_metadata="` + w.URL + `/.well-known/oauth-protected-resource` + strings.TrimSuffix(c.q.path, "/v1/users") + `/api"`
 			if c.challenge != "" {
 				want += `, error="` + c.challenge + `"`
 			}

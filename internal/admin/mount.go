@@ -64,6 +64,8 @@ func Mount(mux *http.ServeMux, cfg Config) error {
 			mux.HandleFunc("/w/{ws}"+pattern, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, inner) })
 		}
 	}
+	mux.HandleFunc("GET "+wellKnown+"/api", f.metadata)
+	mux.HandleFunc("GET "+wellKnown+"/w/{ws}/api", f.metadata)
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, nil) })
 	mux.HandleFunc("/w/{ws}/v1/", func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, nil) })
 	return nil

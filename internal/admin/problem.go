@@ -43,7 +43,7 @@ func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
 			acceptSignature(w, r)
 		}
 	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", challenge(p.Code))
+		w.Header().Set("WWW-Authenticate", challenge(p.Code, f.described(r)))
 		acceptSignature(w, r)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", strconv.Itoa(cmp.Or(guard.RetryAfter(cause), retryAfter)))
@@ -75,9 +75,12 @@ func statusOf(f *fault.Error) int {
 	return http.StatusInternalServerError
 }
 
-// challenge is the answer's WWW-Authenticate (RFC 9449 §7.1): an error only where something was sent.
-func challenge(code string) string {
-	line := `DPoP algs="Ed25519 EdDSA ES256"`
+// challenge is the answer's WWW-Authenticate (RFC 9449 §7.1, RFC 9728 §5.1): an error only where something was sent.
+func challenge(code, described string) string {
+	line := `DPoP algs="` + proofAlgs + `"`
+	if described != "" {
+		line += `, resource_metadata="` + described + `"`
+	}
 	switch {
 	case code == "token_missing":
 		return line
