@@ -197,3 +197,19 @@ func TestCacheForgetsTheIssuersKey(t *testing.T) {
 		}
 	})
 }
+
+// TestCacheCountsUses: what counts uses is read each time, so that a delegation that a call used up gives no further token.
+func TestCacheCountsUses(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		s := newStory(t, dsn, 2)
+		for n := range 2 {
+			if _, err := s.deployer.exchange(s.leaf.String(), guard.TypeDelegation); err != nil {
+				t.Fatalf("with %d uses left: %v", 2-n, err)
+			}
+			s.start(s.deployer.tool(s.leaf), s.call("write", `{"path":"staging/a"}`))
+		}
+		if _, err := s.deployer.exchange(s.leaf.String(), guard.TypeDelegation); fault.Code(err) != "delegation_exhausted" {
+			t.Errorf("with none left: %v", err)
+		}
+	})
+}

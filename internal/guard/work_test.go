@@ -67,3 +67,31 @@ func TestWorkPerOperation(t *testing.T) {
 		})
 	}
 }
+
+// TestAllocs: a statement that was verified to be a certain record is neither read nor verified again, which would show here.
+func TestAllocs(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 0)
+	measure := func(do func(c *guard.Client) error) float64 {
+		clients := make([]*guard.Client, 12)
+		for i := range clients {
+			clients[i] = s.deployer.client()
+		}
+		n := 0
+		return testing.AllocsPerRun(10, func() {
+			s.ok(do(clients[n]))
+			n++
+		})
+	}
+	own := measure(func(c *guard.Client) error {
+		_, err := s.ClientCredentials(t.Context(), c, guard.TokenRequest{Resource: issuer + "/mcp/files"})
+		return err
+	})
+	exchange := measure(func(c *guard.Client) error {
+		_, err := s.Exchange(t.Context(), c, guard.TokenRequest{Resource: issuer + "/mcp/files", Subject: s.leaf.String(), SubjectType: guard.TypeDelegation})
+		return err
+	})
+	t.Logf("a token of one's own %.0f, an exchange %.0f", own, exchange)
+	if most := 175.0; exchange > own+most {
+		t.Errorf("an exchange allocates %.0f times, a token of the agent's own %.0f: more than %.0f between them", exchange, own, most)
+	}
+}
