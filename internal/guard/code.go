@@ -89,6 +89,9 @@ func (g *Guard) redeemGrant(ctx context.Context, c *Client, r redemption) (Grant
 	c.brings = true
 	return settled(func() (Grant, error) {
 		t, err := g.Tickets.Peek(ctx, r.kind, r.secret, g.Now())
+		if err == nil {
+			t.Family, err = g.familyNow(ctx, t)
+		}
 		var d decided
 		if err == nil {
 			d, err = g.fit(ctx, c, r, t)
@@ -102,6 +105,16 @@ func (g *Guard) redeemGrant(ctx context.Context, c *Client, r redemption) (Grant
 		}
 		return Grant{}, g.refuseGrant(ctx, c, r, t, err)
 	})
+}
+
+// familyNow is the delegation that a code or refresh token is of, or what its delegator put in its place: what was narrowed goes on, narrower.
+func (g *Guard) familyNow(ctx context.Context, t tickets.Ticket) (string, error) {
+	agent, dlg, err := ofTicket(t)
+	if err != nil {
+		return t.Family, err
+	}
+	now, err := g.Lending.SuccessorNow(ctx, t.Workspace, agent, dlg)
+	return now.String(), err
 }
 
 // fit looks whether the client may have what the ticket is for. What it looks at is in the ticket's own row, which does not change: that it is spent once, and
@@ -221,8 +234,12 @@ func (g *Guard) endFamily(tx *audit.Tx, t tickets.Ticket) error {
 	return err
 }
 
-// endLent ends a delegation with all that descends from it, and puts that into the log before the event of the transaction.
+// endLent ends a delegation, or what stands in its place, with all that descends from it, and puts that into the log before the event of the transaction.
 func (g *Guard) endLent(tx *audit.Tx, ws id.Workspace, agent id.Agent, dlg id.Delegation, why string) ([]id.Delegation, error) {
+	dlg, err := g.Lending.Successor(tx, ws, agent, dlg)
+	if err != nil {
+		return nil, err
+	}
 	var toll Toll
 	if err := g.revokeTree(tx, ws, &toll, dlg, evidence.ServerSub, why); err != nil || len(toll.Delegations) == 0 {
 		return nil, err

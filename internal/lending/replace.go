@@ -2,6 +2,9 @@ package lending
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -131,4 +134,30 @@ func replaceable(old state, now time.Time) error {
 		return nil
 	}
 	return fault.New(fault.Denied, code, "delegation %s %s: nothing takes its place", old.id, how).Try("lend it anew: attorn lend")
+}
+
+// Successor is what stands in the place of d, which lends to delegate, as of tx: the last of those that replaced one another, or d itself.
+func (*Room) Successor(tx *audit.Tx, ws id.Workspace, delegate id.Agent, d id.Delegation) (id.Delegation, error) {
+	return successor(func(query string, args ...any) interface{ Scan(into ...any) error } { return tx.Row(query, args...) }, ws, delegate, d)
+}
+
+// SuccessorNow is Successor as of now.
+func (room *Room) SuccessorNow(ctx context.Context, ws id.Workspace, delegate id.Agent, d id.Delegation) (id.Delegation, error) {
+	return successor(func(query string, args ...any) interface{ Scan(into ...any) error } {
+		return room.r.Row(ctx, query, args...)
+	}, ws, delegate, d)
+}
+
+// successor ends, for nothing is replaced twice, and a delegation replaces an older one.
+func successor(row func(query string, args ...any) interface{ Scan(into ...any) error }, ws id.Workspace, delegate id.Agent, d id.Delegation) (id.Delegation, error) {
+	for {
+		var next id.Delegation
+		err := row(`SELECT id FROM delegation WHERE workspace = $1 AND delegate = $2 AND replaces = $3`, ws, delegate, d).Scan(&next)
+		if errors.Is(err, sql.ErrNoRows) {
+			return d, nil
+		} else if err != nil {
+			return d, err
+		}
+		d = next
+	}
 }

@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
@@ -10,6 +11,7 @@ import (
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/internal/db/dbtest"
+	"github.com/attorn/attorn/internal/keyring"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -96,6 +98,45 @@ func TestDeniedAppEndsWhatItLent(t *testing.T) {
 		f.signer = own
 		if err := f.call(first); err == nil {
 			t.Error("the app's own token goes on")
+		}
+	})
+}
+
+// TestRefreshFollowsReplacement: a refresh token is of what stands in the place of the delegation that it came by; who brings it twice ends that.
+func TestRefreshFollowsReplacement(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		f := startFlow(t, dsn)
+		first := f.good(f.redeem(f.code(f.query("scope", "tool:files:read tool:files:write"))))
+		old, err := f.nodes[0].Lending.Get(t.Context(), id.Default, f.claims(first).Delegation)
+		f.ok(err)
+		st := old.Link.Statement
+		st.ID, st.Permissions = id.New[id.Delegation](f.now()), st.Permissions[:1]
+		signer, err := f.nodes[0].Ring.Current(t.Context(), keyring.ForTokens)
+		f.ok(err)
+		d := evidence.Draft{Workspace: id.Default}
+		d.Kind, d.Outcome, d.Who.Sub, d.Where.Face, d.What = evidence.DelegationReplaced, evidence.OK, f.user.String(), "test", &evidence.What{Delegation: st.ID, Replaces: old.ID}
+		_, err = f.nodes[0].log.Record(t.Context(), d, func(tx *audit.Tx) error {
+			link, err := delegation.Countersign(delegation.Signed{Statement: st, Signature: old.Link.Signature}, old.Link.Delegator, tx.Now(), tx.Event().Rev, signer.Signer())
+			if err == nil {
+				_, err = f.nodes[0].Lending.Replace(tx, id.Default, old.ID, link, f.user.String())
+			}
+			return err
+		})
+		f.ok(err)
+		if err := f.call(first); err == nil {
+			t.Error("the token of what was replaced goes on")
+		}
+		second := f.good(f.refresh(first.text("refresh_token")))
+		if c := f.claims(second); c.Delegation != st.ID || c.Scope != st.Permissions[0].Permission {
+			t.Errorf("%+v", c)
+		}
+		f.ok(f.call(second))
+		f.pass(time.Minute)
+		if got := f.bound(f.refresh(first.text("refresh_token"))); got.status != 400 || got.text("reason") != "spent" {
+			t.Errorf("a second time: %d %s", got.status, got.raw)
+		}
+		if f.live(st.ID) {
+			t.Error("what stands in its place outlives a refresh token that was used twice")
 		}
 	})
 }
