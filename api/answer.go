@@ -15,7 +15,8 @@ type Answer struct {
 	Action    string           `json:"action"`
 	Arguments string           `json:"arguments,omitempty"` // RFC 8785 text
 	Chain     []Hop            `json:"chain"`
-	Via       string           `json:"via,omitempty"` // whose authority at another server it rests on, in words
+	Sent      string           `json:"sent,omitempty"` // who sent it, in words, where nothing signed it
+	Via       string           `json:"via,omitempty"`  // whose authority at another server it rests on, in words
 	Policy    string           `json:"policy,omitempty"`
 	Approved  []string         `json:"approved"`
 	Reason    string           `json:"reason,omitempty"`

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/jose"
@@ -20,7 +25,7 @@ import (
 // program is somebody's app: it says what it is at an address of its own, and holds a key and what it was given.
 type program struct {
 	id, refresh, nonce string
-	key                jose.Signer
+	key                jose.Signer // nil: its tokens are bound to none
 	given              map[string]any
 }
 
@@ -35,7 +40,7 @@ func (s *stage) app(args []string) {
 	callback := "http://127.0.0.1:5173/callback"
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {s.program.id}, "redirect_uri": {callback}, "code_challenge": {jose.EncodeBase64(sum[:])}, "code_challenge_method": {"S256"},
-		"resource": {s.Getenv("URL") + args[0]}, "scope": {args[1]}, "state": {"s"},
+		"resource": {s.address(args[0])}, "scope": {args[1]}, "state": {"s"},
 	}
 	page := s.leads("GET", s.Getenv("URL")+"/oauth/authorize?"+q.Encode(), nil)
 	answer := url.Values{"verdict": {"allow"}, "ttl": {"3600"}}
@@ -63,6 +68,16 @@ func (s *stage) renews(args []string) {
 	s.collects(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {s.program.refresh}})
 }
 
+// address is a path at the server, or an address itself.
+func (s *stage) address(at string) string {
+	if strings.HasPrefix(at, "/") {
+		return s.Getenv("URL") + at
+	}
+	return at
+}
+
+func (s *stage) forgets([]string) { s.program = nil }
+
 func pathOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -73,9 +88,7 @@ func pathOf(address string) string {
 
 // newProgram serves an app's metadata.
 func (s *stage) newProgram() *program {
-	_, priv, err := ed25519.GenerateKey(rand.Reader)
-	s.Check(err)
-	key, err := jose.NewSigner(priv)
+	key, err := s.programKey()
 	s.Check(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	s.Check(err)
@@ -91,6 +104,83 @@ func (s *stage) newProgram() *program {
 	go func() { _ = server.Serve(l) }()
 	s.Defer(func() { server.Close() })
 	return p
+}
+
+// programKey is as $APPKEY says: Ed25519, P-256, or none.
+func (s *stage) programKey() (jose.Signer, error) {
+	switch s.Getenv("APPKEY") {
+	case "none":
+		return nil, nil
+	case "P-256":
+		priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		return jose.NewES256Signer(priv)
+	}
+	_, priv, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return jose.NewSigner(priv)
+}
+
+// RoundTrip sends a request with the app's token.
+func (p *program) RoundTrip(r *http.Request) (*http.Response, error) {
+	access, _ := p.given["access_token"].(string)
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+access)
+	if p.key != nil {
+		proof, err := dpop.Sign(p.key, dpop.Claims{Method: r.Method, URL: r.URL.String(), JTI: rand.Text(), AccessToken: access, IssuedAt: time.Now()})
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Authorization", "DPoP "+access)
+		r.Header.Set("DPoP", proof)
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// uses calls a tool as the app does, by the official MCP client, and prints its answer or the refusal.
+func (s *stage) uses(args []string) {
+	s.atLeast(args, 2)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	arguments := map[string]any{}
+	for _, a := range args[2:] {
+		name, value, _ := strings.Cut(a, "=")
+		arguments[name] = value
+	}
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "desk", Version: "1"}, nil).Connect(ctx, &mcp.StreamableClientTransport{
+		Endpoint: s.address(args[0]), HTTPClient: &http.Client{Transport: s.program}, DisableStandaloneSSE: true,
+	}, nil)
+	var result *mcp.CallToolResult
+	if err == nil {
+		defer session.Close()
+		result, err = session.CallTool(ctx, &mcp.CallToolParams{Name: args[1], Arguments: arguments})
+	}
+	if err != nil {
+		io.WriteString(s.Stdout(), "refused: "+err.Error()+"\n")
+		return
+	}
+	for _, c := range result.Content {
+		if t, ok := c.(*mcp.TextContent); ok {
+			io.WriteString(s.Stdout(), t.Text+"\n")
+		}
+	}
+}
+
+// asks sends a GET with the app's token to an address, and prints the status and the answer.
+func (s *stage) asks(args []string) {
+	s.atLeast(args, 1)
+	r, err := http.NewRequest(http.MethodGet, args[0], nil)
+	s.Check(err)
+	res, err := s.program.RoundTrip(r)
+	s.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	s.Check(err)
+	fmt.Fprintf(s.Stdout(), "%d %s\n", res.StatusCode, body)
 }
 
 // leads is where the browser is sent.
@@ -118,12 +208,14 @@ func (s *stage) collects(form url.Values) {
 	p, at := s.program, s.Getenv("URL")+"/oauth/token"
 	form.Set("client_id", p.id)
 	for range 2 {
-		proof, err := dpop.Sign(p.key, dpop.Claims{Method: "POST", URL: at, JTI: rand.Text(), Nonce: p.nonce, IssuedAt: time.Now()})
-		s.Check(err)
 		r, err := http.NewRequest(http.MethodPost, at, strings.NewReader(form.Encode()))
 		s.Check(err)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("DPoP", proof)
+		if p.key != nil {
+			proof, err := dpop.Sign(p.key, dpop.Claims{Method: "POST", URL: at, JTI: rand.Text(), Nonce: p.nonce, IssuedAt: time.Now()})
+			s.Check(err)
+			r.Header.Set("DPoP", proof)
+		}
 		res, err := http.DefaultClient.Do(r)
 		s.Check(err)
 		body, err := io.ReadAll(res.Body)

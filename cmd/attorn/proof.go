@@ -77,6 +77,9 @@ func whyText(a api.Answer) string {
 			put("%s    by %s", pad, h.By)
 		}
 	}
+	if a.Sent != "" {
+		put("  sent by  %s", a.Sent)
+	}
 	if a.Via != "" {
 		put("  there    %s", a.Via)
 	}

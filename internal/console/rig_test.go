@@ -113,7 +113,7 @@ func (r *rig) serve(l net.Listener, upstreams []console.Upstream) *rig {
 	r.ok(r.PublishShipped(t.Context(), id.Default))
 
 	r.explain = explain.New(explain.Config{
-		Issuer: r.url, Log: r.log, People: r.People, Agents: r.Agents, Lending: r.Lending, Rules: r.Rules, Catalog: r.Catalog, Now: r.now,
+		Issuer: r.url, Log: r.log, People: r.People, Agents: r.Agents, Lending: r.Lending, Rules: r.Rules, Catalog: r.Catalog, Clients: r.Clients, Now: r.now,
 		Signer: r.Signer,
 	})
 	mux := http.NewServeMux()

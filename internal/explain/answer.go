@@ -3,14 +3,17 @@ package explain
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/internal/clients"
 )
 
 // Answer explains one event of a workspace. Code: not_found.
@@ -43,6 +46,9 @@ func (x *Explainer) Answer(ctx context.Context, ws id.Workspace, event id.Event)
 			a.Arguments = string(value)
 		}
 	}
+	if a.Sent, err = x.sent(ctx, ws, e); err != nil {
+		return api.Answer{}, err
+	}
 	if e.Under != nil && e.Under.Via != nil {
 		a.Via = evidence.ViaWords(*e.Under.Via)
 	}
@@ -53,6 +59,32 @@ func (x *Explainer) Answer(ctx context.Context, ws id.Workspace, event id.Event)
 	x.chain(ctx, ws, e, &a)
 	x.approved(ctx, ws, e, &a)
 	return a, nil
+}
+
+// sent says of a request that came with a bearer token that nobody knows who sent it, and to which app the token was given. The issuing of such a token is no
+// request with it.
+func (x *Explainer) sent(ctx context.Context, ws id.Workspace, e audit.Entry) (string, error) {
+	agent, err := id.Parse[id.Agent](e.Who.Sub)
+	if err != nil || e.Who.Proof == nil || e.Who.Proof.Type != "bearer" || e.Where.Face == "oauth" {
+		return "", nil
+	}
+	given := "an app"
+	app, err := x.Clients.AppOf(ctx, ws, agent)
+	if fault.Code(err) != "not_found" {
+		if err != nil {
+			return "", err
+		}
+		given = appWords(app)
+	}
+	return "whoever held the token: it is bound to no key, so nothing shows who that was. It was given to " + given, nil
+}
+
+// appWords names an app: by the host that vouches for it, or as one that nobody vouches for.
+func appWords(a clients.AppAgent) string {
+	if u, err := url.Parse(a.Client); err == nil && u.Host != "" {
+		return fmt.Sprintf("the app of the host %s (%s), which calls itself %q", u.Host, a.Client, a.Seen.Name)
+	}
+	return fmt.Sprintf("the app %s, which registered itself, calls itself %q and has its answers sent to %s", a.Client, a.Seen.Name, a.Seen.Redirect)
 }
 
 func policyLine(w *evidence.Why) string {

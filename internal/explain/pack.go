@@ -13,6 +13,7 @@ import (
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/catalog"
+	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/rules"
@@ -28,6 +29,7 @@ type Config struct {
 	Lending *lending.Room
 	Rules   *rules.Room
 	Catalog *catalog.Room
+	Clients *clients.Room
 	Signer  func(context.Context) (jose.Signer, error) // the issuer's key: for the server's word on what would be allowed now
 	Now     func() time.Time
 }

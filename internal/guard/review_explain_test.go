@@ -16,7 +16,7 @@ import (
 
 func (s *story) explainer() *explain.Explainer {
 	return explain.New(explain.Config{
-		Issuer: issuer, Log: s.log, People: s.People, Agents: s.Agents, Lending: s.Lending, Rules: s.Rules, Catalog: s.Catalog,
+		Issuer: issuer, Log: s.log, People: s.People, Agents: s.Agents, Lending: s.Lending, Rules: s.Rules, Catalog: s.Catalog, Clients: s.Clients,
 		Signer: s.Signer, Now: s.Guard.Config.Now,
 	})
 }

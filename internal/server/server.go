@@ -116,7 +116,7 @@ func (s *Server) mount(sealer *keyring.Sealer, cat *catalog.Room) (err error) {
 	oauth.Mount(s.mux, oauth.Config{Issuer: s.cfg.URL, Guard: s.guard, Log: s.cfg.Logger})
 	g := s.guard
 	explainer := explain.New(explain.Config{
-		Issuer: s.cfg.URL, Log: s.log, People: g.People, Agents: g.Agents, Lending: g.Lending, Rules: g.Rules, Catalog: cat, Signer: g.Signer, Now: s.cfg.Now,
+		Issuer: s.cfg.URL, Log: s.log, People: g.People, Agents: g.Agents, Lending: g.Lending, Rules: g.Rules, Catalog: cat, Clients: g.Clients, Signer: g.Signer, Now: s.cfg.Now,
 	})
 	err = admin.Mount(s.mux, admin.Config{Issuer: s.cfg.URL, Guard: g, Upstream: s.gateway, Explain: explainer, Log: s.cfg.Logger})
 	if err != nil {
