@@ -63,7 +63,7 @@ func (x *request) questionOver(err error) (view, error) {
 	err = aboutQuestion(err)
 	v := view{Name: "consent", Title: "This question is over", Status: http.StatusGone}
 	switch fault.Code(err) {
-	case "ticket_unknown", "ticket_expired", "ticket_spent":
+	case "ticket_unknown", "ticket_expired", "ticket_spent", "consent_changed":
 	case "wrong_person":
 		v.Title, v.Status = "This question is not for you", http.StatusForbidden
 	default:

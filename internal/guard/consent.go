@@ -97,8 +97,9 @@ type ConsentBefore struct {
 // consentAsk is what a consent ticket holds.
 type consentAsk struct {
 	Request AuthRequest `json:"request"`
-	New     id.Agent    `json:"new"`   // who the client becomes where it is no agent of the person's yet
-	Asked   int64       `json:"asked"` // seconds
+	New     id.Agent    `json:"new"`           // who the client becomes where it is no agent of the person's yet
+	Asked   int64       `json:"asked"`         // seconds
+	Name    string      `json:"name,omitzero"` // what the client, if it is an app, called itself then
 }
 
 // BeginConsent keeps a validated request for a person to decide, and returns the handle of the page. Codes: unknown_resource, not_covered, client_denied,
@@ -121,7 +122,15 @@ func (g *Guard) consentTicket(ctx context.Context, r AuthRequest) (tickets.Ticke
 	if err != nil {
 		return tickets.Ticket{}, err
 	}
-	body, err := jose.Canonical(consentAsk{r, id.New[id.Agent](g.Now()), g.Now().Unix()})
+	ask := consentAsk{Request: r, New: id.New[id.Agent](g.Now()), Asked: g.Now().Unix()}
+	if clients.IsApp(r.Client) {
+		app, err := g.App(ctx, r.Client)
+		if err != nil {
+			return tickets.Ticket{}, err
+		}
+		ask.Name = app.Name
+	}
+	body, err := jose.Canonical(ask)
 	return tickets.Ticket{Kind: tickets.Consent, Workspace: r.Workspace, Client: r.Client, JKT: r.JKT, Body: string(body)}, err
 }
 
@@ -318,6 +327,9 @@ func (g *Guard) delegate(ctx context.Context, c *Caller, a consentAsk) (d delega
 	}
 	if d.app, err = g.App(ctx, r.Client); err != nil {
 		return d, err
+	}
+	if d.app.Name != a.Name || d.app.Redirect(r.Redirect) != nil { // what the person read is what they say yes to
+		return d, fault.New(fault.Conflict, "consent_changed", "the app says something else of itself than when it asked").Try("go back to the app and begin again")
 	}
 	d.seen, err = g.Clients.AppAgent(ctx, r.Workspace, r.Client, c.person)
 	switch {

@@ -369,3 +369,29 @@ func TestOnceConsent(t *testing.T) {
 		}
 	})
 }
+
+// TestConsentToWhatWasRead: an app whose document says another name, or not the redirect URI any more, since it asked, gets no consent to what it was.
+func TestConsentToWhatWasRead(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	w, c := s.onWeb(), s.maya.session()
+	r := request(appAt, "tool:files:read")
+	r.Redirect = "https://app.example.com/cb"
+	for name, changed := range map[string]string{
+		"name":     strings.Replace(document(appAt, ""), `"App"`, `"Your Bank"`, 1),
+		"redirect": strings.Replace(document(appAt, ""), "/cb", "/else", 1),
+	} {
+		w.put(appAt, document(appAt, ""))
+		s.now = s.now.Add(6 * time.Minute) // and what was kept is over
+		handle := s.begin(r)
+		_, err := s.Consent(t.Context(), c, handle)
+		s.ok(err)
+		w.put(appAt, changed)
+		s.now = s.now.Add(6 * time.Minute)
+		_, err = s.Consent(t.Context(), c, handle)
+		wants(t, name+", seen", err, "consent_changed")
+		_, err = s.GiveConsentAttested(t.Context(), c, handle, guard.ConsentChoice{Keep: []int{0}})
+		wants(t, name+", given", err, "consent_changed")
+		_, err = s.RefuseConsent(t.Context(), c, handle)
+		s.ok(err)
+	}
+}
