@@ -107,7 +107,7 @@ func (x *Explainer) chain(ctx context.Context, ws id.Workspace, e audit.Entry, a
 	if len(hops) == 0 {
 		hops = []evidence.Hop{{Sub: e.Who.Sub, Instance: e.Who.Instance}}
 	}
-	for i, h := range hops {
+	for _, h := range hops {
 		hop := api.Hop{Sub: h.Sub, Name: x.Name(ctx, ws, h.Sub), Instance: h.Instance}
 		if raw, err := x.Log.Content(ctx, h.Link); err == nil {
 			if l, err := delegation.ParseLink(string(raw)); err == nil {
@@ -116,9 +116,6 @@ func (x *Explainer) chain(ctx context.Context, ws id.Workspace, e audit.Entry, a
 					hop.By += fmt.Sprintf(", signed by nobody: the server attests a sign-in (%s)", at.Method)
 				}
 			}
-		}
-		if p := e.Who.Proof; i == len(hops)-1 && p != nil && p.Type == "bearer" {
-			hop.By = strings.TrimPrefix(hop.By+"; with a bearer token, which says nothing about who sent it", "; ")
 		}
 		a.Chain = append(a.Chain, hop)
 	}
