@@ -46,8 +46,26 @@ func bodyOf(v guard.Verdict) refusalBody {
 	return b
 }
 
+// over reports whether what an app was given is over, by the refusal's code. Its client learns that from a 401 alone (RFC 6750 §3.1), and asks the person
+// again; an agent's own client asks nobody, so its model is told.
+func (x *exchange) over(code string) bool {
+	switch code {
+	case "delegation_revoked", "delegation_expired", "delegation_exhausted", "delegation_ended", "token_revoked", "token_ended":
+		return x.caller != nil && x.caller.App()
+	}
+	return false
+}
+
+func (x *exchange) unauthenticated(err error) {
+	x.out.fail401(func() { x.g.unauthenticated(x.w, x.place, len(x.header.Values("Authorization")) > 0, err) })
+}
+
 // refuse answers a gated call that may not go on: a result that the model can read for tools, an error for the rest.
 func (x *exchange) refuse(b refusalBody) {
+	if x.over(b.Code) {
+		x.unauthenticated(fault.New(fault.Unauthenticated, b.Code, "%s", b.Reason).Try("%s", b.Remedy))
+		return
+	}
 	if b.Code == "signature_needed" {
 		x.w.Header().Set("Accept-Signature", httpsig.Challenge(len(x.header.Values("Authorization")) > 0))
 	}
@@ -88,8 +106,8 @@ func (x *exchange) failed(err error) {
 	case f == nil || f.Kind == fault.Internal:
 		ref := x.g.opaque(err)
 		x.out.fail(&rpcError{Code: codeInternal, Message: "Internal error " + ref, Data: refusalBody{Code: "internal", Reason: "internal error " + ref}.encode()})
-	case f.Kind == fault.Unauthenticated || f.Code == "replayed":
-		x.out.fail401(func() { x.g.unauthenticated(x.w, x.place, len(x.header.Values("Authorization")) > 0, err) })
+	case f.Kind == fault.Unauthenticated || f.Code == "replayed" || x.over(f.Code):
+		x.unauthenticated(err)
 	default:
 		b := refusalBody{Code: f.Code, Reason: f.Reason, Remedy: f.Remedy}
 		if f.Kind == fault.Unavailable || f.Kind == fault.Limited {

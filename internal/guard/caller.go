@@ -8,6 +8,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/token"
 )
 
@@ -64,6 +65,9 @@ func (c *Caller) Agent() id.Agent { return c.agent }
 
 // Instance is the key of the instance that acts; zero for a person.
 func (c *Caller) Instance() id.Key { return c.instance }
+
+// App reports whether the token was given to an app, which a person consented to.
+func (c *Caller) App() bool { return clients.IsApp(c.claims.ClientID) }
 
 // SignedIn is when the person signed in; the zero time's second where that is not known.
 func (c *Caller) SignedIn() time.Time { return time.Unix(c.authTime, 0) }
