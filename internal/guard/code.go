@@ -208,7 +208,7 @@ func oneOf(granted []string, asked string) (string, error) {
 }
 
 // spentBefore says why a ticket opened nothing. One that had been spent ends its family, in this transaction; not where it is the same client, asking twice at
-// once.
+// once, nor where it had brought nothing.
 func (g *Guard) spentBefore(tx *audit.Tx, c *Client, r redemption, why error) (cause, err error) {
 	if keepable(why) != nil {
 		return nil, why
@@ -219,8 +219,11 @@ func (g *Guard) spentBefore(tx *audit.Tx, c *Client, r redemption, why error) (c
 		return fault.New(fault.Unauthenticated, "grant_expired", "it was not used in time").Try("start again"), nil
 	case fault.Code(why) != "ticket_spent":
 		return why, nil
-	case r.kind == tickets.Refresh && !t.JKT.IsZero() && t.JKT == c.proven && tx.Now().Sub(t.Spent).Abs() < racing:
+	case r.kind == tickets.Refresh && !t.Failed && !t.JKT.IsZero() && t.JKT == c.proven && tx.Now().Sub(t.Spent).Abs() < racing:
 		return fault.New(fault.Conflict, "concurrent", "the refresh token was used a moment ago by the same client").Try("use the refresh token that came with that answer"), nil
+	}
+	if t.Failed { // it brought nobody anything, so there are no two who have what it brought
+		return why, nil
 	}
 	return why, g.endFamily(tx, t)
 }
@@ -273,6 +276,8 @@ func (g *Guard) refuseGrant(ctx context.Context, c *Client, r redemption, t tick
 			if refusal, err = g.spentBefore(tx, c, r, err); err != nil {
 				return err
 			}
+		} else if err := g.Tickets.Fail(tx, r.kind, r.secret); err != nil {
+			return err
 		}
 		tx.Refuse(fault.Code(refusal), refusal.Error())
 		return nil

@@ -189,7 +189,7 @@ func TestBearer(t *testing.T) {
 	})
 }
 
-// TestCodeRefused: a code is for one client, redirect URI, verifier and key, once; whatever is wrong, it is spent, and who brings it again ends what it led to.
+// TestCodeRefused: a code is for one client, redirect URI, verifier and key, once; whatever is wrong, it is spent.
 func TestCodeRefused(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, dsn string) {
 		f := startFlow(t, dsn)
@@ -357,6 +357,17 @@ func TestRefresh(t *testing.T) {
 			t.Errorf("the narrowing stays: %s", got.raw)
 		}
 		refuses(t, f.bound(f.refresh(one(), "scope", "tool:files:write")), 400, "invalid_scope", "not_covered")
+		f.pass(time.Second)
+		got = f.good(f.redeem(f.code(f.query())))
+		refused := got.text("refresh_token")
+		refuses(t, f.bound(f.refresh(refused, "scope", "tool:files:write")), 400, "invalid_scope", "not_covered")
+		for _, wait := range []time.Duration{0, time.Minute} { // it brought nobody anything: there are no two who have what it brought
+			f.pass(wait)
+			refuses(t, f.bound(f.refresh(refused)), 400, "invalid_grant", "spent")
+		}
+		if !f.live(f.claims(got).Delegation) {
+			t.Error("a refusal that was asked for again ended the family")
+		}
 		refuses(t, f.bound(f.refresh(one(), "resource", flowIssuer+"/mcp/wiki")), 400, "invalid_target", "unknown_resource")
 		refuses(t, f.token(0, f.refresh(one()), f.proof(newSigner(t), tokenPath)), 400, "invalid_grant", "binding")
 		refuses(t, f.token(0, f.refresh(one()), ""), 400, "invalid_grant", "binding")

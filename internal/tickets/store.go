@@ -41,6 +41,11 @@ func (t *Ticket) scan(row *sql.Row, more ...any) error {
 	return row.Scan(append([]any{&t.Workspace, &t.Subject, &t.Body, &t.Family, &t.Client, &t.JKT}, more...)...)
 }
 
+func fail(tx *audit.Tx, hash id.Digest, kind Kind) error {
+	_, err := tx.Exec(`UPDATE ticket SET refused = 1 WHERE hash = $1 AND kind = $2 AND spent_at = $3`, hash, string(kind), tx.Now().UnixMicro())
+	return err
+}
+
 func spendOthers(tx *audit.Tx, kind Kind, subject string) error {
 	_, err := tx.Exec(`UPDATE ticket SET spent_at = $3 WHERE kind = $1 AND subject = $2 AND spent_at IS NULL`, string(kind), subject, tx.Now().UnixMicro())
 	return err
@@ -68,7 +73,7 @@ func (room *Room) peek(ctx context.Context, hash id.Digest, kind Kind, now time.
 func whyNot(tx *audit.Tx, hash id.Digest, kind Kind) (Ticket, error) {
 	t := Ticket{Kind: kind}
 	var spent sql.Null[int64]
-	err := t.scan(tx.Row(`SELECT `+columns+`, spent_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)), &spent)
+	err := t.scan(tx.Row(`SELECT `+columns+`, spent_at, refused <> 0 FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)), &spent, &t.Failed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Ticket{}, unknown()

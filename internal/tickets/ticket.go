@@ -62,6 +62,7 @@ type Ticket struct {
 	Client string    // the client that may spend it, for its issuer to compare; "" for no client
 	JKT    id.Key    // the key that it is bound to, for its issuer to compare; zero for none
 	Spent  time.Time // when it was, where Spend found it so; zero otherwise
+	Failed bool      // it was spent, and brought nothing (Fail)
 }
 
 const (
@@ -107,6 +108,11 @@ func (room *Room) Spend(tx *audit.Tx, kind Kind, secret string) (Ticket, error) 
 		return was, why
 	}
 	return t, nil
+}
+
+// Fail notes that a ticket which was spent in this transaction brought nothing: whoever shows it again is no sign that two have what it brought.
+func (room *Room) Fail(tx *audit.Tx, kind Kind, secret string) error {
+	return fail(tx, hash(secret), kind)
 }
 
 // Peek reads a ticket without taking it, so that its spending can be recorded in the right log, and says whether it is good now. It promises nothing:
