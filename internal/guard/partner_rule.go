@@ -29,7 +29,7 @@ func (g *Guard) TrustIssuer(ctx context.Context, c *Caller, r lending.Issuer) (l
 		return r, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
 	a.depends = []string{r.Delegation.String()}
-	if err := a.aboutIssuer(r, IssuerTrusted); err != nil {
+	if err := a.aboutRule(r.Agent, r, IssuerTrusted); err != nil {
 		return r, evidence.Receipt{}, err
 	}
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
@@ -81,18 +81,6 @@ func (g *Guard) checkIssuer(ctx context.Context, r *lending.Issuer) error {
 	return nil
 }
 
-// aboutIssuer puts the rule into the event.
-func (a *act) aboutIssuer(r lending.Issuer, status string) error {
-	raw, err := r.Bytes()
-	if err != nil {
-		return err
-	}
-	doc := evidence.ContentOf(raw)
-	a.content = append(a.content, doc)
-	a.what = &evidence.What{Agent: r.Agent, Rule: doc.Digest, Status: status}
-	return nil
-}
-
 // RemoveIssuer takes a rule away, with everything that came by it: instances and their tokens end at once. Codes: not_found, those of policy.
 func (g *Guard) RemoveIssuer(ctx context.Context, c *Caller, rule id.Issuer) (lending.Issuer, evidence.Receipt, error) {
 	r, err := g.Lending.Issuer(ctx, c.ws, rule)
@@ -105,7 +93,7 @@ func (g *Guard) RemoveIssuer(ctx context.Context, c *Caller, rule id.Issuer) (le
 		return r, evidence.Receipt{}, err
 	}
 	a.action = "attorn:issuer:remove"
-	if err := a.aboutIssuer(r, IssuerRemoved); err != nil {
+	if err := a.aboutRule(r.Agent, r, IssuerRemoved); err != nil {
 		return r, evidence.Receipt{}, err
 	}
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {

@@ -27,7 +27,7 @@ func (g *Guard) AddTrustRule(ctx context.Context, c *Caller, r agents.TrustRule)
 	if err := g.checkRule(&r); err != nil {
 		return r, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	if err := a.aboutRule(r, TrustAdded); err != nil {
+	if err := a.aboutRule(r.Agent, &r, TrustAdded); err != nil {
 		return r, evidence.Receipt{}, err
 	}
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
@@ -55,15 +55,15 @@ func (g *Guard) checkRule(r *agents.TrustRule) error {
 	return nil
 }
 
-// aboutRule puts a rule into the event.
-func (a *act) aboutRule(r agents.TrustRule, status string) error {
+// aboutRule puts a rule by which others' words make instances of an agent into the event.
+func (a *act) aboutRule(agent id.Agent, r interface{ Bytes() ([]byte, error) }, status string) error {
 	raw, err := r.Bytes()
 	if err != nil {
 		return err
 	}
 	doc := evidence.ContentOf(raw)
 	a.content = append(a.content, doc)
-	a.what = &evidence.What{Agent: r.Agent, Rule: doc.Digest, Status: status}
+	a.what = &evidence.What{Agent: agent, Rule: doc.Digest, Status: status}
 	return nil
 }
 
@@ -79,7 +79,7 @@ func (g *Guard) RemoveTrustRule(ctx context.Context, c *Caller, rule id.TrustRul
 		return r, evidence.Receipt{}, err
 	}
 	a.action = "attorn:trust:remove"
-	if err := a.aboutRule(r, TrustRemoved); err != nil {
+	if err := a.aboutRule(r.Agent, &r, TrustRemoved); err != nil {
 		return r, evidence.Receipt{}, err
 	}
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Agents.RemoveTrustRule(tx, c.ws, rule) })
