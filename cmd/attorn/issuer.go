@@ -28,9 +28,9 @@ func (c *cli) issuerCommand() *cobra.Command {
 			return err
 		}
 		return c.show(all, each(all.Items, func(r api.TrustedIssuer) string { return r.ID.String() }), func(w io.Writer) {
-			row(w, "RULE", "SERVER", "ITS AGENTS", "AS", "UNDER", "UNTIL")
+			row(w, "RULE", "SERVER", "ITS AGENTS", "AS", "UNDER", "UNTIL", "STATUS")
 			for _, r := range all.Items {
-				row(w, r.ID.String(), r.Issuer, count(len(r.Agents), "agent"), r.Agent.String(), r.Delegation.String(), second(r.Expires))
+				row(w, r.ID.String(), r.Issuer, count(len(r.Agents), "agent"), r.Agent.String(), r.Stands.String(), second(r.Expires), cmp.Or(r.Closed, "open"))
 			}
 		})
 	}}
@@ -75,14 +75,21 @@ func (c *cli) showIssuer(r api.TrustedIssuer) error {
 			row(w, "for its agent", a.String())
 		}
 		row(w, "as", r.Agent.String())
-		row(w, "under", r.Delegation.String()+" at most")
+		under := r.Stands.String() + " at most"
+		if r.Stands != r.Delegation {
+			under += ", which took the place of " + r.Delegation.String()
+		}
+		row(w, "under", under)
 		row(w, "of what is lent there as", r.Prefix+":…")
 		keys := "that it publishes"
 		if len(r.KeySet) > 0 {
 			keys = "that were given"
 		}
 		row(w, "by the keys", keys)
-		row(w, "until", second(r.Expires))
+		row(w, "until", second(r.Expires)+", or sooner with what was lent")
+		if r.Closed != "" {
+			row(w, "lets nobody in", r.Closed)
+		}
 	})
 }
 
@@ -122,7 +129,7 @@ func (c *cli) trustIssuer() *cobra.Command {
 	fl.StringVar(&f.under, "under", "", "the delegation to it, which is what they may at most")
 	fl.StringVar(&f.prefix, "prefix", "", "how permissions for this server begin there: the prefix of the service as which it is registered")
 	fl.StringVar(&f.keys, "keys", "", "file with the other server's public keys (a JWK Set), where this server cannot reach it")
-	fl.DurationVar(&f.expires, "expires", 0, "when the rule ends (default: with the delegation)")
+	fl.DurationVar(&f.expires, "expires", 0, "how long the rule lasts: longer than the delegation, too, if that may be renewed under it (default: until the delegation ends)")
 	fl.BoolVar(&f.private, "allow-private", false, "the other server may be at a private address")
 	return cmd
 }

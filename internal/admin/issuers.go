@@ -3,6 +3,7 @@ package admin
 import (
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/internal/lending"
 )
 
@@ -14,7 +15,7 @@ func trustIssuer(x *request, in api.NewTrustedIssuer) (api.TrustedIssuer, error)
 	if err != nil {
 		return api.TrustedIssuer{}, err
 	}
-	return trustedIssuerOf(r), nil
+	return trustedIssuerOf(guard.TrustedIssuer{Issuer: r, Stands: r.Delegation}), nil
 }
 
 func trustedIssuers(x *request, _ none) (api.List[api.TrustedIssuer], error) {
@@ -31,7 +32,7 @@ func trustedIssuers(x *request, _ none) (api.List[api.TrustedIssuer], error) {
 	if err != nil {
 		return none, err
 	}
-	return page(found, limit, trustedIssuerOf, func(r lending.Issuer) string { return r.ID.String() }), nil
+	return page(found, limit, trustedIssuerOf, func(r guard.TrustedIssuer) string { return r.ID.String() }), nil
 }
 
 func (x *request) issuer() (id.Issuer, error) {
@@ -59,10 +60,10 @@ func removeIssuer(x *request, _ none) (api.Done, error) {
 	return api.Done{Event: got.ID, Rev: got.Rev}, err
 }
 
-func trustedIssuerOf(r lending.Issuer) api.TrustedIssuer {
+func trustedIssuerOf(r guard.TrustedIssuer) api.TrustedIssuer {
 	digest, _ := r.Digest() // it was stored by its bytes
 	return api.TrustedIssuer{
 		ID: r.ID, Digest: digest, Issuer: r.URL, Prefix: r.Prefix, Agents: r.Agents, Agent: r.Agent, Delegation: r.Delegation, KeySet: r.KeySet,
-		AllowPrivate: r.AllowPrivate, Expires: r.ExpiresAt, MadeBy: r.MadeBy, Created: when(r.CreatedAt),
+		Stands: r.Stands, Closed: r.Closed, AllowPrivate: r.AllowPrivate, Expires: r.ExpiresAt, MadeBy: r.MadeBy, Created: when(r.CreatedAt),
 	}
 }

@@ -56,7 +56,7 @@ type word struct {
 }
 
 // PartnerToken issues a token to an agent of another server that a rule of the workspace trusts: for the agent that the rule names, under the delegation that it
-// names, and of the permissions that both this delegation and the other server's word cover. It lives no longer than that word. Codes: untrusted_issuer,
+// names or what its delegator put in its place, and of the permissions that both this delegation and the other server's word cover. It lives no longer than that word. Codes: untrusted_issuer,
 // ambiguous_rule, rule_removed, key_in_use, those of AuthenticateKey, and those of a token that is refused.
 func (g *Guard) PartnerToken(ctx context.Context, p PartnerProof, r TokenRequest) (Issued, WorkloadMade, error) {
 	var made WorkloadMade
@@ -209,7 +209,11 @@ func (g *Guard) partnerToken(ctx context.Context, c *Client, w word, i agents.In
 	if err != nil {
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
-	sub, err := g.chainSubject(ctx, c, w.rule.Delegation)
+	stands, err := g.standsAsOf(ctx, c.ws, c.asOf, w.rule.Agent, w.rule.Delegation)
+	if err != nil {
+		return Issued{}, err
+	}
+	sub, err := g.chainSubject(ctx, c, stands)
 	if err == nil {
 		err = g.fits(ctx, c, sub)
 	}

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -17,7 +18,8 @@ const (
 )
 
 // TrustIssuer lets some of another server's agents act as an agent of this workspace, under what was lent to that agent and at most for as long. A rule that
-// names no end ends with the delegation. Codes: issuer_invalid, not_lent, those of policy, of lending.Live and of lending.TrustIssuer.
+// names no end ends when the delegation does, as it is now. What the delegator puts in the delegation's place (lending.Replaces) stands under the rule too: it is
+// no wider in anything but time, and in time the rule's own end holds, which is its maker's to say. Codes: issuer_invalid, not_lent, those of policy, of lending.Live and of lending.TrustIssuer.
 func (g *Guard) TrustIssuer(ctx context.Context, c *Caller, r lending.Issuer) (lending.Issuer, evidence.Receipt, error) {
 	r.ID, r.Workspace, r.MadeBy = id.New[id.Issuer](g.Now()), c.ws, c.Sub()
 	a, err := g.agentAct(ctx, c, r.Agent, "trust", evidence.AgentChanged)
@@ -66,8 +68,8 @@ func (g *Guard) checkIssuer(ctx context.Context, r *lending.Issuer) error {
 	if last.Delegate.Agent != r.Agent {
 		return fault.New(fault.Denied, "not_lent", "the delegation lends to another agent than the one that they are to act as").Try("have a person lend to that agent: attorn lend")
 	}
-	if !last.Delegate.Instance.IsZero() {
-		return fault.New(fault.Denied, "not_lent", "the delegation is for one instance alone").Try("have it lent to the agent")
+	if err := forAnyInstance(chain); err != nil {
+		return err
 	}
 	if err := lending.Live(chain, g.Now()); err != nil {
 		return err
@@ -75,8 +77,8 @@ func (g *Guard) checkIssuer(ctx context.Context, r *lending.Issuer) error {
 	if r.ExpiresAt == 0 {
 		r.ExpiresAt = last.ExpiresAt
 	}
-	if r.ExpiresAt <= g.Now().Unix() || r.ExpiresAt > last.ExpiresAt {
-		return invalid("a rule ends in the future, and no later than what was lent")
+	if r.ExpiresAt <= g.Now().Unix() || time.Unix(r.ExpiresAt, 0).After(g.Now().Add(lending.MaxIssuerLife)) {
+		return invalid("a rule ends in the future, and within a year")
 	}
 	return nil
 }
@@ -112,18 +114,69 @@ func (g *Guard) RemoveIssuer(ctx context.Context, c *Caller, rule id.Issuer) (le
 	return r, got, err
 }
 
+// TrustedIssuer is a rule for another server as things are.
+type TrustedIssuer struct {
+	lending.Issuer
+	Stands id.Delegation // what stands in its delegation's place: that itself, or what it was narrowed or renewed to
+	Closed string        // the code of why it lets nobody in now; "" where it does
+}
+
 // TrustedIssuers lists rules for other servers, the oldest first.
-func (g *Guard) TrustedIssuers(ctx context.Context, c *Caller, after id.Issuer, limit int) ([]lending.Issuer, error) {
+func (g *Guard) TrustedIssuers(ctx context.Context, c *Caller, after id.Issuer, limit int) ([]TrustedIssuer, error) {
 	if err := g.May(ctx, c, "attorn:issuer:read", "workspace"); err != nil {
 		return nil, err
 	}
-	return g.Lending.Issuers(ctx, c.ws, after, limit)
+	found, err := g.Lending.Issuers(ctx, c.ws, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]TrustedIssuer, len(found))
+	for i, r := range found {
+		if all[i], err = g.issuerNow(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // TrustedIssuer reads a rule. Code: not_found.
-func (g *Guard) TrustedIssuer(ctx context.Context, c *Caller, rule id.Issuer) (lending.Issuer, error) {
+func (g *Guard) TrustedIssuer(ctx context.Context, c *Caller, rule id.Issuer) (TrustedIssuer, error) {
 	if err := g.May(ctx, c, "attorn:issuer:read", "workspace"); err != nil {
-		return lending.Issuer{}, err
+		return TrustedIssuer{}, err
 	}
-	return g.Lending.Issuer(ctx, c.ws, rule)
+	r, err := g.Lending.Issuer(ctx, c.ws, rule)
+	if err != nil {
+		return TrustedIssuer{}, err
+	}
+	return g.issuerNow(ctx, r)
+}
+
+// issuerNow says how a rule stands: whether it, what was lent, and the agent to whom are in force.
+func (g *Guard) issuerNow(ctx context.Context, r lending.Issuer) (t TrustedIssuer, err error) {
+	t.Issuer = r
+	if t.Stands, err = g.Lending.SuccessorNow(ctx, r.Workspace, r.Agent, r.Delegation); err != nil {
+		return t, err
+	}
+	chain, err := g.Lending.Chain(ctx, r.Workspace, t.Stands)
+	if err != nil {
+		return t, err
+	}
+	a, err := g.Agents.Agent(ctx, r.Workspace, r.Agent)
+	if err != nil {
+		return t, err
+	}
+	for _, why := range []error{r.Live(g.Now()), lending.Live(chain, g.Now()), forAnyInstance(chain), a.Live(g.Now())} {
+		if t.Closed == "" {
+			t.Closed = fault.Code(why)
+		}
+	}
+	return t, nil
+}
+
+// forAnyInstance refuses a delegation to one instance alone, which none of another server's agents is. Code: not_lent.
+func forAnyInstance(chain []lending.Delegation) error {
+	if chain[len(chain)-1].Link.Statement.Delegate.Instance.IsZero() {
+		return nil
+	}
+	return fault.New(fault.Denied, "not_lent", "the delegation is for one instance alone").Try("have it lent to the agent")
 }

@@ -108,6 +108,14 @@ func (g *Guard) chainAsOf(ctx context.Context, ws id.Workspace, asOf int64, d id
 	})
 }
 
+// standsAsOf is lending.Room.Successor: the delegation that stands in the place of one that lends to an agent.
+func (g *Guard) standsAsOf(ctx context.Context, ws id.Workspace, asOf int64, agent id.Agent, d id.Delegation) (id.Delegation, error) {
+	return recall(g.memory, ws, asOf, g.Now(), "stands "+d.String(), func() (id.Delegation, fact, error) {
+		now, err := g.Lending.SuccessorNow(ctx, ws, agent, d)
+		return now, fact{rests: []string{now.String()}}, err // which is touched where another one takes its place
+	})
+}
+
 // issuerAsOf is the issuer's key that signs now.
 func (g *Guard) issuerAsOf(ctx context.Context, ws id.Workspace, asOf int64) (keyring.State, error) {
 	return recall(g.memory, ws, asOf, g.Now(), "issuer", func() (keyring.State, fact, error) {

@@ -17,8 +17,8 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-// Issuer is a rule that takes another server's word for some of its agents: whichever of them shows it acts here as Agent, under Delegation at most. It
-// is never changed, only removed.
+// Issuer is a rule that takes another server's word for some of its agents: whichever of them shows it acts here as Agent, under Delegation at most, or what
+// stands in its place (Room.Successor). It is never changed, only removed.
 type Issuer struct {
 	ID           id.Issuer      `json:"id"`
 	Workspace    id.Workspace   `json:"workspace"`
@@ -37,6 +37,7 @@ type Issuer struct {
 // The limits of a rule.
 const (
 	MaxIssuerKeys = 64 << 10 // bytes
+	MaxIssuerLife = 366 * 24 * time.Hour
 
 	maxIssuerURL    = 255
 	maxIssuerAgents = 50
