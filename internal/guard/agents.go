@@ -36,6 +36,18 @@ func (g *Guard) agentAct(ctx context.Context, c *Caller, agent id.Agent, verb st
 	return a, nil
 }
 
+// enrolAct is agentAct for what gives the agent a key. Code: app_instance.
+func (g *Guard) enrolAct(ctx context.Context, c *Caller, agent id.Agent, verb string, kind evidence.Kind) (act, error) {
+	a, err := g.agentAct(ctx, c, agent, verb, kind)
+	if err != nil {
+		return a, err
+	}
+	if err := g.takesKeys(ctx, c.ws, agent); err != nil {
+		return a, g.refuseAct(ctx, c, nil, a, nil, err)
+	}
+	return a, nil
+}
+
 // ownsNow makes what an owner does rest on the agent: who may because it is theirs may no longer when it is not. Nobody else waits for what they do to it.
 func (s *standing) ownsNow(c *Caller, a agents.Agent) {
 	if a.Owner == c.person && !a.Owner.IsZero() {
@@ -44,9 +56,9 @@ func (s *standing) ownsNow(c *Caller, a agents.Agent) {
 }
 
 // OfferEnrolment makes a one-time token that enrols one instance of the agent. It may be pending or suspended: whether it may act is asked when the token is
-// spent. Code: wrong_state for an agent that has ended.
+// spent. Codes: wrong_state for an agent that has ended, app_instance.
 func (g *Guard) OfferEnrolment(ctx context.Context, c *Caller, agent id.Agent) (secret string, life time.Duration, err error) {
-	a, err := g.agentAct(ctx, c, agent, "enrol", evidence.AgentChanged)
+	a, err := g.enrolAct(ctx, c, agent, "enrol", evidence.AgentChanged)
 	if err != nil {
 		return "", 0, err
 	}

@@ -237,6 +237,15 @@ func (g *Guard) noApp(ctx context.Context, ws id.Workspace, agent id.Agent) erro
 	return err
 }
 
+// takesKeys refuses to give a key to an agent that is an app's: its keys are those that the app shows when it redeems what a person consented to. Code: app_instance.
+func (g *Guard) takesKeys(ctx context.Context, ws id.Workspace, agent id.Agent) error {
+	err := g.noApp(ctx, ws, agent)
+	if fault.Code(err) == "app_instance" {
+		err = fault.New(fault.Conflict, "app_instance", "the agent is an app's, and has the app's keys alone").Try("register an agent of its own: attorn agent create NAME")
+	}
+	return err
+}
+
 // ProvenApp is an app that a request was proved to come from, as far as that can be: one without keys has no secret, and only says who it is.
 type ProvenApp struct {
 	clients.App

@@ -82,7 +82,7 @@ func (g *Guard) AskDevice(ctx context.Context, ask DeviceAsk, cr Credentials) (D
 type DeviceRequest struct {
 	tickets.Device
 	UserCode string
-	Own      []agents.Agent // the person's own, to choose from
+	Own      []agents.Agent // the person's own that take keys, to choose from
 }
 
 // Device reads what waits under a user code, for a person who acts themselves. Codes: not_a_person, too_many, user_code_unknown.
@@ -95,9 +95,27 @@ func (g *Guard) Device(ctx context.Context, c *Caller, typed string) (DeviceRequ
 		return r, err
 	}
 	if r.Purpose == tickets.ForAgent {
-		r.Own, err = g.Agents.Own(ctx, r.Workspace, c.person, g.Now())
+		r.Own, err = g.ownWithKeys(ctx, r.Workspace, c.person)
 	}
 	return r, err
+}
+
+// ownWithKeys are a person's own agents that a key can be given to.
+func (g *Guard) ownWithKeys(ctx context.Context, ws id.Workspace, person id.User) ([]agents.Agent, error) {
+	own, err := g.Agents.Own(ctx, ws, person, g.Now())
+	if err != nil {
+		return nil, err
+	}
+	var all []agents.Agent
+	for _, a := range own {
+		err := g.takesKeys(ctx, ws, a.ID)
+		if err == nil {
+			all = append(all, a)
+		} else if fault.Code(err) != "app_instance" {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // device finds a waiting request, and the caller in its workspace: a console session is of no workspace, a token of one. For whoever is not a
@@ -160,7 +178,7 @@ type DeviceMade struct {
 
 // ConfirmDevice gives the waiting key what it asked for, by the person's own authority: policy decides whether they may enrol an instance of that
 // agent, or register a new one; a key of their own takes a recent sign-in. A new agent stays, with no instance, where the request ends in the moment between.
-// Codes: those of Device, choice_invalid, sign_in_old, those of policy, agents.Register and agents.Enrol.
+// Codes: those of Device, choice_invalid, sign_in_old, app_instance, those of policy, agents.Register and agents.Enrol.
 func (g *Guard) ConfirmDevice(ctx context.Context, c *Caller, typed string, choice DeviceChoice) (DeviceMade, error) {
 	in, r, err := g.device(ctx, c, typed)
 	if err != nil {
@@ -188,7 +206,7 @@ func (g *Guard) ConfirmDevice(ctx context.Context, c *Caller, typed string, choi
 
 func (g *Guard) confirmAgent(ctx context.Context, c *Caller, r DeviceRequest, agent id.Agent) (DeviceMade, error) {
 	out := DeviceMade{Workspace: r.Workspace, Key: r.Key.Thumbprint()}
-	a, err := g.agentAct(ctx, c, agent, "enrol", evidence.InstanceEnrolled)
+	a, err := g.enrolAct(ctx, c, agent, "enrol", evidence.InstanceEnrolled)
 	if err != nil {
 		return out, err
 	}

@@ -88,13 +88,15 @@ func (g *Guard) Rotate(ctx context.Context, c *Caller, key id.Key, in KeyRequest
 }
 
 // Spawn makes the key that the calling instance vouches for an instance below it: of its own agent, or of another one of the workspace, as policy
-// says.
+// says. Codes: app_instance, those of policy, of token.VerifyKeyStatement and of agents.Spawn.
 func (g *Guard) Spawn(ctx context.Context, c *Caller, in KeyRequest) (of agents.Agent, made agents.Instance, got evidence.Receipt, err error) {
 	st, _, err := g.statement(ctx, c, token.UseSpawn, in)
 	a := keyAct("spawn", evidence.InstanceSpawned, st, in)
 	a.noun = "agent:" + st.Agent.String()
 	if err == nil {
-		of, err = g.Agents.Agent(ctx, c.ws, st.Agent)
+		if of, err = g.Agents.Agent(ctx, c.ws, st.Agent); err == nil {
+			err = g.takesKeys(ctx, c.ws, st.Agent)
+		}
 	} else {
 		a.noun, a.target = "workspace", c.instance.String()
 	}

@@ -16,10 +16,10 @@ const (
 	TrustRemoved = "trust_removed"
 )
 
-// AddTrustRule lets workloads of another platform become instances of an agent. Codes: rule_invalid, those of policy and of agents.AddTrustRule.
+// AddTrustRule lets workloads of another platform become instances of an agent. Codes: rule_invalid, app_instance, those of policy and of agents.AddTrustRule.
 func (g *Guard) AddTrustRule(ctx context.Context, c *Caller, r agents.TrustRule) (agents.TrustRule, evidence.Receipt, error) {
 	r.ID, r.Workspace = id.New[id.TrustRule](g.Now()), c.ws
-	a, err := g.agentAct(ctx, c, r.Agent, "trust", evidence.AgentChanged)
+	a, err := g.enrolAct(ctx, c, r.Agent, "trust", evidence.AgentChanged)
 	if err != nil {
 		return r, evidence.Receipt{}, err
 	}
