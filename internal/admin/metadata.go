@@ -39,6 +39,8 @@ func (f *face) metadata(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "max-age=3600")
+	w.Header().Set("Access-Control-Allow-Origin", "*") // it is public, and programs in browsers read it first
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(body) // the client is gone: nothing to do
 }
 

@@ -24,7 +24,8 @@ func TestResourceMetadata(t *testing.T) {
 		}
 		if res.StatusCode == 200 {
 			w.ok(json.UnmarshalRead(res.Body, &body))
-			if body.Resource != w.URL+path || len(body.Servers) != 1 || body.Servers[0] != w.URL || len(body.Scopes) != 1 || len(body.DPoPAlgs) != 3 || res.Header.Get("Content-Type") != "application/json" {
+			if body.Resource != w.URL+path || len(body.Servers) != 1 || body.Servers[0] != w.URL || len(body.Scopes) != 1 || len(body.DPoPAlgs) != 3 || res.Header.Get("Content-Type") != "application/json" ||
+				res.Header.Get("Access-Control-Allow-Origin") != "*" || res.Header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%s: %+v %v", path, body, res.Header)
 			}
 		}

@@ -16,7 +16,7 @@ func TestResourceMetadata(t *testing.T) {
 	for _, path := range []string{"/mcp/files", "/w/acme/mcp/files"} {
 		at := r.http.URL + "/.well-known/oauth-protected-resource" + path
 		got := a.send("GET", at, "", "")
-		if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/json" {
+		if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/json" || got.header.Get("Access-Control-Allow-Origin") != "*" || got.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Fatalf("%s: %d %v", path, got.status, got.header)
 		}
 		var body map[string]any

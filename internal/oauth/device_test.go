@@ -193,8 +193,8 @@ func TestDeviceEndpointRefuses(t *testing.T) {
 		{"a name that is none", l.asks("agent_name", "Not One"), 400, "invalid_request", "malformed"},
 		{"a name in the form of an id", l.asks("agent_name", bot.sub), 400, "invalid_request", "malformed"},
 		{"a name for a person", l.asks("purpose", "person", "agent_name", "x"), 400, "invalid_request", "malformed"},
-		{"a key that is an instance", bot.asks(), 400, "invalid_request", "malformed"},
-		{"a key that is a person's", w.priya.asks(), 400, "invalid_request", "malformed"},
+		{"a key that is an instance", bot.asks(), 400, "invalid_dpop_proof", "binding"},
+		{"a key that is a person's", w.priya.asks(), 400, "invalid_dpop_proof", "binding"},
 		{"a key of another type", es.asks(), 400, "invalid_request", "malformed"},
 		{"the query", w.send("POST", devicePath+"?client_id=attorn-cli", "", nil), 400, "invalid_request", "query_not_allowed"},
 	} {

@@ -37,6 +37,7 @@ func TestErrors(t *testing.T) {
 		{"invalid_authorization_details", 400, fault.Invalid, map[string]string{"details_not_covered": "not_covered"}},
 		{"invalid_dpop_proof", 400, fault.Unauthenticated, map[string]string{
 			"dpop_malformed": "malformed", "dpop_binding": "binding", "dpop_time": "time", "dpop_replayed": "replayed",
+			"key_in_use": "binding",
 		}},
 		{"use_dpop_nonce", 400, fault.Unauthenticated, map[string]string{"dpop_nonce_required": ""}},
 		{"authorization_pending", 400, fault.Conflict, map[string]string{"authorization_pending": ""}},

@@ -111,7 +111,7 @@ func (f *face) otherMethod(w http.ResponseWriter, r *http.Request, allowed ...st
 	}
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Access-Control-Allow-Methods", strings.Join(allowed, ", "))
-		w.Header().Set("Access-Control-Allow-Headers", "Content-Type, DPoP")
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP, MCP-Protocol-Version")
 		w.Header().Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 		return true

@@ -121,6 +121,8 @@ func classify(f *fault.Error) refusal {
 		return bad("use_dpop_nonce", "")
 	case "dpop_malformed", "dpop_binding", "dpop_time", "dpop_replayed", "dpop_private_key":
 		return bad("invalid_dpop_proof", strings.TrimPrefix(f.Code, "dpop_"))
+	case "key_in_use": // RFC 9449 §5: the key that the proof would have bound
+		return bad("invalid_dpop_proof", "binding")
 	case "unsupported_grant_type":
 		return bad("unsupported_grant_type", "")
 	case "pkce_required":
@@ -236,5 +238,5 @@ func plain(s string) string {
 			return '?'
 		}
 		return r
-	}, s)
+	}, strings.ReplaceAll(s, "§", "section "))
 }

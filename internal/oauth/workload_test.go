@@ -276,7 +276,7 @@ func TestWorkloadIsRefused(t *testing.T) {
 	w.refusedAs("a client that is none", pod.shows(fresh, "client_id", "attorn-cli"), 400, "invalid_request", "malformed")
 	w.refusedAs("another workspace", pod.shows(fresh, "workspace", "other"), 400, "invalid_grant", "untrusted_issuer")
 	w.refusedAs("an agent that no rule is for", pod.shows(fresh, "client_id", id.New[id.Agent](w.now()).String()), 400, "invalid_grant", "untrusted_issuer")
-	w.refusedAs("a key that is a person's", w.priya.shows(fresh), 400, "invalid_request", "malformed")
+	w.refusedAs("a key that is a person's", w.priya.shows(fresh), 400, "invalid_dpop_proof", "binding")
 	es := &party{world: w, signer: newES256(t)}
 	w.refusedAs("a key of another type", es.shows(c.Token(c.pod(nil))), 400, "invalid_request", "malformed")
 	if got := pod.shows(c.Token(c.pod(map[string]any{"aud": w.URL})), "client_id", c.agent.String()); got.status != 200 {
