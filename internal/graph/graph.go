@@ -36,9 +36,10 @@ type Forest struct {
 	All   bool // draw what ended more than a day ago, too
 
 	// Of SVG alone:
-	Focus string                  // who stands in the middle, when there are too many to draw all
-	Link  func(sub string) string // where a node leads; nil, or "": nowhere
-	More  string                  // where those lead that stand for many; "": nowhere
+	Chosen id.Delegation           // the way to it stands out
+	Focus  string                  // who stands in the middle, when there are too many to draw all
+	Link   func(sub string) string // where a person or an agent leads; nil, or "": nowhere
+	More   string                  // where those lead that stand for many; "": nowhere
 }
 
 // keeps is for how long what has ended is drawn.

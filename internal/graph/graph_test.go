@@ -243,9 +243,9 @@ func TestDrawings(t *testing.T) {
 			t.Errorf("%s has %q", name, m)
 		}
 		nodes, last := 0, -1
-		for _, e := range elements(t, svg) {
+		for i, e := range elements(t, svg) {
 			if !strings.HasPrefix(attr(e, "class"), "node ") {
-				if e.Name.Local == "svg" && (attr(e, "role") != "group" || attr(e, "aria-label") == "") {
+				if i == 0 && (e.Name.Local != "svg" || attr(e, "role") != "group" || attr(e, "aria-label") == "") {
 					t.Errorf("%s is not a labelled group", name)
 				}
 				continue
@@ -255,7 +255,7 @@ func TestDrawings(t *testing.T) {
 				t.Errorf("%s has a node that is not reached or not said: %v", name, e.Attr)
 			}
 		}
-		for _, m := range regexp.MustCompile(`<rect x="\d+" y="(\d+)" width="184"`).FindAllSubmatch(svg, -1) { // row by row
+		for _, m := range regexp.MustCompile(`<rect class="box" x="\d+" y="(\d+)" width="200"`).FindAllSubmatch(svg, -1) { // row by row
 			y := 0
 			fmt.Sscan(string(m[1]), &y)
 			if y < last {
@@ -281,7 +281,7 @@ func TestDrawings(t *testing.T) {
 		t.Error("what is far is drawn, or what stands for it leads nowhere")
 	}
 	circle := string(graph.SVG(goldens()["circle"]))
-	if n := strings.Count(circle, " back\""); n != 2 {
+	if n := strings.Count(circle, `class="edge live back"`); n != 2 {
 		t.Errorf("%d edges lead back", n)
 	}
 	day := string(graph.SVG(goldens()["story"]))

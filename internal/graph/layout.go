@@ -5,11 +5,14 @@ import (
 	"slices"
 )
 
-// node is a person, an agent, or what stands for many agents that are not drawn.
+// node is a person, an agent, what stands for many agents that are not drawn, a tool or a resource.
 type node struct {
 	id     string
-	more   int  // agents that it stands for
-	bend   bool // nobody: an edge passes here between those of the row
+	is     string // kindTool or kindResource; "" for the others
+	thing  thing  // of those
+	on     bool   // it is on the way to what was chosen
+	more   int    // agents that it stands for
+	bend   bool   // nobody: an edge passes here between those of the row
 	row    int
 	at     int     // place in its row
 	x      int     // its left side
@@ -21,6 +24,7 @@ type edge struct {
 	from, to string
 	lent     []Lent
 	class    string
+	on       bool    // on the way to what was chosen
 	back     bool    // leads up, against the rows: lending runs in circles across roots
 	path     []*node // from the one to the other, with a bend in each row between
 }
@@ -102,7 +106,7 @@ func (n *net) findBack() {
 	}
 }
 
-// rank puts each node below everybody who lends to it.
+// rank puts each node below everybody who lends to it, and what they use below all of them.
 func (n *net) rank() {
 	out, waits := map[string][]*edge{}, map[string]int{}
 	for _, e := range n.edges {
@@ -123,11 +127,19 @@ func (n *net) rank() {
 		ready = ready[1:]
 		for _, e := range out[id] {
 			to := n.nodes[e.to]
-			to.row = max(to.row, n.nodes[id].row+1)
-			deepest = max(deepest, to.row)
+			if to.row = max(to.row, n.nodes[id].row+1); to.is == "" {
+				deepest = max(deepest, to.row)
+			}
 			if waits[e.to]--; waits[e.to] == 0 {
 				ready = append(ready, e.to)
 			}
+		}
+	}
+	rows := map[string]int{kindTool: deepest + 1, kindResource: deepest + 2}
+	for _, v := range n.nodes {
+		if v.is != "" { // one row of each, below all others
+			v.row = rows[v.is]
+			deepest = max(deepest, v.row)
 		}
 	}
 	n.rows = make([][]*node, deepest+1)

@@ -33,14 +33,15 @@ func (f Forest) class(l Lent) string {
 func (f Forest) net() *net {
 	n := &net{nodes: map[string]*node{}}
 	joined := map[[3]string]*edge{}
-	for _, l := range f.drawn() {
+	all, on := f.drawn(), f.chosen()
+	for _, l := range all {
 		key := [3]string{l.from(), l.to(), f.class(l)}
 		e := joined[key]
 		if e == nil {
 			e = &edge{from: key[0], to: key[1], class: key[2]}
 			joined[key], n.edges = e, append(n.edges, e)
 		}
-		e.lent = append(e.lent, l)
+		e.lent, e.on = append(e.lent, l), e.on || on[l.Statement.ID]
 		for _, sub := range key[:2] {
 			if n.nodes[sub] == nil {
 				n.nodes[sub] = &node{id: sub}
@@ -52,6 +53,13 @@ func (f Forest) net() *net {
 	})
 	if len(n.nodes) > maxNodes {
 		n.reduce(f.Focus)
+	} else {
+		n.reach(all, f.Now, on)
+	}
+	for _, e := range n.edges {
+		if e.on {
+			n.nodes[e.from].on, n.nodes[e.to].on = true, true
+		}
 	}
 	return n
 }
@@ -113,10 +121,12 @@ func (n *net) reduce(focus string) {
 // kind is what a node is, as its class says.
 func (v *node) kind() string {
 	switch {
+	case v.is != "":
+		return v.is
 	case v.more > 0:
-		return "more"
+		return kindMore
 	case strings.HasPrefix(v.id, "usr_"):
-		return "person"
+		return kindPerson
 	}
-	return "agent"
+	return kindAgent
 }

@@ -10,7 +10,7 @@ import (
 
 // What the drawing measures, in its own units, which are a page's pixels.
 const (
-	boxWide   = 184
+	boxWide   = 200
 	bendWide  = 24
 	boxHigh   = 48
 	gapWide   = 36
@@ -18,12 +18,14 @@ const (
 	margin    = 24
 	pillHigh  = 20
 	charWide  = 6  // of the pill's letters, at most
-	nameChars = 20 // that fit in a box
+	iconWide  = 46 // of a box, before its text
+	nameChars = 19 // that fit in a box
 )
 
 // SVG draws the forest from the top down. It has classes and attributes alone, no style and no script, so that a strict content security policy lets it stand in a
-// page: `person`, `agent` and `more` are kinds of nodes; `live`, `soon` (it ends within ten minutes), `revoked` and `over` are how an edge stands, and `back` that it
-// closes a circle. Nodes are in the order of reading, row by row.
+// page: `person`, `agent`, `more`, `tool` and `resource` are kinds of nodes; `live`, `soon` (it ends within ten minutes), `revoked` and `over` are how an edge stands,
+// `reach` that it leads to what may be used, `back` that it closes a circle, and `on` that it is on the way to what was chosen. Nodes are in the order of reading, row
+// by row. What others wrote stands in frames that cut off what is too wide.
 func SVG(f Forest) []byte {
 	n := f.net()
 	n.layout()
@@ -32,6 +34,7 @@ func SVG(f Forest) []byte {
 	high := max(len(n.rows)*(boxHigh+gapHigh)-gapHigh, boxHigh) + 2*margin
 	d.put(`<svg xmlns="http://www.w3.org/2000/svg" class="graph" width="%d" height="%d" viewBox="0 0 %d %d" role="group" aria-label="%s" font-family="system-ui, sans-serif" font-size="13">`,
 		d.wide, high, d.wide, high, esc(d.summary()))
+	d.put(`<rect class="paper" width="%d" height="%d" fill="#fff"/>`, d.wide, high)
 	if len(n.rows) == 0 {
 		d.put(`<text class="none" x="%d" y="%d" text-anchor="middle" fill="#555">nothing is lent</text>`, d.wide/2, high/2)
 	}
@@ -99,21 +102,27 @@ func (d *drawing) put(format string, args ...any) {
 
 // summary is the whole in a sentence.
 func (d *drawing) summary() string {
-	people, agents, lent := 0, 0, 0
+	people, agents, lent, tools := 0, 0, 0, 0
 	for _, v := range d.nodes {
 		switch v.kind() {
-		case "person":
+		case kindPerson:
 			people++
-		case "more":
-			agents += v.more
-		default:
+		case kindAgent:
 			agents++
+		case kindMore:
+			agents += v.more
+		case kindTool:
+			tools++
 		}
 	}
 	for _, e := range d.edges {
 		lent += len(e.lent)
 	}
-	return "Who lent to whom: " + count(int64(people), "person") + ", " + count(int64(agents), "agent") + ", " + count(int64(lent), "delegation")
+	says := "Who lent to whom: " + count(int64(people), "person") + ", " + count(int64(agents), "agent") + ", " + count(int64(lent), "delegation")
+	if tools > 0 {
+		says += ", and what they may use: " + count(int64(tools), "tool")
+	}
+	return says
 }
 
 // point is where an edge leaves or enters a node: from its middle, beside those of another kind between the same two.
@@ -139,15 +148,33 @@ func (d *drawing) curve(e *edge) {
 		middle := (y1 + y2) / 2
 		fmt.Fprintf(&path, "%s%d %dC%d %d %d %d %d %d", map[bool]string{true: "M", false: "L"}[i == 0], x1, y1, x1, middle, x2, middle, x2, y2)
 	}
-	class, dash := e.class, ""
+	class, dash := e.classes(), ""
 	if e.class == classRevoked {
 		dash = ` stroke-dasharray="6 4"`
 	}
 	if e.back {
-		class, dash = class+" back", ` stroke-dasharray="1 4" stroke-linecap="round"`
+		dash = ` stroke-dasharray="1 4" stroke-linecap="round"`
 	}
-	stroke := map[string]string{classLive: "#3a6ea5", classSoon: "#b26a00", classRevoked: "#a33"}[e.class]
-	d.put(`<path class="edge %s" d="%s" stroke="%s"%s/>`, class, path.String(), cmp.Or(stroke, "#888"), dash)
+	stroke := cmp.Or(map[string]string{classLive: "#3a6ea5", classSoon: "#b26a00", classRevoked: "#a33", classReach: "#aaa"}[e.class], "#888")
+	d.put(`<path class="edge %s" d="%s" stroke="%s"%s/>`, class, path.String(), stroke, dash)
+	x, y := e.point(e.path[len(e.path)-1], e.back)
+	rise := 5
+	if e.back {
+		rise = -5
+	}
+	d.put(`<path class="head %s" d="M%d %dL%d %dL%d %d" stroke="%s"/>`, class, x-4, y-rise, x, y, x+4, y-rise, stroke)
+}
+
+// classes are how an edge looks: how it stands, whether it leads back, and whether it is on the way.
+func (e *edge) classes() string {
+	class := e.class
+	if e.back {
+		class += " back"
+	}
+	if e.on {
+		class += " on"
+	}
+	return class
 }
 
 // pill lies on the last part of an edge: how many permissions the lender has there and how many they lend, and for how long. Where another lies there already it
@@ -170,7 +197,7 @@ func (d *drawing) pill(e *edge) {
 	}
 	x = d.free(y, x, w)
 	d.taken[y] = append(d.taken[y], [2]int{x, x + w})
-	d.put(`<g class="pill %s" role="img" aria-label="%s">`, e.class, esc(d.tells(e)))
+	d.put(`<g class="pill %s" role="img" aria-label="%s">`, e.classes(), esc(d.tells(e)))
 	d.put(`<title>%s</title>`, esc(d.tells(e)))
 	d.put(`<rect x="%d" y="%d" width="%d" height="%d" rx="%d" fill="#fff" stroke="#bbb"/>`, x, y-pillHigh/2, w, pillHigh, pillHigh/2)
 	d.put(`<text x="%d" y="%d" text-anchor="middle" fill="#222">%s</text>`, x+w/2, y+4, esc(label))
@@ -240,35 +267,57 @@ func (d *drawing) box(v *node) {
 	if v.bend {
 		return
 	}
-	x, y := v.x, v.top()
-	href := d.More
-	if v.more == 0 && d.Link != nil {
+	x, y, kind := v.x, v.top(), v.kind()
+	href := ""
+	switch {
+	case kind == kindMore:
+		href = d.More
+	case v.is == "" && d.Link != nil:
 		href = d.Link(v.id)
 	}
 	open, shut := `<g tabindex="0" role="img"`, `</g>`
 	if href != "" {
 		open, shut = `<a href="`+esc(href)+`"`, `</a>`
 	}
-	d.put(`%s class="node %s" aria-label="%s">`, open, v.kind(), esc(d.names(v)))
-	fill := map[string]string{"person": "#e8f0fb", "agent": "#f6f6f2", "more": "#fff"}[v.kind()]
-	rx := map[string]int{"person": boxHigh / 2, "agent": 8, "more": 8}[v.kind()]
+	class := kind
+	if v.on {
+		class += " on"
+	}
+	d.put(`%s class="node %s" aria-label="%s">`, open, class, esc(d.names(v)))
 	d.put(`<title>%s</title>`, esc(d.names(v)))
-	d.put(`<rect x="%d" y="%d" width="%d" height="%d" rx="%d" fill="%s" stroke="#555"/>`, x, y, boxWide, boxHigh, rx, fill)
+	d.put(`<rect class="box" x="%d" y="%d" width="%d" height="%d" rx="10" fill="#fff" stroke="#777"/>`, x, y, boxWide, boxHigh)
 	if v.more > 0 {
 		d.put(`<text class="name" x="%d" y="%d" text-anchor="middle" fill="#222">%s</text>`, x+boxWide/2, y+boxHigh/2+5, count(int64(v.more), "more agent"))
 		d.put(`%s`, shut)
 		return
 	}
-	name := cut(show(cmp.Or(d.Names[v.id], "(no name)")))
-	d.put(`<text class="name" x="%d" y="%d" text-anchor="middle" font-weight="600" fill="#222">%s</text>`, x+boxWide/2, y+20, esc(name))
-	d.put(`<text class="id" x="%d" y="%d" text-anchor="middle" font-size="11" fill="#555">%s</text>`, x+boxWide/2, y+37, esc(shortID(v.id)))
+	d.put(`<g class="shape" transform="translate(%d %d) scale(.875)" stroke-width="2" stroke-linecap="round" stroke-linejoin="round">%s</g>`, x+10, y+10, shapes[kind])
+	name, below := cmp.Or(d.Names[v.id], "(no name)"), shortID(v.id)
+	if v.is != "" {
+		name, below = v.thing.name, cut(show(v.thing.of), nameChars+4)
+	}
+	d.put(`<svg x="%d" y="%d" width="%d" height="%d">`, x+iconWide, y, boxWide-iconWide-6, boxHigh)
+	d.put(`<text class="name" y="20" font-weight="600" fill="#222">%s</text>`, esc(cut(show(name), nameChars)))
+	d.put(`<text class="id" y="37" font-size="11" fill="#555">%s</text>`, esc(below))
+	d.put(`</svg>`)
 	d.put(`%s`, shut)
+}
+
+// shapes are what kinds are told by beside their colours, 32 wide and high.
+var shapes = map[string]string{
+	kindPerson:   `<circle class="gl" cx="16" cy="16" r="15" fill="#fbeee7"/><g class="ic" fill="none" stroke="#ad4a1f"><circle cx="16" cy="12.4" r="4"/><path d="M8.6 24.2c1.2-4 4-6 7.4-6s6.2 2 7.4 6"/></g>`,
+	kindAgent:    `<path class="gl" d="M16 1 29 8.5v15L16 31 3 23.5v-15z" fill="#eceffd"/><g class="ic" fill="none" stroke="#3048cf"><circle cx="12.4" cy="17.6" r="3.6"/><path d="m15 15 6-6M18.6 11.4 21 13.8"/></g>`,
+	kindTool:     `<rect class="gl" x="2" y="2" width="28" height="28" rx="7" fill="#e3f3f4"/><path class="ic" d="m9 11 5 5-5 5M16.5 21.5h7" fill="none" stroke="#0b6b74"/>`,
+	kindResource: `<rect class="gl" x="2" y="2" width="28" height="28" rx="7" fill="#efefec"/><path class="ic" d="M9 10.5c0-1.7 3.1-3 7-3s7 1.3 7 3-3.1 3-7 3-7-1.3-7-3zv11c0 1.7 3.1 3 7 3s7-1.3 7-3v-11M9 16c0 1.7 3.1 3 7 3s7-1.3 7-3" fill="none" stroke="#4f5258"/>`,
 }
 
 // names is a node in full.
 func (d *drawing) names(v *node) string {
 	if v.more > 0 {
 		return count(int64(v.more), "more agent") + " beside " + d.called(strings.TrimPrefix(v.id, "~"))
+	}
+	if v.is != "" {
+		return v.is + " " + show(v.thing.name) + ", " + show(v.thing.of)
 	}
 	lends, lent := 0, 0
 	for _, e := range d.edges {
@@ -286,9 +335,9 @@ func (d *drawing) names(v *node) string {
 }
 
 // cut marks what it leaves out; the whole is in the label.
-func cut(s string) string {
-	if r := []rune(s); len(r) > nameChars {
-		return string(r[:nameChars-1]) + "…"
+func cut(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
 	}
 	return s
 }
