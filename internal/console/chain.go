@@ -16,6 +16,7 @@ import (
 type permission struct {
 	Name  shown
 	Where shown  // its constraints in words
+	Was   shown  // from what it was narrowed
 	State string // use: this call rests on it; cut: dropped at this hop; "": kept
 	N     string // its number in what is asked for; "" where nothing is
 }

@@ -53,6 +53,7 @@ func TestHostileText(t *testing.T) {
 	approved := s.event(s.asked)
 	for _, path := range []string{
 		"/", "/approvals/" + s.asked.String(), "/approvals/" + open.String(), "/events/" + refused.Event.String(), "/events/" + approved, "/passkey", "/lent",
+		"/lent/" + s.root.Statement.ID.String(), "/lent/" + s.leaf.Statement.ID.String(),
 	} {
 		for _, who := range []*person{s.priya, s.maya} {
 			got := who.get(path)
@@ -83,7 +84,7 @@ func (s *story) event(a id.Approval) string {
 }
 
 var (
-	known   = regexp.MustCompile(`(?s)^(?:[^<]|</?(?:!doctype|a|article|b|bdi|body|br|button|circle|code|dd|details|div|dl|dt|fieldset|form|h1|h2|h3|head|header|html|input|label|legend|li|link|main|meta|nav|noscript|ol|option|p|path|pre|rect|script|section|select|small|span|summary|svg|symbol|table|tbody|td|th|thead|time|title|tr|ul|use)(?:\s[^<]*)?/?>)*$`)
+	known   = regexp.MustCompile(`(?s)^(?:[^<]|</?(?:!doctype|a|article|b|bdi|body|br|button|circle|code|dd|details|div|dl|dt|fieldset|form|g|h1|h2|h3|head|header|html|input|label|legend|li|link|main|meta|nav|noscript|ol|option|p|path|pre|rect|script|section|select|small|span|summary|svg|symbol|table|tbody|td|text|th|thead|time|title|tr|ul|use)(?:\s[^<]*)?/?>)*$`)
 	scripts = regexp.MustCompile(`<script[^>]*>`)
 	forged  = regexp.MustCompile(`<[^>]*\sonx|<img|<i>|\{\{`)
 	unseen  = regexp.MustCompile("[\u200b\u202e\u2066\ufeff\u00a0\u3164\\x00\\x1b]")

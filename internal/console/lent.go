@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/attorn/attorn/delegation"
@@ -231,7 +232,7 @@ func revokeLent(x *request) (view, error) {
 	if err != nil {
 		return view{}, missing("there is no such delegation")
 	}
-	fields, err := x.form("workspace")
+	fields, err := x.form("workspace", "tree", "reason")
 	if err != nil {
 		return view{}, err
 	}
@@ -245,10 +246,14 @@ func revokeLent(x *request) (view, error) {
 	} else if err != nil {
 		return view{}, err
 	}
-	ended, _, err := x.Guard.Revoke(x.ctx, x.caller, d, "")
+	ended, _, err := x.Guard.Revoke(x.ctx, x.caller, d, strings.TrimSpace(fields["reason"]))
 	if err != nil {
 		return view{}, err
 	}
 	x.caller = own
-	return x.lentPage(&lentResult{d.String(), len(ended) == 0, max(0, len(ended)-1)})
+	result := &lentResult{d.String(), len(ended) == 0, max(0, len(ended)-1)}
+	if fields["tree"] != "" {
+		return x.treePage(fields["tree"], result)
+	}
+	return x.lentPage(result)
 }

@@ -95,6 +95,7 @@ func Mount(mux *http.ServeMux, cfg Config) {
 		"POST /consent/{handle}/attest":    f.action(true, attestConsent),
 		"POST /consent/{handle}/refuse":    f.action(true, refuseConsent),
 		"GET /lent":                        f.page(true, lentPage),
+		"GET /lent/{id}":                   f.page(true, treePage),
 		"POST /lent/{id}/revoke":           f.page(true, revokeLent),
 		"POST /signout":                    f.page(false, signOut),
 		"GET /static/{file}":               serveAsset,
@@ -106,10 +107,13 @@ func Mount(mux *http.ServeMux, cfg Config) {
 
 // parse reads the templates: each page with the layout and the parts.
 func (f *face) parse() map[string]*template.Template {
-	shared := template.Must(template.New("").Funcs(template.FuncMap{"asset": f.assetPath, "show": show, "pill": func(kind, word string) pill { return pill{kind, word} }}).
+	shared := template.Must(template.New("").Funcs(template.FuncMap{
+		"asset": f.assetPath, "show": show, "pill": func(kind, word string) pill { return pill{kind, word} },
+		"row": func(r treeRow, ws, chosen string) treeItem { return treeItem{r, ws, chosen} },
+	}).
 		ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "account", "consent", "lent", "error"} {
+	for _, name := range []string{"overview", "approval", "event", "passkey", "device", "signin", "link", "go", "upstream", "account", "consent", "lent", "tree", "error"} {
 		pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, path.Join("templates", name+".html")))
 	}
 	return pages

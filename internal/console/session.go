@@ -96,7 +96,7 @@ func (x *request) address() string {
 // network is what attempts are counted by: an address, or the 64 bits of an IPv6 one that are a site's own choice.
 func (x *request) network() string { return guard.Network(x.address()) }
 
-var ownPath = regexp.MustCompile(`^/(approvals/apr_[0-9a-v]{26}|events/evt_[0-9a-v]{26}|passkey|lent|consent/[A-Za-z0-9_-]{43}|account|account/upstream|device(\?user_code=[B-Z]{4}-[B-Z]{4})?)$`)
+var ownPath = regexp.MustCompile(`^/(approvals/apr_[0-9a-v]{26}|events/evt_[0-9a-v]{26}|passkey|lent|lent/dlg_[0-9a-v]{26}|consent/[A-Za-z0-9_-]{43}|account|account/upstream|device(\?user_code=[B-Z]{4}-[B-Z]{4})?)$`)
 
 // next is where to go after signing in: a page of ours, whatever was asked for.
 func next(s string) string {

@@ -54,7 +54,7 @@ func (f Forest) net() *net {
 	if len(n.nodes) > maxNodes {
 		n.reduce(f.Focus)
 	} else {
-		n.reach(all, f.Now, on)
+		n.reach(all, f.Now, f.Chosen)
 	}
 	for _, e := range n.edges {
 		if e.on {

@@ -53,7 +53,7 @@ func every(segment string) string {
 
 // reach adds a row of tools and one of resources: what those may use to whom a living delegation lends it, and nobody lends the same on. Where that would be too
 // much to look at, neither is drawn.
-func (n *net) reach(all []Lent, now time.Time, on map[id.Delegation]bool) {
+func (n *net) reach(all []Lent, now time.Time, chosen id.Delegation) {
 	nodes, edges := map[string]*node{}, map[[2]string]*edge{}
 	add := func(key, kind string, t thing) {
 		if nodes[key] == nil {
@@ -80,11 +80,11 @@ func (n *net) reach(all []Lent, now time.Time, on map[id.Delegation]bool) {
 			tool, resource := things(p.Permission)
 			key := "~tool " + p.Permission
 			add(key, kindTool, tool)
-			join(l.to(), key, on[l.Statement.ID])
+			join(l.to(), key, l.Statement.ID == chosen)
 			if resource.name != "" {
 				at := "~resource " + resource.of + " " + resource.name
 				add(at, kindResource, resource)
-				join(key, at, on[l.Statement.ID])
+				join(key, at, l.Statement.ID == chosen)
 			}
 		}
 	}
@@ -107,6 +107,16 @@ func (l Lent) lives(now time.Time) bool { return l.Status == Active && l.left(no
 func (l Lent) lends(permission string) bool {
 	for _, p := range l.Statement.Permissions {
 		if p.Permission == permission {
+			return true
+		}
+	}
+	return false
+}
+
+// Reaches says whether SVG draws what may be used.
+func Reaches(f Forest) bool {
+	for _, e := range f.net().edges {
+		if e.class == classReach {
 			return true
 		}
 	}

@@ -227,7 +227,7 @@ func (d *drawing) label(e *edge) string {
 		s = fmt.Sprint(len(parent.Statement.Permissions)) + " → " + s
 	}
 	if e.class == classLive || e.class == classSoon {
-		return s + " · " + lasting(l.left(d.Now))
+		return s + " · " + roughly(l.left(d.Now))
 	}
 	return s + " · " + l.Status
 }

@@ -64,6 +64,14 @@ func lasting(d time.Duration) string {
 	return fmt.Sprintf("%d s", max(0, seconds))
 }
 
+// roughly says a time in its greatest units, never longer than it is, for where there is little room.
+func roughly(d time.Duration) string {
+	if d >= time.Minute && d < time.Hour {
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return lasting(d)
+}
+
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // stands says how a delegation stands: status, time and uses left, and by whom it ended and why.

@@ -11,6 +11,7 @@ import (
 	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/internal/tickets"
+	"github.com/attorn/attorn/policy"
 )
 
 // ending is something that ends, or goes on: how it is decided and recorded, and what it changes.
@@ -200,8 +201,8 @@ func (g *Guard) endPerson(ctx context.Context, c *Caller, user id.User, verb, wh
 	}}, nil
 }
 
-// Revoke ends a delegation and all that descends from it, and the approvals that rest on them. Its delegator, its delegate and whoever policy
-// lets may do it. It returns what ended.
+// Revoke ends a delegation and all that descends from it, and the approvals that rest on them. Its delegator, its delegate, the person in whose name it is lent and
+// whoever policy lets may do it. It returns what ended.
 func (g *Guard) Revoke(ctx context.Context, c *Caller, d id.Delegation, why string) ([]id.Delegation, evidence.Receipt, error) {
 	t, got, err := g.end(ctx, c, func() (ending, error) { return g.endDelegation(ctx, c, d, why) })
 	return t.Delegations, got, err
@@ -213,7 +214,10 @@ func (g *Guard) endDelegation(ctx context.Context, c *Caller, d id.Delegation, w
 	if err != nil {
 		return ending{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	a.attrs, a.own = lendAttrs(found.Link.Statement), found.Link.Statement.Delegator.User == c.person
+	if a.attrs, err = g.lentAttrs(ctx, found); err != nil {
+		return ending{}, err
+	}
+	a.own = a.attrs["root"] == policy.UID{Type: policy.TypeUser, ID: c.person.String()}
 	a.what = &evidence.What{Delegation: d}
 	a.personal = g.reason(c, why)
 	return ending{a, func(tx *audit.Tx, t *Toll) error { return g.revokeTree(tx, c.ws, t, d, c.Sub(), why) }}, nil

@@ -60,6 +60,23 @@ func lendAttrs(st delegation.Statement) map[string]any {
 	return map[string]any{"delegator": delegator, "delegate": policy.UID{Type: policy.TypeAgent, ID: st.Delegate.Agent.String()}}
 }
 
+// lentAttrs lets policy speak of what is lent, and of whose name it all goes back to.
+func (g *Guard) lentAttrs(ctx context.Context, d lending.Delegation) (map[string]any, error) {
+	attrs, root := lendAttrs(d.Link.Statement), d
+	if d.Root != d.ID {
+		var err error
+		if root, err = g.Lending.Get(ctx, d.Workspace, d.Root); err != nil {
+			return nil, err
+		}
+	}
+	return rooted(attrs, root.Link.Statement), nil
+}
+
+func rooted(attrs map[string]any, root delegation.Statement) map[string]any {
+	attrs["root"] = policy.UID{Type: policy.TypeUser, ID: root.Delegator.User.String()}
+	return attrs
+}
+
 // admitStatement holds a statement to this server, this workspace, its delegator's key and a delegate that may act.
 func (g *Guard) admitStatement(ctx context.Context, c *Caller, signed delegation.Signed) (delegation.DelegatorKey, error) {
 	st := signed.Statement
@@ -155,7 +172,7 @@ func (g *Guard) DelegationChain(ctx context.Context, c *Caller, d id.Delegation)
 	if err != nil {
 		return nil, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	a.attrs = lendAttrs(chain[len(chain)-1].Link.Statement)
+	a.attrs = rooted(lendAttrs(chain[len(chain)-1].Link.Statement), chain[0].Link.Statement)
 	return chain, g.may(ctx, c, a)
 }
 
@@ -167,7 +184,9 @@ func (g *Guard) DelegationTree(ctx context.Context, c *Caller, d id.Delegation) 
 	if err != nil {
 		return nil, false, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	a.attrs = lendAttrs(all[0].Link.Statement)
+	if a.attrs, err = g.lentAttrs(ctx, all[0]); err != nil {
+		return nil, false, err
+	}
 	return all, more, g.may(ctx, c, a)
 }
 

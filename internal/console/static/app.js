@@ -260,6 +260,11 @@
     });
   }
 
+  // A picture that is wider than its frame begins at what was chosen.
+  const picture = document.querySelector(".picture");
+  const box = picture && [...picture.querySelectorAll(".agent.on .box")].pop();
+  if (box) picture.scrollLeft = box.x.baseVal.value + box.width.baseVal.value / 2 - picture.clientWidth / 2;
+
   // The secret of a one-time link stands in the fragment, which is never sent: it goes into the form, out of the address bar and the history.
   const link = byID("link");
   if (link && location.hash.length > 1 && byID("secret")) {
