@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"slices"
 	"time"
@@ -191,7 +192,7 @@ func (g *Guard) granted(ctx context.Context, c *Client, r redemption, t tickets.
 		out.Statement = link.String()
 	}
 	if d.Request.OpenID && r.kind == tickets.Code {
-		out.IDToken, err = g.idToken(ctx, d, link.Statement)
+		out.IDToken, err = g.idToken(ctx, d, link.Statement, out.Token)
 	}
 	return out, err
 }
@@ -311,15 +312,18 @@ func (g *Guard) nextRefresh(tx *audit.Tx, c *Client, t tickets.Ticket, d decided
 	return refreshPrefix + secret, err
 }
 
-// idToken says to the client who the person is (OpenID Connect Core §2): by their id alone, which is the same for every client.
-func (g *Guard) idToken(ctx context.Context, d decided, st delegation.Statement) (string, error) {
+// idToken says to the client who the person is (OpenID Connect Core §2): by their id alone, which is the same for every client. at_hash ties it to the access token
+// that comes with it (§3.1.3.6): the left half of its hash, which for Ed25519 is the signature's own, SHA-512 (RFC 8032 §5.1).
+func (g *Guard) idToken(ctx context.Context, d decided, st delegation.Statement, access string) (string, error) {
 	key, err := g.Ring.Current(ctx, keyring.ForTokens)
 	if err != nil {
 		return "", err
 	}
 	now := g.Now().Unix()
+	sum := sha512.Sum512([]byte(access))
 	payload, err := jose.Canonical(struct {
 		ACR      string  `json:"acr,omitzero"`
+		Hash     string  `json:"at_hash"`
 		Audience string  `json:"aud"`
 		AuthTime int64   `json:"auth_time,omitzero"`
 		Expires  int64   `json:"exp"`
@@ -327,7 +331,7 @@ func (g *Guard) idToken(ctx context.Context, d decided, st delegation.Statement)
 		Issuer   string  `json:"iss"`
 		Nonce    string  `json:"nonce,omitzero"`
 		Subject  id.User `json:"sub"`
-	}{acrName(d.ACR), d.Request.Client, max(d.AuthTime, 0), now + idTokenLife, now, g.Issuer, d.Request.Nonce, st.Delegator.User})
+	}{acrName(d.ACR), jose.EncodeBase64(sum[:len(sum)/2]), d.Request.Client, max(d.AuthTime, 0), now + idTokenLife, now, g.Issuer, d.Request.Nonce, st.Delegator.User})
 	if err != nil {
 		return "", err
 	}

@@ -11,38 +11,116 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/clients"
+	"github.com/attorn/attorn/internal/keyring"
 	"github.com/attorn/attorn/internal/tickets"
+	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
 )
 
-// Introspect reads a token for a client that may see it: a service for its own resource, an agent or person for its own. ok is false for
-// every other token, and for one that anything it rests on has ended (RFC 7662 §2.2: inactive, and nothing more). The client's proofs are
-// spent either way.
-func (g *Guard) Introspect(ctx context.Context, c *Client, raw string) (claims token.Claims, chain []evidence.Hop, ok bool, err error) {
+// Introspected is what a client is told of a token: nothing where Active is false (RFC 7662 §2.2).
+type Introspected struct {
+	Active  bool
+	Refresh bool // it is a refresh token: the claims are those of what it brings
+	Claims  token.Claims
+	Chain   []evidence.Hop // who lent to whom, the root first
+}
+
+// Introspect reads a token for a client that may see it: a service an access token for its own resource, an agent, app or person their own, and an app its own
+// refresh token, which this does not spend. Every other token is inactive, and so is one that anything it rests on has ended. The client's proofs are spent either
+// way.
+func (g *Guard) Introspect(ctx context.Context, c *Client, raw string) (Introspected, error) {
 	if err := g.spendProofs(ctx, c); err != nil {
-		return claims, nil, false, err
+		return Introspected{}, err
 	}
-	claims, err = token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
+	look := g.introspectAccess
+	if secret, ok := strings.CutPrefix(raw, refreshPrefix); ok {
+		raw, look = secret, g.introspectRefresh
+	}
+	out, err := look(ctx, c, raw)
+	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable && f.Kind != fault.Internal {
+		return Introspected{}, nil
+	}
+	return out, err
+}
+
+func (g *Guard) introspectAccess(ctx context.Context, c *Client, raw string) (out Introspected, err error) {
+	claims, err := token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
 	if err != nil {
-		return token.Claims{}, nil, false, nil
+		return out, err
 	}
 	switch {
 	case !c.service.IsZero() && (claims.Audience != c.aud || claims.Workspace != c.ws),
 		c.service.IsZero() && claims.ClientID != c.id:
-		return token.Claims{}, nil, false, nil
+		return out, nil
 	}
 	holder := &Caller{ws: claims.Workspace, claims: claims, raw: raw}
 	if err := holder.identify(claims); err != nil {
-		return token.Claims{}, nil, false, nil
+		return out, err
 	}
 	s, err := g.resolve(ctx, holder)
-	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable {
-		return token.Claims{}, nil, false, nil
+	if err != nil {
+		return out, err
+	}
+	return Introspected{Active: true, Claims: claims, Chain: s.who.Chain}, nil
+}
+
+// introspectRefresh asks everything that a refresh would ask, but for the proof by the key that the token is bound to.
+func (g *Guard) introspectRefresh(ctx context.Context, c *Client, secret string) (out Introspected, err error) {
+	t, err := g.Tickets.Peek(ctx, tickets.Refresh, secret, g.Now())
+	if err != nil || t.Client != c.id {
+		return out, err
+	}
+	d, err := readDecided(t.Body)
+	if err != nil {
+		return out, err
+	}
+	holder := &Client{id: c.id, proven: t.JKT}
+	if holder.app, err = g.App(ctx, c.id); err != nil {
+		return out, err
+	}
+	if t.Family, err = g.familyNow(ctx, t); err != nil {
+		return out, err
+	}
+	if err := g.become(ctx, holder, t); err != nil {
+		return out, err
+	}
+	_, dlg, err := ofTicket(t)
+	if err != nil {
+		return out, err
+	}
+	sub, err := g.chainSubject(ctx, holder, dlg)
+	if err == nil {
+		err = g.fits(ctx, holder, sub)
 	}
 	if err != nil {
-		return token.Claims{}, nil, false, err
+		return out, err
 	}
-	return claims, s.who.Chain, true, nil
+	st := sub.statements[len(sub.statements)-1]
+	claims := token.Claims{
+		Issuer: g.Issuer, Subject: sub.statements[0].Delegator.User.String(), ClientID: c.id, IssuedAt: t.Issued.Unix(), Expires: min(t.Expires.Unix(), st.ExpiresAt),
+		JKT: t.JKT, Workspace: t.Workspace, Delegation: dlg, Task: st.Task, Act: sub.actors(holder), ACR: acrName(d.ACR), AuthTime: max(d.AuthTime, 0),
+	}
+	claims.SetPermissions(st.Permissions)
+	return Introspected{Active: true, Refresh: true, Claims: claims, Chain: sub.hops(holder)}, nil
+}
+
+// SignIntrospection is the answer to an introspection as a JWT for its caller alone (RFC 9701 §5). It has neither sub nor exp of its own, and its typ is that of
+// no other JWT here, so that nobody takes it for what it tells of (§8.1).
+func (g *Guard) SignIntrospection(ctx context.Context, c *Client, answer any) (string, error) {
+	key, err := g.Ring.Current(ctx, keyring.ForTokens)
+	if err != nil {
+		return "", err
+	}
+	payload, err := jose.Canonical(struct {
+		Audience string `json:"aud"`
+		IssuedAt int64  `json:"iat"`
+		Issuer   string `json:"iss"`
+		Answer   any    `json:"token_introspection"`
+	}{c.id, g.Now().Unix(), g.Issuer, answer})
+	if err != nil {
+		return "", err
+	}
+	return jose.Sign("token-introspection+jwt", payload, key.Signer())
 }
 
 // RevokeToken ends a token of the client's own, or a delegation that it made or was given (RFC 7009, oauth.md §9), and lists the delegations

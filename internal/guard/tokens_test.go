@@ -73,10 +73,10 @@ func TestEndedTokensStayEnded(t *testing.T) {
 				s.ok(err)
 				good := func(raw string) (string, bool, string) {
 					v := s.start(s.deployer.caller(raw, issuer+"/mcp/files", issuer+"/mcp/files"), call)
-					_, _, active, err := s.Introspect(t.Context(), s.deployer.client(), raw)
+					seen, err := s.Introspect(t.Context(), s.deployer.client(), raw)
 					s.ok(err)
 					_, err = third.exchange(raw, guard.TypeAccessToken)
-					return v.Code, active, fault.Code(err)
+					return v.Code, seen.Active, fault.Code(err)
 				}
 				if code, active, sub := good(old); code != "" || !active || sub != "" {
 					t.Fatalf("before: %q %v %q", code, active, sub)

@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"crypto/sha512"
 	"net/url"
 	"strings"
 	"testing"
@@ -71,8 +72,14 @@ func (f *flow) idToken(a answer, nonce string) {
 		Expires  int64  `json:"exp"`
 		IssuedAt int64  `json:"iat"`
 		AuthTime int64  `json:"auth_time"`
+		ACR      string `json:"acr"`
+		Hash     string `json:"at_hash"`
 	}
 	f.ok(json.Unmarshal(j.Payload, &c))
+	sum := sha512.Sum512([]byte(a.text("access_token"))) // §3.1.3.6, of Ed25519
+	if access := f.claims(a); c.Hash != jose.EncodeBase64(sum[:32]) || c.ACR != access.ACR || c.AuthTime != access.AuthTime || c.Subject != access.Subject || strings.Contains(string(j.Payload), "sid") {
+		f.t.Errorf("%s beside %+v", j.Payload, access)
+	}
 	if c.Issuer != flowIssuer || c.Subject != f.user.String() || c.Audience != f.app || c.Nonce != nonce || c.Expires-c.IssuedAt != 300 || c.IssuedAt != f.now().Unix() || c.AuthTime == 0 {
 		f.t.Errorf("%s", j.Payload)
 	}

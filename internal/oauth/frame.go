@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,6 +42,11 @@ func (f *face) post(mux *http.ServeMux, path string, run endpoint) {
 		answer, err := x.answer(run)
 		if err != nil {
 			x.fail(w, err)
+			return
+		}
+		if d, ok := answer.(secretDocument); ok {
+			h.Set("Content-Type", d.kind)
+			_, _ = io.WriteString(w, d.body) // the client is gone: nothing to do
 			return
 		}
 		body, status := statusOf(answer)

@@ -17,6 +17,7 @@ type serverMetadata struct {
 	Introspection     string   `json:"introspection_endpoint"`
 	IntrospectMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectAlgs    []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	IntrospectSigns   []string `json:"introspection_signing_alg_values_supported"` // RFC 9701 §7
 	Revocation        string   `json:"revocation_endpoint"`
 	RevokeMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevokeAlgs        []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
@@ -47,13 +48,13 @@ func (f *face) metadata(*exchange) (any, error) {
 		Authorization: f.Issuer + "/oauth/authorize", Pushed: f.Issuer + parPath,
 		Grants:      []string{grantCode, grantRefresh, grantClientCredentials, grantExchange, grantJWTBearer, grantDeviceCode},
 		AuthMethods: append(slices.Clone(methods), "none"), AuthAlgs: algs,
-		Introspection: f.Issuer + "/oauth/introspect", IntrospectMethods: methods, IntrospectAlgs: algs,
+		Introspection: f.Issuer + "/oauth/introspect", IntrospectMethods: methods, IntrospectAlgs: algs, IntrospectSigns: []string{"EdDSA"},
 		Revocation: f.Issuer + "/oauth/revoke", RevokeMethods: append(slices.Clone(methods), "none"), RevokeAlgs: algs,
 		DPoPAlgs: slices.Clone(algs), Details: []string{detailType, taskType},
 		Scopes: []string{"openid", "offline_access"}, Responses: []string{"code"}, ResponseModes: []string{"query"}, Challenges: []string{"S256"}, NamesIssuer: true,
 		Prompts: []string{"none", "login", "consent", "select_account"}, ACRs: []string{"urn:attorn:acr:1", "urn:attorn:acr:2", "urn:attorn:acr:3"},
 		Subjects: []string{"public"}, IDTokenAlgs: []string{"EdDSA"},
-		Claims: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr"}, RequestURIs: true,
+		Claims: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "at_hash"}, RequestURIs: true,
 		Registration: f.registration(), Documents: true,
 	}, nil
 }

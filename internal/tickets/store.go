@@ -54,8 +54,9 @@ func spendOthers(tx *audit.Tx, kind Kind, subject string) error {
 func (room *Room) peek(ctx context.Context, hash id.Digest, kind Kind, now time.Time) (Ticket, error) {
 	t := Ticket{Kind: kind}
 	var spent sql.Null[int64]
-	var end int64
-	err := t.scan(room.r.Row(ctx, `SELECT `+columns+`, spent_at, expires_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)), &spent, &end)
+	var began, end int64
+	err := t.scan(room.r.Row(ctx, `SELECT `+columns+`, spent_at, created_at, expires_at FROM ticket WHERE hash = $1 AND kind = $2`, hash, string(kind)), &spent, &began, &end)
+	t.Issued, t.Expires = time.UnixMicro(began).UTC(), time.UnixMicro(end).UTC()
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Ticket{}, unknown()

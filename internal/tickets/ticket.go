@@ -63,6 +63,8 @@ type Ticket struct {
 	JKT    id.Key    // the key that it is bound to, for its issuer to compare; zero for none
 	Spent  time.Time // when it was, where Spend found it so; zero otherwise
 	Failed bool      // it was spent, and brought nothing (Fail)
+
+	Issued, Expires time.Time // where Peek found it; zero otherwise
 }
 
 const (
