@@ -44,12 +44,12 @@ func (c *compiled) annotations(p *xast.Policy, shipped bool) (wrong []fieldProbl
 		values[key] = value
 		switch {
 		case !known(key):
-			wrong = append(wrong, fieldProblem{key, "unknown_annotation", "@" + key + " is not known; known are @id @doc @reason @approve @stepup @binds @ttl @reuse"})
+			wrong = append(wrong, fieldProblem{key: key, code: "unknown_annotation", message: "@" + key + " is not known; known are @id @doc @reason @approve @stepup @binds @ttl @reuse"})
 		case len(value) > 4096:
-			wrong = append(wrong, fieldProblem{key, "bad_annotation", "the value of @" + key + " has more than 4096 bytes"})
+			wrong = append(wrong, fieldProblem{key: key, code: "bad_annotation", message: "the value of @" + key + " has more than 4096 bytes"})
 		default:
 			if _, what := badText(value); what != "" {
-				wrong = append(wrong, fieldProblem{key, "bad_annotation", "the value of @" + key + " holds " + what})
+				wrong = append(wrong, fieldProblem{key: key, code: "bad_annotation", message: "the value of @" + key + " holds " + what})
 			}
 		}
 	}
@@ -72,7 +72,7 @@ func known(key string) bool {
 
 func (c *compiled) read(values map[string]string, forbid, shipped bool) (wrong []fieldProblem) {
 	bad := func(key, code, format string, args ...any) {
-		wrong = append(wrong, fieldProblem{key, code, fmt.Sprintf(format, args...)})
+		wrong = append(wrong, fieldProblem{key: key, code: code, message: fmt.Sprintf(format, args...)})
 	}
 	if v, ok := values["id"]; ok {
 		if err := checkID(v, shipped); err != "" {
@@ -123,7 +123,7 @@ func checkID(v string, shipped bool) string {
 
 func (g *gate) approve(v string, values map[string]string) (wrong []fieldProblem) {
 	bad := func(key, code, format string, args ...any) {
-		wrong = append(wrong, fieldProblem{key, code, fmt.Sprintf(format, args...)})
+		wrong = append(wrong, fieldProblem{key: key, code: code, message: fmt.Sprintf(format, args...)})
 	}
 	g.kind, g.binds, g.ttl = KindApprove, []string{"args"}, defaultTTL
 	switch m := approveForm.FindStringSubmatch(v); {
@@ -165,7 +165,7 @@ func (g *gate) readStepUp(v string) (wrong []fieldProblem) {
 		case term == "proof=httpsig" && g.stepUp.Proof == "":
 			g.stepUp.Proof = "httpsig"
 		default:
-			return []fieldProblem{{"stepup", "bad_annotation", "@stepup takes any of \"acr>=1\" (to 3), \"age<5m\", \"proof=httpsig\", each once, separated by commas"}}
+			return []fieldProblem{{key: "stepup", code: "bad_annotation", message: "@stepup takes any of \"acr>=1\" (to 3), \"age<5m\", \"proof=httpsig\", each once, separated by commas"}}
 		}
 	}
 	return nil

@@ -31,8 +31,8 @@ func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
 	} else if r.Context().Err() == nil {
 		f.Log.Error("admin", "request", p.RequestID, "error", cause)
 	}
-	p.Type = f.Issuer + "/docs/errors/" + p.Code
-	p.Title = strings.ToUpper(p.Code[:1]) + strings.ReplaceAll(p.Code[1:], "_", " ")
+	p.Type = f.Issuer + api.ErrorPath + "/" + p.Code
+	p.Title = api.ErrorTitle(p.Code)
 	body, err := json.Marshal(p, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		f.Log.Error("admin", "request", p.RequestID, "error", err)

@@ -247,8 +247,8 @@ func (x *request) problem(err error) api.Problem {
 	} else if x.ctx.Err() == nil {
 		x.Log.Error("console", "request", p.RequestID, "error", err)
 	}
-	p.Type = x.Issuer + "/docs/errors/" + p.Code
-	p.Title = strings.ToUpper(p.Code[:1]) + strings.ReplaceAll(p.Code[1:], "_", " ")
+	p.Type = x.Issuer + api.ErrorPath + "/" + p.Code
+	p.Title = api.ErrorTitle(p.Code)
 	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
 		x.w.Header().Set("Retry-After", strconv.Itoa(cmp.Or(guard.RetryAfter(err), 5)))
 	}

@@ -1,13 +1,14 @@
 package oauth
 
 import (
+	"html/template"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/internal/guard"
 )
@@ -55,10 +56,9 @@ func TestErrors(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			f.render(w, out)
-			_, fragment, _ := strings.Cut(w.Body.String(), `"error_uri":"https://auth.example/oauth/errors#`)
+			_, fragment, _ := strings.Cut(w.Body.String(), `"error_uri":"https://auth.example/docs/errors/`)
 			fragment, _, _ = strings.Cut(fragment, `"`)
-			explained := slices.ContainsFunc(meanings, func(m meaning) bool { return m.Name == fragment && m.Means != "" })
-			if row.status != 500 && !explained || strings.TrimSuffix(row.error+"."+reason, ".") != fragment && row.status < 500 {
+			if _, explained := api.ErrorPageOf(fragment); row.status != 500 && !explained || strings.TrimSuffix(row.error+"."+reason, ".") != fragment && row.status < 500 {
 				t.Errorf("%s: error_uri %q", code, fragment)
 			}
 			if (w.Header().Get("WWW-Authenticate") != "") != (row.status == 401) || row.status == 503 && w.Header().Get("Retry-After") == "" {
@@ -66,15 +66,52 @@ func TestErrors(t *testing.T) {
 			}
 		}
 	}
-	for i, m := range meanings {
-		if slices.ContainsFunc(meanings[:i], func(o meaning) bool { return o.Name == m.Name }) {
-			t.Errorf("%s is explained twice", m.Name)
+}
+
+// Where error_uri and the type of a problem lead: a page without scripts for browsers, Markdown for others.
+func TestErrorPages(t *testing.T) {
+	mux := http.NewServeMux()
+	Mount(mux, Config{Issuer: "https://auth.example", Guard: &guard.Guard{}, Log: slog.New(slog.DiscardHandler)})
+	get := func(method, path, accept string) *httptest.ResponseRecorder {
+		r, w := httptest.NewRequest(method, "https://auth.example"+path, nil), httptest.NewRecorder()
+		r.Header.Set("Accept", accept)
+		mux.ServeHTTP(w, r)
+		return w
+	}
+	for _, g := range api.ErrorGroups() {
+		for _, p := range g.Pages {
+			if p.Means == "" || len(p.Means)+len(p.Remedy) > 300 || strings.Trim(p.Code, "abcdefghijklmnopqrstuvwxyz0123456789_.") != "" {
+				t.Errorf("%+v", p)
+			}
+			html, text := get("GET", "/docs/errors/"+p.Code, "text/html,*/*;q=0.8"), get("GET", "/docs/errors/"+p.Code, "*/*")
+			if html.Code != 200 || !strings.Contains(html.Body.String(), ">"+p.Code+"</code>") || !strings.Contains(html.Body.String(), template.HTMLEscapeString(p.Means)) {
+				t.Errorf("%s: %d %s", p.Code, html.Code, html.Body)
+			}
+			if text.Code != 200 || !strings.Contains(text.Body.String(), p.Means) || !strings.Contains(text.Body.String(), p.Remedy) {
+				t.Errorf("%s: %d %s", p.Code, text.Code, text.Body)
+			}
 		}
 	}
-	w := httptest.NewRecorder()
-	f.errors(w, httptest.NewRequest(http.MethodGet, errorsPath, nil))
-	if w.Code != 200 || !strings.Contains(w.Body.String(), `id="invalid_grant.spent"`) || w.Header().Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("%d %v", w.Code, w.Header())
+	for _, c := range []struct {
+		method, path, accept string
+		status               int
+		kind, has            string
+	}{
+		{"GET", "/docs/errors", "text/html", 200, "text/html; charset=utf-8", `<a href="https://auth.example/docs/errors/not_lent">`},
+		{"GET", "/docs/errors", "text/markdown", 200, "text/markdown; charset=utf-8", "## Delegations"},
+		{"GET", "/docs/errors/not_lent", "", 200, "text/plain; charset=utf-8", "# Not lent\n"},
+		{"GET", "/docs/errors/not_lent", "text/html;q=0, text/markdown", 200, "text/markdown; charset=utf-8", "attorn lend"},
+		{"GET", "/docs/errors/%3Cscript%3E", "text/html", 404, "text/html; charset=utf-8", "no such error"},
+		{"GET", "/docs/errors/no_such_code", "*/*", 404, "text/plain; charset=utf-8", "https://auth.example/docs/errors"},
+		{"POST", "/docs/errors/not_lent", "*/*", 405, "", ""},
+	} {
+		w := get(c.method, c.path, c.accept)
+		if w.Code != c.status || w.Header().Get("Content-Type") != c.kind || !strings.Contains(w.Body.String(), c.has) || strings.Contains(w.Body.String(), "<script") {
+			t.Errorf("%s %s %s: %d %v %s", c.method, c.path, c.accept, w.Code, w.Header(), w.Body)
+		}
+		if h := w.Header(); !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'") || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("X-Frame-Options") != "DENY" {
+			t.Errorf("%s: %v", c.path, h)
+		}
 	}
 }
 

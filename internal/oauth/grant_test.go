@@ -248,7 +248,7 @@ func refuses(t testing.TB, got answer, status int, name, reason string) {
 			t.Errorf("the refusal has %s: %s", member, got.raw)
 		}
 	}
-	if uri := got.text("error_uri"); !strings.Contains(uri, "/oauth/errors#"+name) && status != 500 {
+	if uri := got.text("error_uri"); !strings.Contains(uri, "/docs/errors/"+name) && status != 500 {
 		t.Errorf("error_uri is %q", uri)
 	}
 	if strings.ContainsFunc(got.text("error_description"), func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/internal/tickets"
 )
@@ -59,7 +60,8 @@ func Mount(mux *http.ServeMux, cfg Config) {
 	}
 	mux.HandleFunc("/oauth/authorize", f.authorize)
 	mux.HandleFunc("/oauth/resume/{handle}", f.resume)
-	mux.HandleFunc(errorsPath, f.errors)
+	mux.HandleFunc(api.ErrorPath, f.errors)
+	mux.HandleFunc(api.ErrorPath+"/{code}", f.errors)
 	f.post(mux, parPath, f.par)
 	f.post(mux, "/oauth/token", f.token)
 	f.post(mux, "/oauth/device", f.device)

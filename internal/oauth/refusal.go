@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/internal/guard"
 )
@@ -205,7 +206,7 @@ func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time
 func (f *face) render(w http.ResponseWriter, out refusal) {
 	out.Description, out.Remedy = plain(out.Description), plain(out.Remedy)
 	if out.status != http.StatusInternalServerError {
-		out.URI = f.Issuer + errorsPath + "#" + meaningOf(out.Error, out.Reason)
+		out.URI = f.Issuer + api.ErrorPath + "/" + meaningOf(out.Error, out.Reason)
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

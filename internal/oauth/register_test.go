@@ -57,7 +57,7 @@ func TestRegistrationErrors(t *testing.T) {
 	w := registering(t, "open")
 	refused := func(what string, got answer, status int, code string) {
 		t.Helper()
-		if got.status != status || got.text("error") != code || got.text("error_description") == "" || !strings.HasSuffix(got.text("error_uri"), "/oauth/errors#"+code) {
+		if got.status != status || got.text("error") != code || got.text("error_description") == "" || !strings.HasSuffix(got.text("error_uri"), "/docs/errors/"+code) {
 			t.Errorf("%s: %d %s", what, got.status, got.raw)
 		}
 		w.pass(time.Minute) // the limit is another test's
