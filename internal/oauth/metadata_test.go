@@ -42,6 +42,7 @@ func TestMetadata(t *testing.T) {
 		"code_challenge_methods_supported": []any{"S256"}, "authorization_response_iss_parameter_supported": true, "subject_types_supported": []any{"public"},
 		"id_token_signing_alg_values_supported": []any{"EdDSA"}, "token_endpoint_auth_methods_supported": []any{"private_key_jwt", "none"},
 		"authorization_details_types_supported": []any{"attorn_permission", "attorn_task"}, "client_id_metadata_document_supported": true,
+		"introspection_signing_alg_values_supported": []any{"EdDSA"},
 	} {
 		if !reflect.DeepEqual(got.body[member], want) {
 			t.Errorf("%s is %v", member, got.body[member])
