@@ -31,7 +31,7 @@ type Renewal struct {
 }
 
 // Narrow puts a narrower delegation in the place of one that the person lent: it ends, with all that descends from it. Codes: those of the route, nothing_dropped,
-// still_covered.
+// still_covered, and widens for a time after its end.
 func (c *Client) Narrow(ctx context.Context, d id.Delegation, n Narrowing) (api.Replaced, error) {
 	return c.door.replace(ctx, d, n.DryRun, n.of)
 }
@@ -99,7 +99,11 @@ func (n Narrowing) of(st *delegation.Statement, found api.Delegation, now time.T
 		}
 	}
 	if n.TTL != 0 {
-		st.ExpiresAt = now.Add(n.TTL).Unix()
+		end := now.Add(n.TTL).Unix()
+		if end > st.ExpiresAt { // the server would take it for a renewal
+			return fault.New(fault.Denied, "widens", "it ends before that, and a narrower delegation lasts no longer").Try("for another time: attorn delegation renew %s", found.ID)
+		}
+		st.ExpiresAt = end
 	}
 	if n.Uses != 0 {
 		limit := n.Uses

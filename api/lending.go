@@ -20,7 +20,7 @@ type Lent struct {
 
 // Warning says of a permission that was lent that it has no effect as things are, or not all of it, because its delegator could not do it either.
 type Warning struct {
-	Code       string `json:"code"` // unknown_server, unknown_tool, not_yours, partly_yours, not_looked
+	Code       string `json:"code"` // unknown_server, unknown_tool, not_yours, partly_yours, unknown_instance, not_looked
 	Permission string `json:"permission,omitempty"`
 	Reason     string `json:"reason"`
 }

@@ -39,6 +39,9 @@ func (c *cli) lendCommand() *cobra.Command {
 			if len(l.Permissions) == 0 {
 				return usageError{fmt.Errorf("say what to lend: --permission tool:SERVER:TOOL (repeat it for more)")}
 			}
+			if cmd.Flags().Changed("ttl") && l.TTL <= 0 {
+				return usageError{fmt.Errorf("--ttl is for how long, such as 90m")}
+			}
 			if err := lendTimes(&l, from, until); err != nil {
 				return err
 			}

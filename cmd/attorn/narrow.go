@@ -72,6 +72,9 @@ func (c *cli) narrowCommand() *cobra.Command {
 			if cmd.Flags().Changed("depth") {
 				n.Depth = &depth
 			}
+			if cmd.Flags().Changed("uses") && n.Uses < 1 || cmd.Flags().Changed("ttl") && n.TTL <= 0 {
+				return usageError{fmt.Errorf("--uses and --ttl are more than nothing: attorn revoke %s ends it", r.old)}
+			}
 			if instance != "" {
 				if n.Instance, err = id.ParseKey(instance); err != nil {
 					return usageError{fmt.Errorf("--instance is the thumbprint of a key: attorn agent show AGENT lists them")}

@@ -77,7 +77,8 @@ func (g *Guard) personToken(ctx context.Context, c *Client, ws id.Workspace, r T
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "grant_not_allowed", "this grant is for a person's own key"))
 	}
 	if _, err := g.People.Person(ctx, ws, c.person); fault.Code(err) == "not_found" { // who is no member leaves no trace in the workspace
-		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "principal_inactive", "you are not a member of this workspace"))
+		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "principal_inactive", "you are not a member of this workspace").
+			Try("see which are yours: attorn workspace ls"))
 	} else if err != nil {
 		return Issued{}, err
 	}

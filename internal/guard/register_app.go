@@ -29,7 +29,8 @@ func (g *Guard) InviteApp(ctx context.Context, c *Caller) (secret string, life t
 	switch g.Registration {
 	case RegisterByToken:
 	case RegisterOpen:
-		return "", 0, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Conflict, "registration_open", "apps register themselves here without an invitation"))
+		return "", 0, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Conflict, "registration_open", "apps register themselves here without an invitation").
+			Try("have the app register itself, or set oauth.registration to token"))
 	default:
 		return "", 0, g.refuseAct(ctx, c, nil, a, nil, registrationOff())
 	}

@@ -17,8 +17,8 @@ import (
 // Warning says of a permission that was lent that it has no effect as things are, or not all of it. It may have one later: what counts is what its delegator may
 // do when the call comes (authority.md §3).
 type Warning struct {
-	Code       string // unknown_server, unknown_tool, not_yours, partly_yours
-	Permission string
+	Code       string // unknown_server, unknown_tool, not_yours, partly_yours, unknown_instance
+	Permission string // "" where it is about all of them
 	Reason     string
 }
 
@@ -45,6 +45,15 @@ func (g *Guard) Warnings(ctx context.Context, c *Caller, st delegation.Statement
 	}
 	l := &lens{Guard: g, c: lender, s: s, set: set, left: maxLooked, tools: map[string][]catalog.Tool{}}
 	var all []Warning
+	if key := st.Delegate.Instance; !key.IsZero() {
+		i, err := g.Agents.Instance(ctx, key)
+		if err != nil && fault.Code(err) != "instance_unknown" {
+			return nil, err
+		}
+		if err != nil || i.Agent != st.Delegate.Agent || i.Workspace != c.ws {
+			all = append(all, Warning{"unknown_instance", "", fmt.Sprintf("no running copy of %s has the key %s", st.Delegate.Agent, key)})
+		}
+	}
 	for _, p := range st.Permissions {
 		code, reason, err := l.look(ctx, p.Permission)
 		if err != nil {
