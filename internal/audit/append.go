@@ -1,11 +1,14 @@
 package audit
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,23 +23,29 @@ import (
 
 // spendNonces inserts every single-use value of the batch with as few statements as may be; what is not returned had been seen.
 func (r *run) spendNonces() error {
-	r.fresh = map[evidence.Nonce]int{}
+	r.fresh = map[nonce]int{}
 	var rows [][]any
 	for i, e := range r.batch {
 		for _, n := range e.draft.Once {
-			if _, again := r.fresh[identity(n)]; !again {
-				r.fresh[identity(n)] = i // the first of a batch; confirmed below
-				rows = append(rows, []any{n.Kind, n.Key, n.ID, n.Expires.UnixMicro()})
+			name := nameOf(n)
+			if _, again := r.fresh[name]; !again {
+				r.fresh[name] = i // the first of a batch; confirmed below
+				rows = append(rows, []any{name[:], n.Expires.UnixMicro()})
 			}
 		}
 	}
-	inserted := map[evidence.Nonce]bool{}
-	err := r.insert(`INSERT INTO seen (kind, key, id, expires_at) VALUES `, ` ON CONFLICT DO NOTHING RETURNING kind, key, id`, rows, func(scan func(...any) error) error {
-		var n evidence.Nonce
-		if err := scan(&n.Kind, &n.Key, &n.ID); err != nil {
+	if len(rows) == 0 {
+		return nil
+	}
+	r.spent += len(rows)
+	slices.SortFunc(rows, func(a, b []any) int { return bytes.Compare(a[0].([]byte), b[0].([]byte)) }) // neighbours together, and nodes in one order
+	inserted := make(map[nonce]bool, len(rows))
+	err := r.insert(`INSERT INTO seen (id, expires_at) VALUES `, ` ON CONFLICT DO NOTHING RETURNING id`, rows, func(scan func(...any) error) error {
+		var name sql.RawBytes
+		if err := scan(&name); err != nil {
 			return err
 		}
-		inserted[n] = true
+		inserted[nonce(name)] = true
 		return nil
 	})
 	for n := range r.fresh {
@@ -44,10 +53,20 @@ func (r *run) spendNonces() error {
 			r.fresh[n] = -1
 		}
 	}
-	if err != nil || len(rows) == 0 {
+	if err != nil {
 		return err
 	}
 	return r.readForgotten(rows)
+}
+
+// nonce is what a single-use value is known by: half a SHA-256 of its kind, key and identifier, without its end, which who made it chose. It is all that is
+// kept, so that of a million proofs a few pages are written to and not an index for each column.
+type nonce [16]byte
+
+func nameOf(n evidence.Nonce) nonce {
+	digest := n.ID.Bytes() // the one part of a fixed length comes first, the one that others choose last
+	whole := sha256.Sum256(append(append(append(digest[:], n.Kind...), 0), n.Key...))
+	return nonce(whole[:16])
 }
 
 // readForgotten reads what was forgotten among the ends of the values in rows. It comes after their insert, which waits for whoever forgets one of them
@@ -55,7 +74,7 @@ func (r *run) spendNonces() error {
 func (r *run) readForgotten(rows [][]any) error {
 	first, last := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, row := range rows {
-		end := row[3].(int64)
+		end := row[1].(int64)
 		first, last = min(first, end), max(last, end)
 	}
 	found, err := r.tx.Rows(`SELECT from_at, to_at FROM forgotten WHERE from_at <= $1 AND to_at >= $2`, last, first)
@@ -94,33 +113,75 @@ func (r *run) tooLate(once []evidence.Nonce) error {
 const (
 	forgetEvery = time.Second
 	forgetAfter = 10 * time.Minute // past its end: other nodes' clocks may be behind
-	forgetMany  = 4096             // at a time; those that end in the same second go together
+	forgetLook  = 4096             // at a time, and two more for each that was spent since: so the sweep keeps up with any rate
 	forgetSpan  = time.Hour        // of ends at a time
 )
 
-// forget deletes nonces that would be refused as old anyway, in the order of their index, so that nodes do not lock each other out. Up to where is written
-// down in the same transaction: after a clock that jumps ahead, forgets and jumps back, no proof is taken twice.
+// forget deletes nonces that would be refused as old anyway. It sweeps the table from one end to the other, a stretch at a time, and begins again: that needs
+// no index by end, and what it deletes lies together. What ended is written down in the same transaction: after a clock that jumps ahead, forgets and jumps
+// back, no proof is taken twice.
 func (r *run) forget() error {
-	if r.forgot = r.log.forgot; r.now.Sub(r.forgot).Abs() < forgetEvery {
+	if r.forgot = r.log.forgot; r.now.Sub(r.forgot.at).Abs() < forgetEvery {
+		r.forgot.spent += r.spent
 		return nil
 	}
-	r.forgot = r.now
+	from := r.forgot.upTo
+	var to []byte
+	err := r.tx.Row(`SELECT id FROM seen WHERE id >= $1 ORDER BY id LIMIT 1 OFFSET $2`, from, forgetLook+2*(r.forgot.spent+r.spent)).Scan(&to)
+	if noRow(err) { // the rest of the table, and then from its start again
+		to, err = bytes.Repeat([]byte{0xff}, len(nonce{})+1), nil
+		r.forgot = forgot{at: r.now, upTo: []byte{}}
+	} else {
+		r.forgot = forgot{at: r.now, upTo: to}
+	}
+	if err != nil {
+		return err
+	}
 	steady := r.log.opened.Add(r.now.Sub(r.log.opened)) // by the monotonic clock: a wall clock that was set ahead forgets nothing early
-	before := min(steady.UnixMicro(), r.now.UnixMicro()) - forgetAfter.Microseconds()
-	var from, to sql.NullInt64
-	if err := r.tx.Row(`SELECT MIN(expires_at) FROM seen WHERE expires_at < $1`, before).Scan(&from); err != nil || !from.Valid {
+	first, last, err := r.oldEnds(from, to, min(steady.UnixMicro(), r.now.UnixMicro())-forgetAfter.Microseconds())
+	if err != nil || first > last {
 		return err
 	}
-	err := r.tx.Row(`SELECT MAX(expires_at) FROM (SELECT expires_at FROM seen WHERE expires_at < $1 AND expires_at <= $2 ORDER BY expires_at LIMIT $3) AS old`,
-		before, from.Int64+forgetSpan.Microseconds(), forgetMany).Scan(&to)
-	if err != nil || !to.Valid {
+	if err := r.note(first, last); err != nil {
 		return err
 	}
-	if err := r.note(from.Int64, to.Int64); err != nil {
-		return err
-	}
-	_, err = r.tx.Exec(`DELETE FROM seen WHERE expires_at >= $1 AND expires_at <= $2`, from.Int64, to.Int64)
+	_, err = r.tx.Exec(`DELETE FROM seen WHERE id >= $1 AND id < $2 AND expires_at >= $3 AND expires_at <= $4`, from, to, first, last)
 	return err
+}
+
+// forgot is how far the sweep is: when it last went on, where it does next, and how many were spent in between.
+type forgot struct {
+	at    time.Time
+	upTo  []byte
+	spent int
+}
+
+// oldEnds are the first and the last end, in µs and before a moment, of the nonces of a stretch, no further apart than forgetSpan: what lies between them is
+// refused from then on, and is not to reach over the time over which a clock jumped. first > last: there are none.
+func (r *run) oldEnds(from, to []byte, before int64) (first, last int64, err error) {
+	rows, err := r.tx.Rows(`SELECT expires_at FROM seen WHERE id >= $1 AND id < $2 AND expires_at < $3`, from, to, before)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer rows.Close()
+	var ends []int64
+	for rows.Next() {
+		var end int64
+		if err := rows.Scan(&end); err != nil {
+			return 0, 0, err
+		}
+		ends = append(ends, end)
+	}
+	if len(ends) == 0 {
+		return 0, -1, rows.Err()
+	}
+	first, last = slices.Min(ends), 0
+	for _, end := range ends {
+		if end-first <= forgetSpan.Microseconds() {
+			last = max(last, end)
+		}
+	}
+	return first, last, rows.Err()
 }
 
 // note writes down what is forgotten: as the end of the span before, where it goes on from that, or as a span of its own, so that the time over which a clock
@@ -136,15 +197,10 @@ func (r *run) note(from, to int64) error {
 	return err
 }
 
-func identity(n evidence.Nonce) evidence.Nonce {
-	n.Expires = time.Time{}
-	return n
-}
-
 // replayed gives the kind of the first nonce of entry i that was seen before, in the database or earlier in the batch; "" where none was.
 func (r *run) replayed(i int, once []evidence.Nonce) string {
 	for _, n := range once {
-		if r.fresh[identity(n)] != i {
+		if r.fresh[nameOf(n)] != i {
 			return n.Kind
 		}
 	}
@@ -154,10 +210,11 @@ func (r *run) replayed(i int, once []evidence.Nonce) string {
 // giveBack undoes the spending of entry i's nonces: its change failed, so the proof was not used.
 func (r *run) giveBack(i int, e *entry) error {
 	for _, n := range e.draft.Once {
-		if r.fresh[identity(n)] != i {
+		if r.fresh[nameOf(n)] != i {
 			continue
 		}
-		if _, err := r.tx.Exec(`DELETE FROM seen WHERE kind = $1 AND key = $2 AND id = $3`, n.Kind, n.Key, n.ID); err != nil {
+		name := nameOf(n)
+		if _, err := r.tx.Exec(`DELETE FROM seen WHERE id = $1`, name[:]); err != nil {
 			return err
 		}
 	}

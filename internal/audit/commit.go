@@ -113,10 +113,11 @@ type run struct {
 	now        time.Time
 	tx         *Tx
 	heads      map[id.Workspace]*head
-	closed     []*head                // shards that this run closed
-	fresh      map[evidence.Nonce]int // nonces that this run inserted, and the entry they belong to
-	forgotten  [][2]int64             // spans of ends, in µs, of nonces that were forgotten, as far as the batch's may be among them
-	forgot     time.Time
+	closed     []*head       // shards that this run closed
+	fresh      map[nonce]int // nonces that this run inserted, and the entry they belong to
+	forgotten  [][2]int64    // spans of ends, in µs, of nonces that were forgotten, as far as the batch's may be among them
+	forgot     forgot
+	spent      int // nonces, seen before or not
 	subjects   map[string]subjectKey
 	events     [][]any
 	details    [][]any

@@ -49,7 +49,7 @@ type Log struct {
 	stopped error
 	opened  time.Time
 	texts   map[string]string // of INSERT statements: one for each table and number of rows; the loop's own
-	forgot  time.Time         // when nonces were last forgotten; the loop's own
+	forgot  forgot            // the sweep of old nonces; the loop's own
 
 	subjects *subjectKeys
 	now      func() time.Time
@@ -87,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, engine: cfg.Writer.Engine(), queue: make(chan *entry, queueLength), quit: make(chan struct{}), ended: make(chan struct{}),
-		heads: map[string]*head{}, open: map[id.Workspace]*head{}, texts: map[string]string{}, moved: make(chan struct{}), altered: make(chan struct{}), now: cfg.Now, opened: cfg.Now(),
+		heads: map[string]*head{}, open: map[id.Workspace]*head{}, texts: map[string]string{}, moved: make(chan struct{}), altered: make(chan struct{}), now: cfg.Now, opened: cfg.Now(), forgot: forgot{upTo: []byte{}},
 		start:    id.New[id.Event](cfg.Now()),
 		subjects: newSubjectKeys(cfg.Ring.Sealer()),
 	}

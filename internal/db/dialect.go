@@ -29,7 +29,7 @@ func (e Engine) ddl(text string) string {
 		return text
 	}
 	text = strings.ReplaceAll(text, "\n--pg ", "\n")
-	return strings.NewReplacer(") STRICT;", ");", " INTEGER", " BIGINT", " BLOB", " BYTEA").Replace(text)
+	return strings.NewReplacer(") STRICT;", ");", ") STRICT, WITHOUT ROWID;", ");", " INTEGER", " BIGINT", " BLOB", " BYTEA").Replace(text)
 }
 
 // ForUpdate is appended to a SELECT that locks its rows until the transaction ends. SQLite has one writer, which holds all.

@@ -20,10 +20,9 @@ CREATE INDEX event_thread ON event (thread) WHERE thread IS NOT NULL;
 CREATE INDEX event_alters ON event (log, seq) WHERE alters = 1;
 CREATE INDEX event_outcome ON event (log, seq) WHERE outcome NOT IN ('permit', 'ok');
 CREATE TABLE tile (log TEXT NOT NULL, level INTEGER NOT NULL, n INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (log, level, n)) STRICT;
-CREATE TABLE detail (log TEXT NOT NULL, seq INTEGER NOT NULL, field TEXT NOT NULL, subject TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (log, seq, field)) STRICT;
+CREATE TABLE detail (log TEXT NOT NULL, seq INTEGER NOT NULL, field TEXT NOT NULL, subject TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (log, seq, field)) STRICT, WITHOUT ROWID;
 CREATE TABLE content (digest TEXT PRIMARY KEY, used_at INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
-CREATE TABLE seen (kind TEXT NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (kind, key, id)) STRICT;
-CREATE INDEX seen_expires ON seen (expires_at);
+CREATE TABLE seen (id BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE subject_key (subject TEXT PRIMARY KEY, wrapped BLOB NOT NULL) STRICT;
 
 -- keyring
