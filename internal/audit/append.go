@@ -59,14 +59,17 @@ func (r *run) spendNonces() error {
 	return r.readForgotten(rows)
 }
 
-// nonce is what a single-use value is known by: half a SHA-256 of its kind, key and identifier, without its end, which who made it chose. It is all that is
-// kept, so that of a million proofs a few pages are written to and not an index for each column.
-type nonce [16]byte
+// nonce is what a single-use value is known by: half a SHA-256 of its kind, key and identifier, without its end, which who made it chose. Before it stands a
+// little of its key's, so that those that one request spends lie together.
+type nonce [20]byte
 
-func nameOf(n evidence.Nonce) nonce {
-	digest := n.ID.Bytes() // the one part of a fixed length comes first, the one that others choose last
+func nameOf(n evidence.Nonce) (name nonce) {
+	key := sha256.Sum256([]byte(n.Key))
+	digest := n.ID.Bytes() // of a fixed length, and then one of a few kinds: what others choose comes last
 	whole := sha256.Sum256(append(append(append(digest[:], n.Kind...), 0), n.Key...))
-	return nonce(whole[:16])
+	copy(name[:4], key[:])
+	copy(name[4:], whole[:])
+	return name
 }
 
 // readForgotten reads what was forgotten among the ends of the values in rows. It comes after their insert, which waits for whoever forgets one of them

@@ -82,3 +82,30 @@ func TestNoncesThatAreOldAnywayAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestOnceIsByName: a value is the same whatever end it claims, and another one under another key or of another kind.
+func TestOnceIsByName(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		n := startNode(t, dsn, 0)
+		same := proof(1, 2*time.Minute)
+		longer, kind, key := same, same, same
+		longer.Expires = longer.Expires.Add(time.Hour)
+		kind.Kind, key.Key = "dpop", "K"
+		for _, c := range []struct {
+			name string
+			evidence.Nonce
+			want string
+		}{
+			{"the first time", same, ""},
+			{"again", same, "replayed"},
+			{"with a later end", longer, "replayed"},
+			{"of another kind", kind, ""},
+			{"of another key", key, ""},
+			{"that, again", key, "replayed"},
+		} {
+			if code := n.once(c.Nonce); code != c.want {
+				t.Errorf("%s: %q, not %q", c.name, code, c.want)
+			}
+		}
+	})
+}
