@@ -11,22 +11,23 @@ import (
 const MaxEvent = 32 << 10
 
 // Event is one entry of a workspace's log: who did what, under whose authority, why it was permitted, and where. Its stored bytes, made
-// once by Bytes, are what the log hashes; nothing is ever serialised again.
+// once by Bytes, are what the log hashes; nothing is ever serialised again. Its members, and those of what it is made of, stand in RFC 8785 order, so that
+// they are written in it.
 type Event struct {
-	V       int      `json:"v"` // 1
+	At      int64    `json:"at"`             // microseconds since 1970, for people: the order is Rev
+	Cause   id.Event `json:"cause,omitzero"` // the event before
+	Did     *Did     `json:"did,omitempty"`
 	ID      id.Event `json:"id"`
-	At      int64    `json:"at"` // microseconds since 1970, for people: the order is Rev
 	Kind    Kind     `json:"kind"`
 	Outcome Outcome  `json:"outcome"`
+	Rev     int64    `json:"rev"`             // position in the workspace's history, given by the log
 	Thread  id.Event `json:"thread,omitzero"` // the first event of the story
-	Cause   id.Event `json:"cause,omitzero"`  // the event before
-	Who     Who      `json:"who"`
 	Under   *Under   `json:"under,omitempty"`
-	Did     *Did     `json:"did,omitempty"`
-	Why     *Why     `json:"why,omitempty"`
+	V       int      `json:"v"` // 1
 	What    *What    `json:"what,omitempty"`
 	Where   Where    `json:"where"`
-	Rev     int64    `json:"rev"` // position in the workspace's history, given by the log
+	Who     Who      `json:"who"`
+	Why     *Why     `json:"why,omitempty"`
 }
 
 // Outcome is how an event ended.
@@ -48,11 +49,11 @@ const (
 
 // Who signed, and for whom. Sub is an agent, a user or "server" for the server's own acts.
 type Who struct {
-	Sub      string    `json:"sub"`
+	Chain    []Hop     `json:"chain,omitempty"` // the person first, the current actor last; absent where one acts for nobody
 	Instance id.Key    `json:"instance,omitzero"`
 	Owner    id.User   `json:"owner,omitzero"` // of the agent, at that moment
 	Proof    *ProofRef `json:"proof,omitempty"`
-	Chain    []Hop     `json:"chain,omitempty"` // the person first, the current actor last; absent where one acts for nobody
+	Sub      string    `json:"sub"`
 }
 
 // ServerSub is Who.Sub of the server's own acts.
@@ -61,73 +62,73 @@ const ServerSub = "server"
 // ProofRef names the proof that came with the request: "dpop", "httpsig" (httpsig.Signature.Record), "jws" (an assertion), "passkey", "link", "oidc" (an
 // ID token, of Issuer) or "bearer" (none: a token that is bound to no key came with it), and the SHA-256 of its bytes. The proof itself is the detail "proof".
 type ProofRef struct {
-	Type   string    `json:"type"`
-	SHA256 id.Digest `json:"sha256,omitzero"`
 	Issuer string    `json:"iss,omitempty"`
+	SHA256 id.Digest `json:"sha256,omitzero"`
+	Type   string    `json:"type"`
 }
 
 // Hop is one principal on a chain. Link is the digest of the delegation.Signed that made it the delegate, kept as content.
 type Hop struct {
-	Sub        string        `json:"sub"`
-	Instance   id.Key        `json:"instance,omitzero"`
 	Delegation id.Delegation `json:"dlg,omitzero"`
+	Instance   id.Key        `json:"instance,omitzero"`
 	Link       id.Digest     `json:"link,omitzero"`
+	Sub        string        `json:"sub"`
 }
 
 // Under is the authority that was used.
 type Under struct {
-	Token      *TokenRef     `json:"token,omitempty"`
+	Approvals  []ApprovalRef `json:"approvals,omitempty"`
 	Delegation id.Delegation `json:"dlg,omitzero"`
 	Statement  id.Digest     `json:"statement,omitzero"` // digest of the last statement's bytes
 	Task       string        `json:"task,omitempty"`
+	Token      *TokenRef     `json:"token,omitempty"`
 	UsesLeft   *int64        `json:"uses_left,omitempty"` // the least over the chain, after this call
-	Approvals  []ApprovalRef `json:"approvals,omitempty"`
-	Via        *token.Via    `json:"via,omitempty"` // whose authority at another server it rests on; what proves it is content
+	Via        *token.Via    `json:"via,omitempty"`       // whose authority at another server it rests on; what proves it is content
 }
 
 // TokenRef names an access token; the token itself is content, unless it is a bearer token.
 type TokenRef struct {
+	Expires int64     `json:"exp"`
 	ID      string    `json:"jti"`
 	Kid     id.Key    `json:"kid"`
-	Expires int64     `json:"exp"`
 	SHA256  id.Digest `json:"sha256"`
 }
 
 // ApprovalRef names an approval that lifted a gate. Ask is the digest of the approval's object, Votes those of the signed votes: all content.
 type ApprovalRef struct {
-	ID    id.Approval `json:"id"`
 	Ask   id.Digest   `json:"ask"`
+	ID    id.Approval `json:"id"`
 	Votes []id.Digest `json:"votes"`
 }
 
 // Did is the act.
 type Did struct {
-	Action   string    `json:"action"` // a permission
-	Resource Resource  `json:"resource"`
-	Pin      id.Digest `json:"pin,omitzero"`   // of the tool's definition
+	Action   string    `json:"action"`         // a permission
 	Args     *Sealed   `json:"args,omitempty"` // the RFC 8785 bytes of the arguments
-	Digest   id.Digest `json:"digest,omitzero"`
-	Result   id.Digest `json:"result,omitzero"` // tool.finished: of the result as delivered
 	Bytes    int64     `json:"bytes,omitzero"`
+	Digest   id.Digest `json:"digest,omitzero"`
+	Pin      id.Digest `json:"pin,omitzero"` // of the tool's definition
+	Resource Resource  `json:"resource"`
+	Result   id.Digest `json:"result,omitzero"` // tool.finished: of the result as delivered
 }
 
 // Resource is what was acted on, as in policy.
 type Resource struct {
-	Type string `json:"type"`
 	ID   string `json:"id"`
+	Type string `json:"type"`
 }
 
 // Why is the decision: with Bundle and Facts as content anyone can decide again.
 type Why struct {
-	Code    string    `json:"code,omitempty"`
-	Reason  string    `json:"reason,omitempty"` // for a refusal
-	Bundle  id.Digest `json:"bundle,omitzero"`
-	Facts   id.Digest `json:"facts,omitzero"`
 	AsOf    int64     `json:"as_of,omitzero"` // the snapshot's revision
+	Bundle  id.Digest `json:"bundle,omitzero"`
+	Code    string    `json:"code,omitempty"`
+	Engine  string    `json:"engine,omitempty"`
+	Errors  []string  `json:"errors,omitempty"`
+	Facts   id.Digest `json:"facts,omitzero"`
+	Reason  string    `json:"reason,omitempty"` // for a refusal
 	Reasons []string  `json:"reasons,omitempty"`
 	Waived  []string  `json:"waived,omitempty"` // gates lifted
-	Errors  []string  `json:"errors,omitempty"`
-	Engine  string    `json:"engine,omitempty"`
 }
 
 // What is what a change of state was about: only the members that the event's kind needs. Personal data is Sealed. Verify reads key.published and key.retired (Key,
@@ -136,51 +137,51 @@ type Why struct {
 // user.added and user.passkey_changed (User, Key or COSE, Status) and policy.published (Bundle).
 type What struct {
 	Agent      id.Agent        `json:"agent,omitzero"`
-	User       id.User         `json:"user,omitzero"` // in agent.*: the owner
-	Instance   id.Key          `json:"instance,omitzero"`
-	Parent     id.Key          `json:"parent,omitzero"`      // instance.spawned: by whom
-	Before     id.Key          `json:"predecessor,omitzero"` // instance.rotated: the key that Instance replaces
-	Until      int64           `json:"until,omitzero"`       // microseconds: instance.rotated, when the key before ends; elsewhere, when what was made ends
-	Voucher    id.Digest       `json:"voucher,omitzero"`     // of the key statement as the live key signed it, kept as content
-	Possession id.Digest       `json:"possession,omitzero"`  // of the same as the new key signed it, kept as content
-	From       int64           `json:"from,omitzero"`        // microseconds: key.published, when the key signs at the earliest
-	Group      string          `json:"group,omitempty"`
-	Rule       id.Digest       `json:"rule,omitzero"`  // of the trust rule that matched, of the rule about apps, or of what an app registered with, kept as content
-	Key        *jose.PublicKey `json:"key,omitempty"`  // the public key that was enrolled, registered, created or published
-	COSE       string          `json:"cose,omitempty"` // a passkey's public key (RFC 9052), base64url
-	Credential string          `json:"credential,omitempty"`
-	Delegation id.Delegation   `json:"dlg,omitzero"`
-	Replaces   id.Delegation   `json:"replaces,omitzero"` // delegation.replaced: the one that ended, whose place Delegation took
-	Link       id.Digest       `json:"link,omitzero"`     // of the delegation.Signed, kept as content
-	Ended      []string        `json:"ended,omitempty"`
-	Count      int64           `json:"count,omitzero"` // how many ended, where Ended does not hold all
-	List       id.Digest       `json:"list,omitzero"`  // of all their identifiers, one a line, kept as content; absent where there are too many
 	Approval   id.Approval     `json:"approval,omitzero"`
 	Ask        id.Digest       `json:"ask,omitzero"`
-	Vote       id.Digest       `json:"vote,omitzero"`
-	Bundle     id.Digest       `json:"bundle,omitzero"`
-	Server     string          `json:"server,omitempty"` // an MCP server's name
-	Tool       string          `json:"tool,omitempty"`
-	Pin        id.Digest       `json:"pin,omitzero"`
-	Role       string          `json:"role,omitempty"`
-	Scope      string          `json:"scope,omitempty"`
 	Audience   string          `json:"aud,omitempty"`
-	Client     string          `json:"client,omitempty"` // an app's client_id; client.changed: what the rule is about
-	Status     string          `json:"status,omitempty"`
-	Use        string          `json:"use,omitempty"` // of a server key: UseToken, UseLog or UseSealing
-	Log        *Shard          `json:"log,omitempty"`
 	Auth       *Auth           `json:"auth,omitempty"` // user.signed_in through another provider
-	Name       *Sealed         `json:"name,omitempty"`
+	Bundle     id.Digest       `json:"bundle,omitzero"`
+	Client     string          `json:"client,omitempty"` // an app's client_id; client.changed: what the rule is about
+	COSE       string          `json:"cose,omitempty"`   // a passkey's public key (RFC 9052), base64url
+	Count      int64           `json:"count,omitzero"`   // how many ended, where Ended does not hold all
+	Credential string          `json:"credential,omitempty"`
+	Delegation id.Delegation   `json:"dlg,omitzero"`
 	Email      *Sealed         `json:"email,omitempty"` // user.added: by which the person is awaited
-	Text       *Sealed         `json:"text,omitempty"`  // a reason or purpose in somebody's words
+	Ended      []string        `json:"ended,omitempty"`
+	From       int64           `json:"from,omitzero"` // microseconds: key.published, when the key signs at the earliest
+	Group      string          `json:"group,omitempty"`
+	Instance   id.Key          `json:"instance,omitzero"`
+	Key        *jose.PublicKey `json:"key,omitempty"` // the public key that was enrolled, registered, created or published
+	Link       id.Digest       `json:"link,omitzero"` // of the delegation.Signed, kept as content
+	List       id.Digest       `json:"list,omitzero"` // of all their identifiers, one a line, kept as content; absent where there are too many
+	Log        *Shard          `json:"log,omitempty"`
+	Name       *Sealed         `json:"name,omitempty"`
+	Parent     id.Key          `json:"parent,omitzero"` // instance.spawned: by whom
+	Pin        id.Digest       `json:"pin,omitzero"`
+	Possession id.Digest       `json:"possession,omitzero"`  // of the same as the new key signed it, kept as content
+	Before     id.Key          `json:"predecessor,omitzero"` // instance.rotated: the key that Instance replaces
+	Replaces   id.Delegation   `json:"replaces,omitzero"`    // delegation.replaced: the one that ended, whose place Delegation took
+	Role       string          `json:"role,omitempty"`
+	Rule       id.Digest       `json:"rule,omitzero"` // of the trust rule that matched, of the rule about apps, or of what an app registered with, kept as content
+	Scope      string          `json:"scope,omitempty"`
+	Server     string          `json:"server,omitempty"` // an MCP server's name
+	Status     string          `json:"status,omitempty"`
+	Text       *Sealed         `json:"text,omitempty"` // a reason or purpose in somebody's words
+	Tool       string          `json:"tool,omitempty"`
+	Until      int64           `json:"until,omitzero"` // microseconds: instance.rotated, when the key before ends; elsewhere, when what was made ends
+	Use        string          `json:"use,omitempty"`  // of a server key: UseToken, UseLog or UseSealing
+	User       id.User         `json:"user,omitzero"`  // in agent.*: the owner
+	Vote       id.Digest       `json:"vote,omitzero"`
+	Voucher    id.Digest       `json:"voucher,omitzero"` // of the key statement as the live key signed it, kept as content
 }
 
 // Auth is how a person signed in at another provider: as what policy counts it, and what the provider said.
 type Auth struct {
-	Level int64    `json:"level"`         // 1 signed in, 2 with several factors
-	At    int64    `json:"at,omitzero"`   // when they proved who they are there, in seconds; 0 where it was not said
 	ACR   string   `json:"acr,omitempty"` // OpenID Connect Core §2
 	AMR   []string `json:"amr,omitempty"` // RFC 8176
+	At    int64    `json:"at,omitzero"`   // when they proved who they are there, in seconds; 0 where it was not said
+	Level int64    `json:"level"`         // 1 signed in, 2 with several factors
 }
 
 // What a key of the server is for, and what became of one that signs no more: What.Use and What.Status of key.published and key.retired.
@@ -195,19 +196,19 @@ const (
 
 // Shard describes a log in log.opened and log.closed: its origin, its key and the checkpoint it continues from.
 type Shard struct {
-	Workspace  id.Workspace `json:"workspace"`
-	Origin     string       `json:"origin"`
-	VKey       string       `json:"vkey"`
 	Base       int64        `json:"base"`
 	Checkpoint string       `json:"checkpoint,omitempty"` // the last of the shard before
+	Origin     string       `json:"origin"`
+	VKey       string       `json:"vkey"`
+	Workspace  id.Workspace `json:"workspace"`
 }
 
 // Where the request came in.
 type Where struct {
 	Face string  `json:"face"` // oauth, gateway, admin, console, server
-	Node string  `json:"node"`
-	MCP  string  `json:"mcp,omitempty"` // protocol revision
 	IP   *Sealed `json:"ip,omitempty"`
+	MCP  string  `json:"mcp,omitempty"` // protocol revision
+	Node string  `json:"node"`
 }
 
 // Sealed stands for a value that may be erased: the SHA-256 of its disclosure, a salted triple as in SD-JWT (RFC 9901 §4.2). The disclosure is kept as a detail.

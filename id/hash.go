@@ -61,11 +61,21 @@ func (d Digest) String() string {
 	if d.IsZero() {
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(d.b[:])
+	var text [43]byte
+	base64.RawURLEncoding.Encode(text[:], d.b[:])
+	return string(text[:])
 }
 
 // MarshalText implements encoding.TextMarshaler.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// AppendText implements encoding.TextAppender.
+func (d Digest) AppendText(to []byte) ([]byte, error) {
+	if d.IsZero() {
+		return to, nil
+	}
+	return base64.RawURLEncoding.AppendEncode(to, d.b[:]), nil
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler; it accepts what ParseDigest accepts.
 func (d *Digest) UnmarshalText(b []byte) error {
@@ -125,6 +135,9 @@ func (k Key) Short() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (k Key) MarshalText() ([]byte, error) { return k.d.MarshalText() }
+
+// AppendText implements encoding.TextAppender.
+func (k Key) AppendText(to []byte) ([]byte, error) { return k.d.AppendText(to) }
 
 // UnmarshalText implements encoding.TextUnmarshaler; it accepts what ParseKey accepts.
 func (k *Key) UnmarshalText(b []byte) error {

@@ -56,8 +56,11 @@ type (
 	Issuer     = Of[issuerKind] // a rule that trusts another server
 )
 
-// The extended-hex alphabet keeps the order of the bytes in the text.
-var text = base32.HexEncoding.WithPadding(base32.NoPadding)
+// The extended-hex alphabet, in lower case, keeps the order of the bytes in the text.
+var text = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+// textLength is that of 16 bytes in base32.
+const textLength = 26
 
 // New makes an identifier of now, unique by 74 random bits.
 func New[T Of[K], K kind](now time.Time) T {
@@ -75,22 +78,30 @@ func New[T Of[K], K kind](now time.Time) T {
 // Parse reads an identifier in exactly the form that String prints; anything else is an error.
 func Parse[T Of[K], K kind](s string) (T, error) {
 	var k K
-	bad := func() (T, error) {
-		return T{}, fmt.Errorf("not an identifier of the form %s_…: %d characters", k.prefix(), len(s))
-	}
+	bad := func() (T, error) { return T{}, &formError{k.prefix(), len(s)} }
 	rest, ok := strings.CutPrefix(s, k.prefix()+"_")
-	if !ok || len(rest) != 26 || strings.ToLower(rest) != rest {
+	if !ok || len(rest) != textLength {
 		return bad()
 	}
 	var b [16]byte
-	if n, err := text.Decode(b[:], []byte(strings.ToUpper(rest))); err != nil || n != 16 {
+	if n, err := text.Decode(b[:], []byte(rest)); err != nil || n != 16 {
 		return bad()
 	}
-	t := Of[K]{b}
-	if t.String() != s { // spare bits of the last character
+	var again [textLength]byte
+	if text.Encode(again[:], b[:]); string(again[:]) != rest { // spare bits of the last character
 		return bad()
 	}
-	return T(t), nil
+	return T{b}, nil
+}
+
+// formError is put into words by who reads it: what is tried as one kind is often another.
+type formError struct {
+	prefix string
+	length int
+}
+
+func (e *formError) Error() string {
+	return fmt.Sprintf("not an identifier of the form %s_…: %d characters", e.prefix, e.length)
 }
 
 // Must is Parse for literals in tests and tables; it panics on anything else.
@@ -112,8 +123,12 @@ func (o Of[K]) String() string {
 	if o.IsZero() {
 		return ""
 	}
+	return string(o.append(make([]byte, 0, 4+textLength)))
+}
+
+func (o Of[K]) append(to []byte) []byte {
 	var k K
-	return k.prefix() + "_" + strings.ToLower(text.EncodeToString(o.b[:]))
+	return text.AppendEncode(append(append(to, k.prefix()...), '_'), o.b[:])
 }
 
 // Short is the form for people's eyes beside a name: the prefix and the last six characters, which are random. It identifies nothing.
@@ -130,6 +145,14 @@ func (o Of[K]) IsZero() bool { return o == Of[K]{} }
 
 // MarshalText implements encoding.TextMarshaler.
 func (o Of[K]) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// AppendText implements encoding.TextAppender.
+func (o Of[K]) AppendText(to []byte) ([]byte, error) {
+	if o.IsZero() {
+		return to, nil
+	}
+	return o.append(to), nil
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler; it accepts what Parse accepts.
 func (o *Of[K]) UnmarshalText(b []byte) error {

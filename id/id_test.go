@@ -1,6 +1,8 @@
 package id_test
 
 import (
+	"encoding"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -71,5 +73,25 @@ func TestNullScansToZero(t *testing.T) {
 	}
 	if v, err := a.Value(); v != nil || err != nil {
 		t.Error(v, err)
+	}
+}
+
+// What is written into a text that is being put together is what String says.
+func TestAppendTextIsString(t *testing.T) {
+	d := id.Sum([]byte("x"))
+	for _, v := range []interface {
+		fmt.Stringer
+		encoding.TextAppender
+		encoding.TextMarshaler
+	}{
+		id.New[id.Agent](time.Unix(1795427523, 0)), id.Agent{}, id.New[id.Issuer](time.Unix(1, 0)), d, id.Digest{}, id.KeyOf(d), id.Key{}, id.Default, id.Workspace{},
+	} {
+		added, err := v.AppendText([]byte("before "))
+		if err != nil || string(added) != "before "+v.String() {
+			t.Errorf("%T %q: %q, %v", v, v, added, err)
+		}
+		if whole, err := v.MarshalText(); err != nil || string(whole) != v.String() {
+			t.Errorf("%T %q: %q, %v", v, v, whole, err)
+		}
 	}
 }

@@ -33,6 +33,9 @@ func (w Workspace) IsZero() bool { return w.s == "" }
 // MarshalText implements encoding.TextMarshaler.
 func (w Workspace) MarshalText() ([]byte, error) { return []byte(w.s), nil }
 
+// AppendText implements encoding.TextAppender.
+func (w Workspace) AppendText(to []byte) ([]byte, error) { return append(to, w.s...), nil }
+
 // UnmarshalText implements encoding.TextUnmarshaler; it accepts what ParseWorkspace accepts.
 func (w *Workspace) UnmarshalText(b []byte) error {
 	v, err := ParseWorkspace(string(b))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,6 +26,14 @@ func Canonical(v any) ([]byte, error) {
 	if err != nil {
 		return nil, malformed(err)
 	}
+	if inForm(raw) { // whatever is made here often has its members in order
+		return raw, nil
+	}
+	return integers(raw)
+}
+
+// integers is the RFC 8785 form of what json.Marshal wrote. It may overwrite raw.
+func integers(raw []byte) ([]byte, error) {
 	if err := bound(raw, Limits{Bytes: len(raw), Depth: len(raw) + 1, Values: len(raw) + 1}, integer); err != nil {
 		return nil, err
 	}
@@ -48,6 +57,58 @@ func canonical(raw []byte) ([]byte, error) {
 		return nil, malformed(err)
 	}
 	return v, nil
+}
+
+// maxInForm is how deep inForm looks.
+const maxInForm = 16
+
+// inForm reports that what json.Marshal wrote, and so is valid JSON, is in RFC 8785 form as it stands, every number an integer: each name in ASCII and greater
+// than the one before, no escapes, no white space. Where it reports false that may still be so.
+func inForm(raw []byte) bool {
+	var before [maxInForm][]byte // by depth: the name before in the object there
+	depth := 0
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '{' || c == '[':
+			if depth++; depth == maxInForm {
+				return false
+			}
+			before[depth] = nil
+		case c == '}' || c == ']':
+			depth--
+		case c == '"':
+			end := stringEnd(raw, i)
+			text := raw[i+1 : end]
+			if bytes.IndexByte(text, '\\') >= 0 {
+				return false
+			}
+			if i = end; end+1 == len(raw) || raw[end+1] != ':' {
+				continue // no name
+			}
+			if !ascii(text) || before[depth] != nil && bytes.Compare(before[depth], text) >= 0 {
+				return false
+			}
+			before[depth] = text
+		case c == '-' || '0' <= c && c <= '9':
+			end := numberEnd(raw, i)
+			if string(raw[i:end]) == "-0" || integer(raw[i:end]) != nil {
+				return false
+			}
+			i = end - 1
+		case c <= ' ':
+			return false
+		}
+	}
+	return true
+}
+
+func ascii(text []byte) bool {
+	for _, c := range text {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // integer accepts a number in plain digits with |n| < 2^53.

@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -16,6 +17,9 @@ const (
 
 // maxKept is the length of a header, in base64url, that is remembered to be known again.
 const maxKept = 1 << 10
+
+// signatureSize is that of both algorithms.
+const signatureSize = 64
 
 // maxJWS is the length of a compact JWS that Parse accepts when its caller names none.
 const maxJWS = 16 << 10
@@ -59,12 +63,15 @@ func sign(typ, key string, payload []byte, s Signer) (string, error) {
 	if len(payload) == 0 || !mediaType(typ) {
 		return "", fault.New(fault.Invalid, "malformed", "a JWS is signed with a payload and a typ of letters, digits and -+._/")
 	}
-	signed := EncodeBase64([]byte(`{"alg":"`+pub.alg+`",`+key+`,"typ":"`+typ+`"}`)) + "." + EncodeBase64(payload)
-	sig, err := s.Sign([]byte(signed))
+	header := []byte(`{"alg":"` + pub.alg + `",` + key + `,"typ":"` + typ + `"}`)
+	raw := make([]byte, 0, base64.RawURLEncoding.EncodedLen(len(header)+len(payload)+signatureSize)+8)
+	raw = base64.RawURLEncoding.AppendEncode(raw, header)
+	raw = base64.RawURLEncoding.AppendEncode(append(raw, '.'), payload)
+	sig, err := s.Sign(raw)
 	if err != nil {
 		return "", err
 	}
-	return signed + "." + EncodeBase64(sig), nil
+	return string(base64.RawURLEncoding.AppendEncode(append(raw, '.'), sig)), nil
 }
 
 func mediaType(typ string) bool {

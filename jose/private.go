@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/asn1"
 	"encoding/base64"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -12,6 +13,7 @@ const (
 	maxNesting     = 4  // texts inside strings of texts that HoldsPrivateKey opens
 	shortestKey    = 20 // bytes; no JWK is shorter, {"k":"","kty":"oct"}
 	shortestBase64 = 27 // characters: shortestKey in base64
+	beginPEM       = "-----BEGIN "
 )
 
 // HoldsPrivateKey reports whether text holds a private or secret key in one of the forms that keys are kept in, so that a server can refuse it
@@ -43,7 +45,7 @@ func holdsPrivate(text []byte, nesting int) bool {
 // holdsPEM finds -----BEGIN … PRIVATE KEY-----, whatever stands for the dots.
 func holdsPEM(text []byte) bool {
 	for {
-		_, rest, ok := bytes.Cut(text, []byte("-----BEGIN "))
+		_, rest, ok := bytes.Cut(text, []byte(beginPEM))
 		if !ok {
 			return false
 		}
@@ -54,8 +56,38 @@ func holdsPEM(text []byte) bool {
 	}
 }
 
-// holdsJWK walks a JSON text. An object is a private key as soon as it has kty as a string and a private member, in whatever order.
-func holdsJWK(text []byte, nesting int) bool {
+// holdsJWK finds a JWK with a private member in a JSON text.
+func holdsJWK(text []byte, nesting int) bool { return remarkable(text) && walkJWK(text, nesting) }
+
+// remarkable reports false only for a text in which walkJWK finds nothing: where no string is the name of a private member, and none begins like, or is long
+// enough and has a part that begins like, something to look into. Public keys, which come with every proof, are mostly not remarkable.
+func remarkable(text []byte) bool {
+	if bytes.IndexByte(text, '\\') >= 0 {
+		return true // what is escaped may say anything
+	}
+	for {
+		i := bytes.IndexByte(text, '"')
+		if i < 0 {
+			return false
+		}
+		one, rest, closed := bytes.Cut(text[i+1:], []byte{'"'})
+		if !closed {
+			return false // no string ends any more
+		}
+		if privateMember(string(one)) || len(one) >= shortestKey-2 && opens(one) {
+			return true
+		}
+		text = rest
+	}
+}
+
+// opens reports false only for a string without escapes in which holdsPrivate finds nothing.
+func opens(one []byte) bool {
+	return mayEncode(one[0]) || bytes.IndexByte(one, '.') >= 0 || one[0] <= ' ' || one[0] >= utf8.RuneSelf || one[0] == '{' || one[0] == '[' || bytes.Contains(one, []byte(beginPEM))
+}
+
+// walkJWK walks a JSON text. An object is a private key as soon as it has kty as a string and a private member, in whatever order.
+func walkJWK(text []byte, nesting int) bool {
 	d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	type object struct{ kty, private bool }
 	open := []object{{}} // the containers that the walk is in; the first is none
@@ -118,10 +150,15 @@ func privateMember(name string) bool {
 
 // encodedPrivate looks into base64 of either alphabet, with or without padding.
 func encodedPrivate(part []byte, nesting int) bool {
-	if len(part) < shortestBase64 || part[0] != 'M' && part[0] != 'e' && part[0] != 'W' && part[0] != 'I' && part[0] != 'C' && part[0] != 'L' {
-		return false // a SEQUENCE, {, [, white space, or the hyphens of PEM
+	if len(part) < shortestBase64 || !mayEncode(part[0]) {
+		return false
 	}
-	raw := make([]byte, len(part))
+	var small [1 << 10]byte // most parts are short, and nothing of them is kept
+	raw := small[:]
+	if len(part) > len(small) {
+		raw = make([]byte, len(part))
+	}
+	raw = raw[:len(part)]
 	n, err := base64.RawURLEncoding.Decode(raw, part) // as in every JWS
 	if err != nil {
 		if n, err = anyBase64(raw, part); err != nil {
@@ -130,12 +167,17 @@ func encodedPrivate(part []byte, nesting int) bool {
 	}
 	raw = raw[:n]
 	if raw[0] == 0x30 {
-		return privateDER(raw)
+		return privateDER(bytes.Clone(raw))
 	}
 	if !bytes.Contains(raw, []byte("kty")) && !bytes.ContainsRune(raw, '\\') && !bytes.Contains(raw, []byte("PRIVATE KEY")) {
 		return false // the usual case, so that no signed text is walked
 	}
-	return holdsPrivate(raw, nesting-1)
+	return holdsPrivate(bytes.Clone(raw), nesting-1)
+}
+
+// mayEncode reports whether base64 that begins with c holds a SEQUENCE, {, [, white space, or the hyphens of PEM.
+func mayEncode(c byte) bool {
+	return c == 'M' || c == 'e' || c == 'W' || c == 'I' || c == 'C' || c == 'L'
 }
 
 // anyBase64 decodes either alphabet, or a mixture, with padding and white space anywhere, into raw, which is as long as part.

@@ -109,6 +109,9 @@ func FuzzHoldsPrivateKey(f *testing.F) {
 	f.Add([]byte("MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v_VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		holds := jose.HoldsPrivateKey(text)
+		if jose.WalkJWK(text) && !jose.Remarkable(text) {
+			t.Errorf("a walk finds what is not remarkable: %q", text)
+		}
 		var named struct {
 			Kty *string `json:"kty"`
 		}

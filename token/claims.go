@@ -46,11 +46,12 @@ type Claims struct {
 	Via        *Via // nil: nobody at another server is behind it
 }
 
-// Actor is an agent in the chain: the current one outermost, and in Act the one that it acts for, down to the agent that the person lent to.
+// Actor is an agent in the chain: the current one outermost, and in Act the one that it acts for, down to the agent that the person lent to. Names are in
+// canonical order.
 type Actor struct {
-	Sub      id.Agent `json:"sub"`
-	Instance id.Key   `json:"instance,omitzero"` // zero: the agent has no key (an app without DPoP)
 	Act      *Actor   `json:"act,omitzero"`
+	Instance id.Key   `json:"instance,omitzero"` // zero: the agent has no key (an app without DPoP)
+	Sub      id.Agent `json:"sub"`
 }
 
 // Detail is a permission under constraints, as an authorization detail of type attorn_permission.
