@@ -28,9 +28,8 @@ func (n Nonces) Issue(now time.Time) string { return n.at(now.Unix() / window) }
 // Check reports whether nonce was issued in this window or the last.
 func (n Nonces) Check(nonce string, now time.Time) bool {
 	w := now.Unix() / window
-	current := hmac.Equal([]byte(nonce), []byte(n.at(w)))
-	last := hmac.Equal([]byte(nonce), []byte(n.at(w-1)))
-	return len(n.Key) >= minNonceKey && (current || last)
+	is := func(w int64) bool { return hmac.Equal([]byte(nonce), []byte(n.at(w))) }
+	return len(n.Key) >= minNonceKey && (is(w) || is(w-1)) // which of the two it is nobody need hide
 }
 
 // Demand refuses a proof whose nonce does not pass Check. The answer carries Issue in its DPoP-Nonce header. Code: dpop_nonce_required.

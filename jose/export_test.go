@@ -5,6 +5,8 @@ var (
 	InForm   = inForm
 	Integers = integers
 
-	Remarkable = remarkable
-	WalkJWK    = func(text []byte) bool { return walkJWK(text, maxNesting) }
+	WalkJWK = func(text []byte) bool { return walkJWK(text, maxNesting) }
 )
+
+// Len is how many are remembered.
+func (h *Headers) Len() int { return len(h.known) }

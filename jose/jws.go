@@ -39,7 +39,7 @@ type Header struct {
 type JWS struct {
 	Header    Header
 	Payload   []byte
-	signed    []byte // RFC 7515 §5.1: header and payload as sent
+	signed    string // RFC 7515 §5.1: header and payload as sent
 	signature []byte
 }
 
@@ -102,7 +102,7 @@ func (h Header) Parse(compact string, max int) (*JWS, error) {
 		return nil, fault.New(fault.Invalid, "malformed", "a compact JWS is three parts, none of them empty, with a dot between (RFC 7515 §7.1)").
 			Try("send the compact serialization, with its payload")
 	}
-	j := &JWS{Header: h, signed: []byte(compact[:len(head)+1+len(body)])}
+	j := &JWS{Header: h, signed: compact[:len(head)+1+len(body)]}
 	if head != h.text {
 		if err := j.Header.parse(head); err != nil {
 			return nil, err
@@ -152,5 +152,5 @@ func (j *JWS) Verify(k PublicKey) error {
 		return fault.New(fault.Invalid, "alg_key_mismatch", "the header's alg is not the algorithm of the key's type").
 			Try("set alg to EdDSA for an Ed25519 key, ES256 for a P-256 key")
 	}
-	return k.Verify(j.signed, j.signature)
+	return k.Verify([]byte(j.signed), j.signature)
 }

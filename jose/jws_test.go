@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -222,3 +223,51 @@ func BenchmarkSign(b *testing.B)        { benchSign(b, edSigner(b)) }
 func BenchmarkVerify(b *testing.B)      { benchVerify(b, edSigner(b)) }
 func BenchmarkSignES256(b *testing.B)   { benchSign(b, ecSigner(b)) }
 func BenchmarkVerifyES256(b *testing.B) { benchVerify(b, ecSigner(b)) }
+
+// A header that is remembered parses to what it parsed to before, however many others came since; another one is none of it.
+func TestHeadersAreWhatWasRead(t *testing.T) {
+	var h jose.Headers
+	s := edSigner(t)
+	for _, sign := range []func(string, []byte, jose.Signer) (string, error){jose.Sign, jose.SignEmbedded} {
+		raw, err := sign("a+jwt", []byte(`{"n":1}`), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := sign("a+jwt", []byte(`{"n":2}`), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Of(next) != (jose.Header{}) {
+			t.Error("a header is known that nobody kept")
+		}
+		j, err := jose.Parse(raw, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Keep(j.Header)
+		if h.Of(next) != j.Header || h.Of("x"+next) != (jose.Header{}) || h.Of(next[1:]) != (jose.Header{}) {
+			t.Error("the next one is not known by its header alone")
+		}
+		again, err := h.Of(next).Parse(next, 0)
+		if err != nil || again.Header != j.Header || string(again.Payload) != `{"n":2}` || again.Verify(s.Public()) != nil {
+			t.Errorf("%+v, %v", again, err)
+		}
+	}
+	h.Keep(jose.Header{})
+	if h.Of("") != (jose.Header{}) || h.Of(".e30.AA") != (jose.Header{}) {
+		t.Error("no header is known")
+	}
+	for i := range 5000 { // more than are remembered
+		raw, err := jose.Sign("a+jwt"+strconv.Itoa(i), []byte(`{}`), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := jose.Parse(raw, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Keep(j.Header); h.Of(raw) != j.Header || h.Len() > 4096 {
+			t.Fatalf("%d: %d remembered", i, h.Len())
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/asn1"
 	"encoding/base64"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -13,6 +12,7 @@ const (
 	maxNesting     = 4  // texts inside strings of texts that HoldsPrivateKey opens
 	shortestKey    = 20 // bytes; no JWK is shorter, {"k":"","kty":"oct"}
 	shortestBase64 = 27 // characters: shortestKey in base64
+	longestPrivate = 4  // characters of the longest name that privateMember knows
 	beginPEM       = "-----BEGIN "
 )
 
@@ -34,8 +34,9 @@ func holdsPrivate(text []byte, nesting int) bool {
 	if c := text[0]; c == '{' || c == '[' || c == '"' {
 		return holdsJWK(text, nesting)
 	}
-	for part := range bytes.SplitSeq(text, []byte(".")) {
-		if encodedPrivate(part, nesting) {
+	for more := true; more; {
+		var part []byte
+		if part, text, more = bytes.Cut(text, []byte{'.'}); encodedPrivate(part, nesting) {
 			return true
 		}
 	}
@@ -56,34 +57,26 @@ func holdsPEM(text []byte) bool {
 	}
 }
 
-// holdsJWK finds a JWK with a private member in a JSON text.
-func holdsJWK(text []byte, nesting int) bool { return remarkable(text) && walkJWK(text, nesting) }
-
-// remarkable reports false only for a text in which walkJWK finds nothing: where no string is the name of a private member, and none begins like, or is long
-// enough and has a part that begins like, something to look into. Public keys, which come with every proof, are mostly not remarkable.
-func remarkable(text []byte) bool {
+// holdsJWK finds a private key in a JSON text. Without escapes a string is what stands between two quotation marks, so that the strings can be looked into one
+// after the other, and only a text that names a private member need be walked. Public keys, which come with every proof, are not.
+func holdsJWK(text []byte, nesting int) bool {
 	if bytes.IndexByte(text, '\\') >= 0 {
-		return true // what is escaped may say anything
+		return walkJWK(bytes.Clone(text), nesting) // a copy, so that what is not walked need not be on the heap
 	}
-	for {
-		i := bytes.IndexByte(text, '"')
-		if i < 0 {
+	for rest := text; ; {
+		_, after, opened := bytes.Cut(rest, []byte{'"'})
+		one, next, closed := bytes.Cut(after, []byte{'"'})
+		if !opened || !closed {
 			return false
 		}
-		one, rest, closed := bytes.Cut(text[i+1:], []byte{'"'})
-		if !closed {
-			return false // no string ends any more
+		if len(one) <= longestPrivate && privateMember(string(one)) {
+			return walkJWK(bytes.Clone(text), nesting)
 		}
-		if privateMember(string(one)) || len(one) >= shortestKey-2 && opens(one) {
+		if len(one) >= shortestKey-2 && holdsPrivate(one, nesting-1) {
 			return true
 		}
-		text = rest
+		rest = next
 	}
-}
-
-// opens reports false only for a string without escapes in which holdsPrivate finds nothing.
-func opens(one []byte) bool {
-	return mayEncode(one[0]) || bytes.IndexByte(one, '.') >= 0 || one[0] <= ' ' || one[0] >= utf8.RuneSelf || one[0] == '{' || one[0] == '[' || bytes.Contains(one, []byte(beginPEM))
 }
 
 // walkJWK walks a JSON text. An object is a private key as soon as it has kty as a string and a private member, in whatever order.
@@ -153,7 +146,7 @@ func encodedPrivate(part []byte, nesting int) bool {
 	if len(part) < shortestBase64 || !mayEncode(part[0]) {
 		return false
 	}
-	var small [1 << 10]byte // most parts are short, and nothing of them is kept
+	var small [2 << 10]byte // most parts are short, and nothing of them is kept
 	raw := small[:]
 	if len(part) > len(small) {
 		raw = make([]byte, len(part))
@@ -172,7 +165,7 @@ func encodedPrivate(part []byte, nesting int) bool {
 	if !bytes.Contains(raw, []byte("kty")) && !bytes.ContainsRune(raw, '\\') && !bytes.Contains(raw, []byte("PRIVATE KEY")) {
 		return false // the usual case, so that no signed text is walked
 	}
-	return holdsPrivate(bytes.Clone(raw), nesting-1)
+	return holdsPrivate(raw, nesting-1)
 }
 
 // mayEncode reports whether base64 that begins with c holds a SEQUENCE, {, [, white space, or the hyphens of PEM.

@@ -1,6 +1,7 @@
 package jose_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -109,8 +110,8 @@ func FuzzHoldsPrivateKey(f *testing.F) {
 	f.Add([]byte("MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v_VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		holds := jose.HoldsPrivateKey(text)
-		if jose.WalkJWK(text) && !jose.Remarkable(text) {
-			t.Errorf("a walk finds what is not remarkable: %q", text)
+		if json := bytes.TrimSpace(text); len(json) > 0 && strings.IndexByte(`{["`, json[0]) >= 0 && jose.WalkJWK(text) && !holds {
+			t.Errorf("a walk finds more: %q", text)
 		}
 		var named struct {
 			Kty *string `json:"kty"`

@@ -13,10 +13,10 @@ import (
 
 // Via is whose authority at another server a token rests on, beside its own chain: which of that server's agents holds the key, and for whom it acts there.
 type Via struct {
+	Actors []id.Agent `json:"act"` // there, the one that holds the key first
 	Issuer string     `json:"iss"`
-	Sub    id.User    `json:"sub"`    // the person there
-	Actors []id.Agent `json:"act"`    // there, the one that holds the key first
 	Shown  id.Digest  `json:"sha256"` // of Foreign.Bytes: what proves it
+	Sub    id.User    `json:"sub"`    // the person there
 }
 
 // Equal reports whether v and w say the same.

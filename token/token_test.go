@@ -272,7 +272,7 @@ func FuzzParseAssertion(f *testing.F) {
 	f.Add(raw, j.Payload)
 	f.Add("a.b.c", []byte(`{"aud":["x"],"exp":1}`))
 	f.Fuzz(func(t *testing.T, text string, payload []byte) {
-		if _, j, err := token.ParseAssertion(text, issuer, at); err == nil && j.Verify(s.Public()) == nil && text != raw {
+		if _, j, err := token.ParseAssertion(text, issuer, at, jose.Header{}); err == nil && j.Verify(s.Public()) == nil && text != raw {
 			t.Errorf("an assertion that was not made passed: %q", text)
 		} else if err != nil && !strings.HasPrefix(fault.Code(err), "assertion_") {
 			t.Errorf("code %q of %v", fault.Code(err), err)
@@ -284,7 +284,7 @@ func FuzzParseAssertion(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, _, err := token.ParseAssertion(signed, issuer, at)
+		a, _, err := token.ParseAssertion(signed, issuer, at, jose.Header{})
 		if err == nil && (a.Issuer != a.Subject || a.Audience != issuer || a.JTI == "" || a.Expires.After(at.Add(331*time.Second)) || a.Expires.Before(at.Add(-30*time.Second))) {
 			t.Errorf("%+v", a)
 		}
@@ -320,7 +320,7 @@ func BenchmarkParseAssertion(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		_, j, err := token.ParseAssertion(raw, issuer, at)
+		_, j, err := token.ParseAssertion(raw, issuer, at, jose.Header{})
 		if err != nil || j.Verify(s.Public()) != nil {
 			b.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func run(t *testing.T, raw jsontext.Value) (any, error) {
 		}
 		return verified{flat, c.Permissions()}, err
 	case "assertion":
-		a, j, err := token.ParseAssertion(text(t, in.Assertion), in.Issuer, now)
+		a, j, err := token.ParseAssertion(text(t, in.Assertion), in.Issuer, now, jose.Header{})
 		if err == nil {
 			err = j.Verify(in.Key)
 		}

@@ -267,7 +267,7 @@ func (g *Guard) ProveApp(ctx context.Context, p ClientProof) (ProvenApp, error) 
 		}
 		return ProvenApp{App: app}, nil
 	}
-	a, j, err := token.ParseAssertion(p.Assertion, g.Issuer, g.Now())
+	a, j, err := token.ParseAssertion(p.Assertion, g.Issuer, g.Now(), g.headers.Of(p.Assertion))
 	if err != nil {
 		return ProvenApp{}, invalidClient(err)
 	}

@@ -92,9 +92,19 @@ func (g *Guard) proof(cr Credentials, raw string, jkt id.Key, now time.Time) (dp
 		return dpop.Proof{}, fault.New(fault.Unauthenticated, "dpop_malformed", "the request has %d DPoP headers, not one", len(cr.DPoP)).
 			Try("sign a proof for this request with the key that the token is bound to")
 	}
-	return dpop.Verify(cr.DPoP[0], dpop.Want{
+	return g.verifyProof(cr.DPoP[0], dpop.Want{
 		Method: cr.Method, URL: cr.URL, AccessToken: raw, Key: jkt, Now: now, Past: dpopPast, Future: dpopFuture,
 	})
+}
+
+// verifyProof is dpop.Verify of a proof by a key that is known. Its header is the same each time, and read once.
+func (g *Guard) verifyProof(raw string, want dpop.Want) (dpop.Proof, error) {
+	want.Seen = g.headers.Of(raw)
+	proof, err := dpop.Verify(raw, want)
+	if err == nil {
+		g.headers.Keep(proof.Header)
+	}
+	return proof, err
 }
 
 func dpopNonce(p dpop.Proof, now time.Time) evidence.Nonce {

@@ -191,7 +191,7 @@ func (g *Guard) AuthenticateClient(ctx context.Context, p ClientProof) (*Client,
 // authenticateClient may know an agent's instance from memory where a token is asked for: the token's commit is refused if it ended meanwhile.
 func (g *Guard) authenticateClient(ctx context.Context, p ClientProof, remembered bool) (*Client, error) {
 	now := g.Now()
-	a, j, err := token.ParseAssertion(p.Assertion, g.Issuer, now)
+	a, j, err := token.ParseAssertion(p.Assertion, g.Issuer, now, g.headers.Of(p.Assertion))
 	if err != nil {
 		return nil, invalidClient(err)
 	}
@@ -207,11 +207,12 @@ func (g *Guard) authenticateClient(ctx context.Context, p ClientProof, remembere
 	if err := j.Verify(key); err != nil {
 		return nil, invalidClient(err)
 	}
+	g.headers.Keep(j.Header)
 	c.once = []evidence.Nonce{{
 		Kind: "assertion", Key: a.Kid.String(), ID: id.Sum([]byte(a.JTI)), Expires: a.Expires.Add(skew),
 	}}
-	c.proof, c.proofRaw = evidence.ProofRef{Type: "jws", SHA256: id.Sum([]byte(a.Raw))}, []byte(a.Raw)
 	if !p.NeedDPoP {
+		c.proofIs("jws", a.Raw)
 		return c, nil
 	}
 	if clients.IsApp(c.id) { // its DPoP key is another one, and it gets tokens for its agents alone (ProveApp)
@@ -273,7 +274,7 @@ func (g *Guard) clientDPoP(c *Client, p ClientProof, key jose.PublicKey, now tim
 		return fault.New(fault.Unauthenticated, "dpop_malformed", "the request has %d DPoP headers, not one", len(p.DPoP)).
 			Try("sign a proof for this request with the key that signs the assertion")
 	}
-	proof, err := dpop.Verify(p.DPoP[0], dpop.Want{
+	proof, err := g.verifyProof(p.DPoP[0], dpop.Want{
 		Method: p.Method, URL: p.URL, Key: key.Thumbprint(), Now: now, Past: dpopPast, Future: dpopFuture,
 	})
 	if err != nil {
@@ -283,8 +284,14 @@ func (g *Guard) clientDPoP(c *Client, p ClientProof, key jose.PublicKey, now tim
 		return err
 	}
 	c.once = append(c.once, dpopNonce(proof, now))
-	c.proof, c.proofRaw = evidence.ProofRef{Type: "dpop", SHA256: id.Sum([]byte(proof.Raw))}, []byte(proof.Raw)
+	c.proofIs("dpop", proof.Raw)
 	return nil
+}
+
+// proofIs notes which proof the client's events name.
+func (c *Client) proofIs(kind, raw string) {
+	c.proofRaw = []byte(raw)
+	c.proof = evidence.ProofRef{Type: kind, SHA256: id.Sum(c.proofRaw)}
 }
 
 // AuthenticateKey proves that a request was signed by the holder of a key that need not be known yet: for enrolment and first sign-in.

@@ -138,11 +138,7 @@ func (g *Guard) chainSubject(ctx context.Context, c *Client, d id.Delegation) (*
 	if err != nil {
 		return nil, notLent(err)
 	}
-	s := &subject{links: chain.links, sums: chain.sums}
-	for _, l := range chain.links {
-		s.statements = append(s.statements, l.Link.Statement)
-	}
-	return s, nil
+	return &subject{links: chain.links, statements: slices.Clip(chain.statements), sums: chain.sums}, nil // which others rest on, too
 }
 
 // newSubject is a statement that an agent signed and hands on itself.

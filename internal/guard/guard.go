@@ -15,6 +15,7 @@ import (
 	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/internal/tickets"
+	"github.com/attorn/attorn/jose"
 )
 
 // Config says what a Guard composes.
@@ -50,6 +51,7 @@ type Guard struct {
 	places    []byte   // the key under which places are hashed: another sealing key makes every place a new one, once
 	used      used
 	memory    *memory
+	headers   jose.Headers // of assertions and proofs by keys that are known
 	running   running
 	following following
 	issuers   issuers
@@ -70,6 +72,11 @@ func New(cfg Config) *Guard {
 	g.following.init()
 	g.apps.init()
 	return g
+}
+
+// ParseJWS is jose.Parse for what a client sends to prove itself, whose header may be known.
+func (g *Guard) ParseJWS(compact string) (*jose.JWS, error) {
+	return g.headers.Of(compact).Parse(compact, 0)
 }
 
 // Challenge is a fresh DPoP nonce, for the answer's DPoP-Nonce header.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
@@ -79,10 +80,11 @@ func (g *Guard) remembersActing(ctx context.Context, key id.Key) (agents.Standin
 	return v.(agents.Standing), true
 }
 
-// lent is a chain of delegations with the digests of its links, which events name.
+// lent is a chain of delegations with its statements, and with the digests of its links, which events name.
 type lent struct {
-	links []lending.Delegation
-	sums  []id.Digest
+	links      []lending.Delegation
+	statements []delegation.Statement
+	sums       []id.Digest
 }
 
 // chainAsOf is lending.Room.Chain. What counts uses is read each time.
@@ -96,6 +98,7 @@ func (g *Guard) chainAsOf(ctx context.Context, ws id.Workspace, asOf int64, d id
 		}
 		stands := true
 		for _, d := range l.links {
+			l.statements = append(l.statements, d.Link.Statement)
 			l.sums = append(l.sums, id.Sum([]byte(d.Link.String())))
 			f.rests = append(f.rests, d.ID.String())
 			stands = stands && d.Status == lending.Active && d.Link.Statement.MaxUses == nil

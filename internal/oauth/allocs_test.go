@@ -26,10 +26,10 @@ func TestAllocs(t *testing.T) {
 		fields        []string
 		counts, bytes float64
 	}{
-		{"a token of one's own", []string{"grant_type", "client_credentials"}, 695, 59_300},
+		{"a token of one's own", []string{"grant_type", "client_credentials"}, 661, 54_400},
 		{
 			"an exchange, seen before",
-			[]string{"grant_type", grantExchange, "subject_token", link.String(), "subject_token_type", typeDelegation}, 842, 77_600,
+			[]string{"grant_type", grantExchange, "subject_token", link.String(), "subject_token_type", typeDelegation}, 718, 65_300,
 		},
 	} {
 		t.Run(c.what, func(t *testing.T) {

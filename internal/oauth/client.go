@@ -6,7 +6,6 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/guard"
-	"github.com/attorn/attorn/jose"
 )
 
 // assertionType is the one way in which a client authenticates (RFC 7523 §2.2).
@@ -35,7 +34,7 @@ func (x *exchange) grantee(dpop bool) (*guard.Client, error) {
 	if kind := x.form["client_assertion_type"]; (assertion != "" || kind != "") && kind != assertionType {
 		return nil, malformed("client_assertion_type is not that of a signed assertion").Try("send client_assertion_type=%s", assertionType)
 	}
-	who, _ := claimed(assertion)
+	who, _ := x.claimed(assertion)
 	who = cmp.Or(who, x.form["client_id"])
 	return x.proveBy(assertion, dpop, func(p guard.ClientProof) (*guard.Client, error) { return x.Guard.AuthenticateGrantee(x.ctx, p, who) })
 }
@@ -56,7 +55,7 @@ func (x *exchange) prove(assertion string, dpop bool) (*guard.Client, error) {
 
 func (x *exchange) proveBy(assertion string, dpop bool, by func(guard.ClientProof) (*guard.Client, error)) (*guard.Client, error) {
 	from, now := address(x.r), x.Guard.Now()
-	who, key := claimed(assertion)
+	who, key := x.claimed(assertion)
 	x.from = attempt{cmp.Or(who, short(x.form["client_id"])) + " " + network(x.r), key}
 	if wait := x.failures.wait(x.from, now); wait > 0 {
 		return nil, limited{wait}
@@ -90,13 +89,13 @@ func (x *exchange) note(who string, proof guard.ClientProof, cause error) error 
 }
 
 // claimed is who an assertion says it comes from, and by which key, whether or not it is acceptable: for counting and noting failures alone.
-func claimed(assertion string) (who, key string) {
-	j, err := jose.Parse(assertion, 0)
+func (x *exchange) claimed(assertion string) (who, key string) {
+	j, err := x.Guard.ParseJWS(assertion)
 	if err != nil {
 		return "", ""
 	}
-	if kid, err := id.ParseKey(j.Header.Kid); err == nil {
-		key = kid.String()
+	if _, err := id.ParseKey(j.Header.Kid); err == nil {
+		key = j.Header.Kid
 	}
-	return subject(assertion), key
+	return subjectOf(j.Payload), key
 }

@@ -147,11 +147,19 @@ func subject(jws string) string {
 	if len(parts) != 3 {
 		return ""
 	}
+	raw, err := jose.DecodeBase64(parts[1])
+	if err != nil {
+		return ""
+	}
+	return subjectOf(raw)
+}
+
+// subjectOf is the sub of a claim set.
+func subjectOf(claims []byte) string {
 	var c struct {
 		Sub string `json:"sub"`
 	}
-	raw, err := jose.DecodeBase64(parts[1])
-	if err != nil || jose.DecodeForeign(raw, &c, jose.Limits{}) != nil {
+	if jose.DecodeForeign(claims, &c, jose.Limits{}) != nil {
 		return ""
 	}
 	return short(c.Sub)

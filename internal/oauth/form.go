@@ -1,11 +1,11 @@
 package oauth
 
 import (
-	"bytes"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -21,13 +21,17 @@ const (
 type form map[string]string
 
 // readBody reads what readForm takes, and one byte of what is too much.
-func readBody(r *http.Request) ([]byte, error) {
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), maxForm)) + bytes.MinRead)
-	if _, err := body.ReadFrom(io.LimitReader(r.Body, maxForm+1)); err != nil {
+func readBody(r *http.Request) (body []byte, err error) {
+	if n := r.ContentLength; 0 <= n && n <= maxForm {
+		body = make([]byte, n)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(io.LimitReader(r.Body, maxForm+1))
+	}
+	if err != nil {
 		return nil, malformed("the body could not be read")
 	}
-	return body.Bytes(), nil
+	return body, nil
 }
 
 // readForm reads a body strictly (oauth.md §12): form-urlencoded, at most 64 KiB and 64 fields, in UTF-8, no parameter twice (RFC 6749 §3.2), none
@@ -94,7 +98,7 @@ func eachField(body string, field func(name, value string, again bool) error) er
 	if strings.Count(body, "&") >= maxFields {
 		return tooLarge("the request has more than %d parameters", maxFields)
 	}
-	seen := map[string]bool{}
+	seen := make([]string, 0, 8) // of at most maxFields
 	for body != "" {
 		var one string
 		one, body, _ = strings.Cut(body, "&")
@@ -110,10 +114,10 @@ func eachField(body string, field func(name, value string, again bool) error) er
 		if !text(name) || !text(value) {
 			return malformed("a parameter is not text in UTF-8")
 		}
-		if err := field(name, value, seen[name]); err != nil {
+		if err := field(name, value, slices.Contains(seen, name)); err != nil {
 			return err
 		}
-		seen[name] = true
+		seen = append(seen, name)
 	}
 	return nil
 }
