@@ -29,7 +29,8 @@ func TestAllocs(t *testing.T) {
 		{"a token of one's own", []string{"grant_type", "client_credentials"}, 661, 54_400},
 		{
 			"an exchange, seen before",
-			[]string{"grant_type", grantExchange, "subject_token", link.String(), "subject_token_type", typeDelegation}, 718, 65_300,
+			[]string{"grant_type", grantExchange, "subject_token", link.String(), "subject_token_type", typeDelegation},
+			718, 65_300,
 		},
 	} {
 		t.Run(c.what, func(t *testing.T) {
