@@ -12,6 +12,7 @@ type Draft struct {
 
 	// Workspace is whose log it goes to. Also lists further workspaces that are told of it (Event.Elsewhere), for an act on a user.
 	Refusal    Kind // what the event's kind is if the log refuses it (a nonce that was seen, Tx.Refuse); "" keeps it
+	Unborn     bool // whom it names as its actor exists by its success alone: the log's refusal is an act of nobody's
 	Workspace  id.Workspace
 	Also       []id.Workspace
 	Everywhere bool // every workspace is told: what ends for the whole server ends in each one's own order of events

@@ -14,7 +14,7 @@ const (
 	maxLifetime = 3600 // seconds
 	maxTime     = 1<<53 - 1
 
-	detailType = "attorn_permission"
+	DetailType = "attorn_permission" // of Detail
 )
 
 // Claims is what an access token says. A token has one of four forms:
@@ -205,8 +205,8 @@ func (c Claims) checkPermissions() error {
 		}
 	}
 	for _, d := range c.Details {
-		if d.Type != detailType {
-			return malformed("an authorization detail of another type than %s", detailType)
+		if d.Type != DetailType {
+			return malformed("an authorization detail of another type than %s", DetailType)
 		}
 		if err := (delegation.Permission{Permission: d.Permission, Where: d.Where}).Check(); err != nil {
 			return malformed("an authorization detail: %s", err)
@@ -229,7 +229,7 @@ func (c *Claims) SetPermissions(ps []delegation.Permission) {
 			scope = append(scope, p.Permission)
 			continue
 		}
-		c.Details = append(c.Details, Detail{Type: detailType, Permission: p.Permission, Where: p.Where})
+		c.Details = append(c.Details, Detail{Type: DetailType, Permission: p.Permission, Where: p.Where})
 	}
 	c.Scope = strings.Join(scope, " ")
 }

@@ -231,6 +231,9 @@ func (r *run) entry(i int, e *entry) error {
 		if d.Refusal != "" {
 			d.Kind = d.Refusal
 		}
+		if d.Unborn {
+			nobodys(&d)
+		}
 	}
 	err = nil
 	for n := 0; n < len(t.before) && err == nil; n++ {
@@ -252,6 +255,15 @@ func (r *run) entry(i int, e *entry) error {
 	}
 	e.got.ID, e.got.Rev, e.got.Outcome = d.ID, d.Rev, d.Outcome
 	return nil
+}
+
+// nobodys makes a refusal an act of nobody's.
+func nobodys(d *evidence.Draft) {
+	d.Who, d.Agent, d.Under = evidence.Who{Sub: evidence.ServerSub, Proof: d.Who.Proof}, id.Agent{}, nil
+	d.Details = slices.Clone(d.Details)
+	for i := range d.Details {
+		d.Details[i].Subject = ""
+	}
 }
 
 // keep runs an entry that has no event.

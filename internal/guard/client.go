@@ -26,6 +26,7 @@ type Client struct {
 	app    clients.App    // that it is; zero for others
 	jwk    jose.PublicKey // an app's DPoP key; zero: it showed none
 	fresh  bool           // that key is no instance yet
+	unborn bool           // the app's agent is not there yet: who is refused is nobody
 	brings bool           // something that is spent whatever is wrong: its refusal is recorded with that
 	asOf   int64          // the log's position before the client was last read
 	rests  []string       // what the agent's instance rested on then

@@ -304,7 +304,7 @@ func (g *Guard) consentClient(ctx context.Context, c *Caller, a consentAsk, out 
 		return err
 	}
 	out.Bearer = rule.Bearer
-	if !who.seen.At.IsZero() {
+	if who.seen.Seen.Redirect != "" { // who became an agent by a provider's word was not consented to
 		out.Before = &ConsentBefore{Name: who.seen.Seen.Name, RedirectHost: who.seen.Seen.Redirect, Permissions: who.seen.Seen.Permissions, At: who.seen.At}
 	}
 	return nil

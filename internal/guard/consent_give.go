@@ -312,21 +312,29 @@ func (g *Guard) enrolApp(tx *audit.Tx, c *Caller, a consentAsk, to delegate, st 
 		return nil
 	}
 	if to.fresh {
-		if _, err := g.Agents.Register(tx, agents.NewAgent{ID: to.agent.ID, Workspace: c.ws, Name: to.agent.Name, Owner: c.person}); err != nil {
+		if err := g.appAgent(tx, to, c.ws, c.person, c.Sub(), c.where()); err != nil {
 			return err
 		}
-		d := evidence.Draft{Workspace: c.ws, Agent: to.agent.ID, Person: c.person, Target: to.agent.ID.String()}
-		d.Kind, d.Outcome, d.Who.Sub, d.Where = evidence.AgentRegistered, evidence.OK, c.Sub(), c.where()
-		d.What = &evidence.What{Agent: to.agent.ID, User: c.person, Client: clip(to.app.ID)}
-		if err := seal(&d, &d.What.Name, to.agent.ID.String(), "name", to.agent.Name); err != nil {
-			return err
-		}
-		tx.Before(d)
 	}
 	return g.Clients.RememberApp(tx, clients.AppAgent{
 		Workspace: c.ws, Client: to.app.ID, Person: c.person, Agent: to.agent.ID,
 		Seen: clients.Seen{Name: to.app.Name, Redirect: clients.RedirectHost(a.Request.Redirect), Permissions: st.Permissions},
 	}, to.seen.Agent)
+}
+
+// appAgent registers the agent that an app becomes for a person; by is who does.
+func (g *Guard) appAgent(tx *audit.Tx, to delegate, ws id.Workspace, person id.User, by string, where evidence.Where) error {
+	if _, err := g.Agents.Register(tx, agents.NewAgent{ID: to.agent.ID, Workspace: ws, Name: to.agent.Name, Owner: person}); err != nil {
+		return err
+	}
+	d := evidence.Draft{Workspace: ws, Agent: to.agent.ID, Person: person, Target: to.agent.ID.String()}
+	d.Kind, d.Outcome, d.Who.Sub, d.Where = evidence.AgentRegistered, evidence.OK, by, where
+	d.What = &evidence.What{Agent: to.agent.ID, User: person, Client: clip(to.app.ID)}
+	if err := seal(&d, &d.What.Name, to.agent.ID.String(), "name", to.agent.Name); err != nil {
+		return err
+	}
+	tx.Before(d)
+	return nil
 }
 
 // RefuseConsent ends a question with no, and returns the handle under which the browser takes that to the client. Codes: those of Consent.

@@ -36,7 +36,7 @@ type Config struct {
 
 	Registration AppRegistration // of apps, by themselves
 	Now          func() time.Time
-	Asserting    []string      // issuers, of those that people sign in with, whose identity assertions lend (draft-ietf-oauth-identity-assertion-authz-grant)
+	Asserting    []Asserter    // whose identity assertions lend (draft-ietf-oauth-identity-assertion-authz-grant)
 	TokenTTL     time.Duration // life of an access token; zero is 5 minutes
 }
 

@@ -56,7 +56,7 @@ func newAsserts(t *testing.T, dsn string) *asserts {
 	r := newRig(t, dsn)
 	a := &asserts{rig: r, idp: attorntest.NewPlatform(t)}
 	a.kid = a.idp.AddKey("ES256")
-	r.Asserting, r.Fetch = []string{a.idp.Issuer}, overHTTP{}
+	r.Asserting, r.Fetch = []guard.Asserter{{Issuer: a.idp.Issuer}}, overHTTP{}
 	a.priya = r.firstOwner("Priya")
 	a.priya.addFiles()
 	a.bot = a.priya.register("bot")
@@ -85,7 +85,7 @@ func (a *asserts) jag(change map[string]any) string {
 	return a.idp.Sign(a.kid, map[string]any{"alg": "ES256", "kid": a.kid, "typ": typ}, raw)
 }
 
-func (a *asserts) show(raw string, ps ...string) (guard.Issued, error) {
+func (a *asserts) show(raw string, ps ...string) (guard.Grant, error) {
 	r := guard.TokenRequest{Resource: issuer + "/mcp/files"}
 	for _, p := range ps {
 		r.Permissions = append(r.Permissions, delegation.Permission{Permission: p})
@@ -187,7 +187,7 @@ func TestIdentityAssertionRefused(t *testing.T) {
 	if _, err := a.show(a.jag(nil)); fault.Code(err) != "untrusted_issuer" {
 		t.Errorf("while it is off: %v", err)
 	}
-	a.Asserting = []string{a.idp.Issuer}
+	a.Asserting = []guard.Asserter{{Issuer: a.idp.Issuer}}
 	_, _, err := a.EndPerson(t.Context(), a.priya.api(), a.omar, "suspend", "")
 	a.ok(err)
 	if _, err := a.show(a.jag(nil)); fault.Code(err) != "person_suspended" {

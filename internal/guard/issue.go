@@ -190,7 +190,7 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		s.content = append(s.content, evidence.ContentOf(sub.word.bytes))
 	}
 	d := s.draft(&c.Caller, evidence.TokenIssued)
-	d.Outcome, d.Target, d.Refusal = evidence.OK, aud, evidence.TokenRefused
+	d.Outcome, d.Target, d.Refusal, d.Unborn = evidence.OK, aud, evidence.TokenRefused, c.unborn
 	d.Under = &evidence.Under{
 		Token:      &evidence.TokenRef{ID: claims.ID, Kid: key.Kid, Expires: claims.Expires, SHA256: doc.Digest},
 		Delegation: claims.Delegation, Task: claims.Task, Via: claims.Via,
@@ -255,9 +255,15 @@ func (g *Guard) refuseToken(ctx context.Context, c *Client, cause error) error {
 	if ws.IsZero() {
 		ws = id.Server
 	}
+	if c.unborn {
+		c.agent, c.instance, c.owner = id.Agent{}, id.Key{}, id.User{}
+	}
 	s := &standing{who: c.who()}
 	d := s.draft(&c.Caller, evidence.TokenRefused)
 	d.Workspace, d.Outcome, d.Why = ws, evidence.Deny, &evidence.Why{Code: f.Code, Reason: f.Reason}
+	if c.app.ID != "" {
+		d.What = &evidence.What{Client: clip(c.app.ID)}
+	}
 	got, err := g.Log.Record(ctx, d, nil)
 	if err != nil {
 		return err

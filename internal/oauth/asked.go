@@ -13,7 +13,7 @@ import (
 const (
 	maxScope   = 4 << 10 // bytes
 	maxDetails = 4 << 10
-	detailType = "attorn_permission"
+	detailType = token.DetailType
 )
 
 // asked reads what every grant may ask for: resource (RFC 8707), scope (RFC 6749 §3.3), authorization_details (RFC 9396). Codes: too_large,

@@ -36,8 +36,9 @@ type serverMetadata struct {
 	RequestObjects    bool     `json:"request_parameter_supported"`
 	RequestURIs       bool     `json:"request_uri_parameter_supported"`
 	ClaimsParameter   bool     `json:"claims_parameter_supported"`
-	Registration      string   `json:"registration_endpoint,omitempty"`       // RFC 7591
-	Documents         bool     `json:"client_id_metadata_document_supported"` // draft-ietf-oauth-client-id-metadata-document §6
+	Registration      string   `json:"registration_endpoint,omitempty"`                  // RFC 7591
+	Documents         bool     `json:"client_id_metadata_document_supported"`            // draft-ietf-oauth-client-id-metadata-document §6
+	Profiles          []string `json:"authorization_grant_profiles_supported,omitempty"` // draft-ietf-oauth-identity-assertion-authz-grant §7.2
 }
 
 func (f *face) metadata(*exchange) (any, error) {
@@ -55,6 +56,14 @@ func (f *face) metadata(*exchange) (any, error) {
 		Prompts: []string{"none", "login", "consent", "select_account"}, ACRs: []string{"urn:attorn:acr:1", "urn:attorn:acr:2", "urn:attorn:acr:3"},
 		Subjects: []string{"public"}, IDTokenAlgs: []string{"EdDSA"},
 		Claims: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "at_hash"}, RequestURIs: true,
-		Registration: f.registration(), Documents: true,
+		Registration: f.registration(), Documents: true, Profiles: f.profiles(),
 	}, nil
+}
+
+// profiles says whether identity assertions are taken, and not whose.
+func (f *face) profiles() []string {
+	if len(f.Guard.Asserting) == 0 {
+		return nil
+	}
+	return []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
 }

@@ -171,6 +171,8 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_grant", "expired")
 	case "device_key", "assertion_bound", "grant_binding", "actor_mismatch":
 		return bad("invalid_grant", "binding")
+	case "passkey_needed":
+		return bad("invalid_grant", f.Code)
 	case "ticket_spent", "assertion_spent":
 		return bad("invalid_grant", "spent")
 	case "ticket_expired":

@@ -11,6 +11,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/console"
+	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/internal/people"
 )
 
@@ -30,6 +31,7 @@ type Upstream struct {
 
 	// A draft, and off by default.
 	IdentityAssertions bool `key:"identity_assertions" default:"false" why:"whether the provider's word that an agent acts for somebody lends what it says (a draft: ID-JAG)"`
+	AssertPasskeys     bool `key:"identity_assertions_passkeys" default:"false" why:"whether it lends so for people with a passkey, too, who would sign what they lend themselves"`
 
 	Secret string // read by Load
 }
@@ -84,6 +86,8 @@ func (u Upstream) wrong() string {
 		return "the client_id is missing"
 	case len(u.Groups) > 0 && u.GroupsClaim == "":
 		return "groups are mapped, but groups_claim does not say where they stand"
+	case u.AssertPasskeys && !u.IdentityAssertions:
+		return "identity_assertions_passkeys says more of identity_assertions, which is false"
 	case slices.ContainsFunc(u.Scopes, func(s string) bool { return !scopeToken.MatchString(s) }):
 		return "a scope has no spaces, quotes and backslashes"
 	}
@@ -111,12 +115,12 @@ func loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// asserting are the issuers whose identity assertions lend.
-func (c *Config) asserting() []string {
-	var all []string
+// asserting are the providers whose identity assertions lend.
+func (c *Config) asserting() []guard.Asserter {
+	var all []guard.Asserter
 	for _, u := range c.OIDC {
 		if u.IdentityAssertions {
-			all = append(all, u.Issuer)
+			all = append(all, guard.Asserter{Issuer: u.Issuer, Passkeys: u.AssertPasskeys})
 		}
 	}
 	return all
