@@ -162,6 +162,7 @@ func (a *Agent) Workspace() id.Workspace { return a.door.ws }
 type TokenRequest struct {
 	Permissions []delegation.Permission // nil: all that may be had
 	Delegation  string                  // under which the agent acts: its id, or its compact form; "": in its own right, for nobody
+	Asserted    string                  // instead of Delegation: what the person's sign-in provider asserts (an ID-JAG, a draft), which is good for one token
 }
 
 // Token gets an access token for one resource, or the one that it has while that has lived less than 80 % of its life.
@@ -175,6 +176,14 @@ func (a *Agent) Token(ctx context.Context, resource string, r TokenRequest) (Tok
 			return a.grantPartner(ctx, resource, r)
 		}
 		form := url.Values{"resource": {resource}}
+		if r.Asserted != "" {
+			if r.Delegation != "" {
+				return Token{}, fault.New(fault.Invalid, "malformed", "an agent acts under a delegation, or by what a provider asserts, and not by both")
+			}
+			form.Set("grant_type", grantPerson)
+			form.Set("assertion", r.Asserted)
+			return a.grant(ctx, form, r.Permissions)
+		}
 		if r.Delegation == "" {
 			form.Set("grant_type", "client_credentials")
 			return a.grant(ctx, form, r.Permissions)
@@ -191,11 +200,11 @@ func (a *Agent) Token(ctx context.Context, resource string, r TokenRequest) (Tok
 }
 
 func walletKey(resource string, r TokenRequest) (string, error) {
-	if len(r.Permissions) == 0 && r.Delegation == "" {
+	if len(r.Permissions) == 0 && r.Delegation == "" && r.Asserted == "" {
 		return resource, nil
 	}
 	ps, err := jose.Canonical(r.Permissions)
-	return resource + "\n" + r.Delegation + "\n" + string(ps), err
+	return resource + "\n" + r.Delegation + r.Asserted + "\n" + string(ps), err
 }
 
 // grant asks for a token with the key of now. The refusal of a key that was rotated may be what an interrupted rotation left; that of a workload's is

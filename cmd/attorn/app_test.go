@@ -20,12 +20,14 @@ import (
 
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/token"
 )
 
 // program is somebody's app: it says what it is at an address of its own, and holds a key and what it was given.
 type program struct {
 	id, refresh, nonce string
 	key                jose.Signer // nil: its tokens are bound to none
+	prover             jose.Signer // by which it authenticates; nil: it does not
 	given              map[string]any
 }
 
@@ -33,7 +35,7 @@ type program struct {
 func (s *stage) app(args []string) {
 	s.atLeast(args, 2)
 	if s.program == nil {
-		s.program = s.newProgram()
+		s.program = s.newProgram(nil)
 	}
 	verifier := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
@@ -86,16 +88,21 @@ func pathOf(address string) string {
 	return u.Path
 }
 
-// newProgram serves an app's metadata.
-func (s *stage) newProgram() *program {
+// newProgram serves an app's metadata, with the key by which it authenticates, if it does.
+func (s *stage) newProgram(prover jose.Signer) *program {
 	key, err := s.programKey()
 	s.Check(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	s.Check(err)
-	p := &program{id: "http://" + l.Addr().String() + "/client.json", key: key}
-	document, err := json.Marshal(map[string]any{
+	p := &program{id: "http://" + l.Addr().String() + "/client.json", key: key, prover: prover}
+	says := map[string]any{
 		"client_id": p.id, "client_name": "Desk", "redirect_uris": []string{"http://127.0.0.1/callback"}, "grant_types": []string{"authorization_code", "refresh_token"},
-	})
+	}
+	if prover != nil {
+		says["grant_types"], says["token_endpoint_auth_method"] = []string{"authorization_code", "urn:ietf:params:oauth:grant-type:jwt-bearer"}, "private_key_jwt"
+		says["jwks"] = map[string]any{"keys": []jose.PublicKey{prover.Public()}}
+	}
+	document, err := json.Marshal(says)
 	s.Check(err)
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -208,6 +215,12 @@ func (s *stage) collects(form url.Values) {
 	p, at := s.program, s.Getenv("URL")+"/oauth/token"
 	form.Set("client_id", p.id)
 	for range 2 {
+		if p.prover != nil {
+			own, err := token.SignAssertion(p.prover, p.id, s.Getenv("URL"), rand.Text(), time.Now(), time.Minute)
+			s.Check(err)
+			form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+			form.Set("client_assertion", own)
+		}
 		r, err := http.NewRequest(http.MethodPost, at, strings.NewReader(form.Encode()))
 		s.Check(err)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

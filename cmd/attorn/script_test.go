@@ -67,6 +67,11 @@ func TestMain(m *testing.M) {
 //	vouch FILE CLAIM=VALUE…      writes a token of its for $URL; a claim inside another is named a/b
 //	describes FILE               serves a file as an app's metadata, at $CLIENT, which it also puts in for CLIENT
 //	registers STATUS FILE TOKEN  has an app register itself with a file of metadata, by an invitation unless it is -
+//	asserter CONFIG              starts a sign-in provider that asserts of its people, and puts its issuer for ISSUER into a configuration file;
+//	asserter ALG                 or has the one that runs assert by its key of ALG: RS256, ES256, EdDSA
+//	asserts FILE WHO CLIENT CLAIM=VALUE…  writes such an assertion for $URL; a claim without a value is left out
+//	proves                       the next app has a key of its own, by which it authenticates; $CLIENT is its client_id
+//	shows FILE                   has that app show the assertion to the token endpoint, and prints the answer
 //	flip FILE                    flips one bit in the middle
 //
 // UPDATE_SCRIPTS=1 writes what is seen into the files that cmp compares it with.
@@ -83,6 +88,7 @@ func TestScript(t *testing.T) {
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
 		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "elsewhere": (*stage).elsewhere, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "app": (*stage).app, "renews": (*stage).renews, "uses": (*stage).uses, "asks": (*stage).asks, "forgets": (*stage).forgets, "flip": (*stage).flip,
+		"asserter": (*stage).asserter, "asserts": (*stage).asserts, "proves": (*stage).proves, "shows": (*stage).shows,
 		"describes": (*stage).describes, "registers": (*stage).registers,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
@@ -126,6 +132,8 @@ type stage struct {
 	program  *program // somebody's app
 	platform *attorntest.Platform
 	vouched  int
+	kid      string            // of the key by which the provider asserts
+	kids     map[string]string // of its keys, by algorithm
 }
 
 // clear ends what a script that failed has left.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -9,14 +12,23 @@ import (
 )
 
 func (c *cli) tokenCommand() *cobra.Command {
-	var under string
+	var under, asserted string
 	get := &cobra.Command{Use: "get RESOURCE", Short: "Get an access token for a resource, as the current agent", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
 		ag, a, err := c.agent(cmd.Context())
 		if err != nil {
 			return err
 		}
 		r := attorn.TokenRequest{}
-		if under != "none" && !a.foreign() {
+		if asserted != "" {
+			if under != "" || a.foreign() {
+				return usageError{fmt.Errorf("--assertion-file is for agents of this server, and says itself what they act under")}
+			}
+			raw, err := os.ReadFile(asserted)
+			if err != nil {
+				return err
+			}
+			r.Asserted = strings.TrimSpace(string(raw))
+		} else if under != "none" && !a.foreign() {
 			d, err := c.mine(cmd.Context(), ag, under)
 			if err != nil {
 				return err
@@ -30,5 +42,6 @@ func (c *cli) tokenCommand() *cobra.Command {
 		return c.show(t, t.AccessToken, func(w io.Writer) { row(w, t.AccessToken) })
 	}}
 	get.Flags().StringVar(&under, "under", "", "delegation to act under (default: the only live one; none: for nobody)")
+	get.Flags().StringVar(&asserted, "assertion-file", "", "file with what the person's sign-in provider asserts of them and the agent (ID-JAG, a draft), which lends")
 	return noun("token", "Access tokens", get)
 }
