@@ -73,7 +73,7 @@ var whoPages = []ErrorGroup{
 		{"assertion_invalid", "The platform's assertion is not acceptable.", "Get a new one from the platform."},
 		{"assertion_bound", "The assertion was presented with another key before, and is good for that one alone.", "Get a new assertion for this key."},
 		{"assertion_spent", "The identity assertion was used before.", "Have the provider issue another one."},
-		{"untrusted_issuer", "Nothing here trusts who issued this.", "Have an administrator add a rule: attorn agent trust add, attorn issuer add"},
+		{"untrusted_issuer", "Nothing here trusts who issued this.", "Have an administrator add a rule: attorn agent trust add, attorn issuer trust"},
 		{"not_trusted", "No trust rule of the workspace trusts this token.", "Look which claim differs: attorn agent trust test FILE"},
 		{"no_evidence", "This process runs on no platform that vouches for it, or the platform gave no assertion.", "Give the job the permission to ask for a token, or mount one."},
 		{"issuer_unreachable", "The issuer's keys cannot be read.", "Check that the issuer runs and can be reached from here."},
