@@ -28,13 +28,8 @@ func (x *exchange) asked() (guard.TokenRequest, error) {
 	if err != nil {
 		return want, err
 	}
-	for _, d := range details {
-		for _, s := range scope {
-			bare := delegation.Permission{Permission: d.Permission}
-			if delegation.Covers(s, bare) || delegation.Covers(bare, s) {
-				return want, badDetails("%s is asked for under constraints, and in scope without: the token would have none", d.Permission)
-			}
-		}
+	if err := apart(scope, details); err != nil {
+		return want, err
 	}
 	want.Permissions = append(scope, details...)
 	return want, nil

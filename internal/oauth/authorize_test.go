@@ -104,6 +104,7 @@ func TestAuthorizeTellsTheClient(t *testing.T) {
 		"details: a member more":    {details(`[{"type":"attorn_permission","permission":"tool:files:write","x":1}]`), "invalid_authorization_details"},
 		"details: another location": {details(`[{"type":"attorn_permission","permission":"tool:files:write","locations":["https://else.example"]}]`), "invalid_authorization_details"},
 		"details: scope without":    {details(`[{"type":"attorn_permission","permission":"tool:files:read","where":{"a":{"max":1}}}]`), "invalid_authorization_details"},
+		"details: twice":            {details(`[{"type":"attorn_permission","permission":"tool:files:write","where":{"a":{"max":1}}},{"type":"attorn_permission","permission":"tool:files:write"}]`), "invalid_authorization_details"},
 		"details: two tasks":        {details(`[{"type":"attorn_task","task":"a"},{"type":"attorn_task","task":"b"}]`), "invalid_authorization_details"},
 		"details: an empty task":    {details(`[{"type":"attorn_task"}]`), "invalid_authorization_details"},
 		"details: a deep task":      {details(`[{"type":"attorn_task","max_depth":9}]`), "invalid_authorization_details"},

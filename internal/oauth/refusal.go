@@ -106,8 +106,11 @@ func remedyOf(r refusal) string {
 	case "temporarily_unavailable":
 		return "try again after a while"
 	}
-	if r.status == http.StatusRequestEntityTooLarge {
+	switch {
+	case r.status == http.StatusRequestEntityTooLarge:
 		return "send less"
+	case r.Reason == "client_invalid":
+		return "mend what the app says about itself, at the address that is its client_id"
 	}
 	return "send each parameter once, as text in UTF-8 in a percent-encoded form"
 }

@@ -195,14 +195,14 @@ func checkTask(r *guard.AuthRequest, d askedDetail) error {
 	return nil
 }
 
-// apart demands that what is asked for under constraints is not asked for without.
+// apart demands that what is asked for under constraints is not asked for without, in scope or beside it: the union would have none.
 func apart(scope, details []delegation.Permission) error {
 	for _, d := range details {
-		for _, s := range scope {
-			bare := delegation.Permission{Permission: d.Permission}
-			if delegation.Covers(s, bare) || delegation.Covers(bare, s) {
-				return badDetails("%s is asked for under constraints, and in scope without: the token would have none", d.Permission)
-			}
+		bare := delegation.Permission{Permission: d.Permission}
+		inScope := func(s delegation.Permission) bool { return delegation.Covers(s, bare) || delegation.Covers(bare, s) }
+		beside := func(p delegation.Permission) bool { return len(d.Where) > 0 && len(p.Where) == 0 && delegation.Covers(p, bare) }
+		if slices.ContainsFunc(scope, inScope) || slices.ContainsFunc(details, beside) {
+			return badDetails("%s is asked for under constraints, and without them too: the token would have none", d.Permission)
 		}
 	}
 	return nil
