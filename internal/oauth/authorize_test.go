@@ -172,8 +172,9 @@ func TestResume(t *testing.T) {
 	if got := f.resume(0, handle, f.cookie); got.status != 303 || !strings.Contains(got.header.Get("Location"), "code=") || got.header.Get("Referrer-Policy") != "no-referrer" {
 		t.Errorf("%d %v", got.status, got.header)
 	}
-	if got := f.resume(0, handle, f.cookie); got.status != 400 {
-		t.Errorf("again: %d %v", got.status, got.header)
+	if got := f.resume(0, handle, f.cookie); got.status != 400 || !strings.Contains(string(got.raw), "opened before") || strings.Contains(string(got.raw), "Nothing was granted") ||
+		!strings.Contains(string(got.raw), flowIssuer+"/lent") {
+		t.Errorf("again: %d %s", got.status, got.raw)
 	}
 	refused, err := g.RefuseConsent(t.Context(), f.priya, f.asks(f.query()))
 	f.ok(err)

@@ -20,7 +20,8 @@ type exchange struct {
 	form    form
 	several params // the form of a pushed request, where resource may be there several times
 	from    attempt
-	asGrant bool // the client's proof is the grant itself: its failure is the grant's (RFC 7523 §3.1)
+	lent    string // where a person sees what they allowed, once they have answered; "" before
+	asGrant bool   // the client's proof is the grant itself: its failure is the grant's (RFC 7523 §3.1)
 }
 
 // endpoint answers a POST with a value for the body, or a refusal.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/attorn/attorn/fault"
 )
 
 // refusalPage tells a person in a browser what cannot be told to a client, and takes them nowhere: where the request came from is not proven.
@@ -16,8 +18,9 @@ var refusalPage = template.Must(template.New("refusal").Parse(`<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>This request cannot be answered</title>
 <h1>This request cannot be answered</h1>
-<p>A program sent you here to ask for your consent, and its request is not acceptable. Nothing was granted.</p>
-<p>{{.Description}}{{with .Remedy}}. What to do: {{.}}{{end}}.</p>
+{{if .Lent}}<p>You were on the way back to the program that asked for your consent, and it learns nothing of your answer. What you allowed, you see and end at <a href="{{.Lent}}">{{.Lent}}</a>.</p>
+{{else}}<p>A program sent you here to ask for your consent, and its request is not acceptable. Nothing was granted.</p>
+{{end}}<p>{{.Description}}{{with .Remedy}}. What to do: {{.}}{{end}}.</p>
 <p>Error: <code>{{.Error}}</code>{{with .Reason}}, <code>{{.}}</code>{{end}}</p>
 </html>
 `))
@@ -44,8 +47,12 @@ func (f *face) otherPage(w http.ResponseWriter, r *http.Request, allowed ...stri
 	return true
 }
 
-// page answers with a refusal that goes to no client.
+// page answers with a refusal that goes to no client. One that is opened once is told apart from a secret that somebody was given.
 func (x *exchange) page(w http.ResponseWriter, err error) {
+	switch code := fault.Code(err); code {
+	case "ticket_unknown", "ticket_spent", "ticket_expired":
+		err = fault.Wrap(err, fault.Unauthenticated, code, "this address is opened once, and was opened before, or too late").Try("go back to the program and begin again")
+	}
 	out := x.refusalOf(err)
 	if out.status/100 == 4 && out.status != http.StatusTooManyRequests {
 		out.status = http.StatusBadRequest
@@ -57,7 +64,10 @@ func (x *exchange) page(w http.ResponseWriter, err error) {
 	}
 	out.Description, out.Remedy = strings.TrimSuffix(out.Description, "."), strings.TrimSuffix(out.Remedy, ".")
 	w.WriteHeader(out.status)
-	_ = refusalPage.Execute(w, out) // the browser is gone: nothing to do
+	_ = refusalPage.Execute(w, struct {
+		refusal
+		Lent string
+	}{out, x.lent}) // the browser is gone: nothing to do
 }
 
 // caughtPage turns a panic into an opaque page.

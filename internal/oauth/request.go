@@ -200,7 +200,9 @@ func apart(scope, details []delegation.Permission) error {
 	for _, d := range details {
 		bare := delegation.Permission{Permission: d.Permission}
 		inScope := func(s delegation.Permission) bool { return delegation.Covers(s, bare) || delegation.Covers(bare, s) }
-		beside := func(p delegation.Permission) bool { return len(d.Where) > 0 && len(p.Where) == 0 && delegation.Covers(p, bare) }
+		beside := func(p delegation.Permission) bool {
+			return len(d.Where) > 0 && len(p.Where) == 0 && delegation.Covers(p, bare)
+		}
 		if slices.ContainsFunc(scope, inScope) || slices.ContainsFunc(details, beside) {
 			return badDetails("%s is asked for under constraints, and without them too: the token would have none", d.Permission)
 		}

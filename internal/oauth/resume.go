@@ -13,6 +13,7 @@ import (
 // cookie, and it changes nothing but what that person just did.
 func (f *face) resume(w http.ResponseWriter, r *http.Request) {
 	x := f.browser(w, r)
+	x.lent = f.Issuer + "/lent"
 	defer x.caughtPage(w)
 	if f.otherPage(w, r, http.MethodGet) {
 		return
