@@ -162,7 +162,7 @@ func TestIdentityAssertionForAnApp(t *testing.T) {
 			t.Errorf("%+v", again)
 		}
 		priya := f.signsIn("noor-1", "Noor")
-		f.refused("another person's key", f.bound(f.form(f.jag(map[string]any{"sub": "noor-1"}))), "invalid_request", "malformed")
+		f.refused("another person's key", f.bound(f.form(f.jag(map[string]any{"sub": "noor-1"}))), "invalid_dpop_proof", "binding")
 		own := f.signer
 		f.signer = newSigner(t)
 		if c := f.claims(f.good(f.form(f.jag(map[string]any{"sub": "noor-1"})))); c.Subject != priya.String() || c.Act.Sub == again.Act.Sub {
