@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gojose "github.com/go-jose/go-jose/v4"
@@ -43,6 +44,8 @@ type issuers struct {
 
 type issuerKeys struct {
 	turn  chan struct{} // holds one value while somebody asks
+	tries atomic.Int64  // how often somebody asked
+	err   error         // of the last time; nil: it was answered
 	keys  []gojose.JSONWebKey
 	asked time.Time
 	until time.Time
@@ -80,6 +83,7 @@ func (g *Guard) discovered(ctx context.Context, r agents.TrustRule, kid string) 
 // heldKeys are the keys that are held under a name, or what ask gets where they are too old, or lack the one that is looked for.
 func (g *Guard) heldKeys(ctx context.Context, name, kid string, ask func() ([]gojose.JSONWebKey, time.Duration, error)) ([]gojose.JSONWebKey, error) {
 	k := g.issuers.of(name)
+	before := k.tries.Load()
 	select {
 	case k.turn <- struct{}{}:
 		defer func() { <-k.turn }()
@@ -90,7 +94,15 @@ func (g *Guard) heldKeys(ctx context.Context, name, kid string, ask func() ([]go
 	if k.good(kid, now) {
 		return k.keys, nil
 	}
+	if k.err != nil && k.tries.Load() > before { // who waited while somebody asked gets the same answer: an issuer that is slow to fail holds nobody for longer than once
+		return nil, k.err
+	}
 	keys, age, err := ask()
+	k.err = err
+	if ctx.Err() != nil { // whoever asked has left; that says nothing of the issuer
+		k.err = nil
+	}
+	k.tries.Add(1)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
@@ -125,6 +126,9 @@ func (g *Guard) believed(ctx context.Context, p PartnerProof, key jose.PublicKey
 		if err == nil {
 			err = r.Live(g.Now())
 		}
+		if err == nil {
+			err = fleeting(f.Chain)
+		}
 		switch {
 		case err != nil:
 			cause = err
@@ -145,6 +149,21 @@ func (g *Guard) believed(ctx context.Context, p PartnerProof, key jose.PublicKey
 		return word{}, fault.New(fault.Invalid, "ambiguous_rule", "rules of several agents trust it").Try("name the agent in client_id")
 	}
 	return found[0], nil
+}
+
+// maxChainLife is for how long at most the last statement of another server's chain lends, from its countersignature on. No signature shows that something was ended
+// there since, but that server countersigns nothing under what has ended: so what is revoked there ends here within that time.
+const maxChainLife = 24 * time.Hour
+
+func fleeting(chain []delegation.Link) error {
+	if len(chain) == 0 {
+		return nil
+	}
+	last := chain[len(chain)-1]
+	if time.Unix(last.Statement.ExpiresAt, 0).Sub(time.UnixMicro(last.At).Truncate(time.Second)) > maxChainLife {
+		return notAcceptable("the chain's last statement lends for more than %s from when its server accepted it", maxChainLife)
+	}
+	return nil
 }
 
 // admitPartner makes the key an instance, or moves its end, and records which rule let it in, by which word. The proof is spent, whether it is admitted or not.
