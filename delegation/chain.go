@@ -89,6 +89,15 @@ func (l Link) Kid() id.Key {
 	return kid
 }
 
+// Through is the instance key that the link came by: an agent's that signed it, or the one that the token is bound to on which it rests (Statement.InStead); zero
+// for a person's own.
+func (l Link) Through() id.Key {
+	if at := l.Delegator.Attested; at != nil && at.Token != nil {
+		return at.Token.JKT
+	}
+	return l.Statement.Delegator.Instance
+}
+
 // String is the compact form.
 func (l Link) String() string { return l.compact }
 

@@ -1,6 +1,7 @@
 package delegation_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,7 +85,8 @@ func verifyChain(in delegationCase) (any, error) {
 func delegationCases(t *testing.T) []wanted {
 	all := append(statementCases(t), statementRuleCases(t)...)
 	all = append(all, tokenCases(t)...)
-	return append(all, chainCases(t)...)
+	all = append(all, chainCases(t)...)
+	return slices.Concat(all, mayActRules(t), steadChains(t))
 }
 
 // statementCases are about bytes: each changes the text of a whole statement.

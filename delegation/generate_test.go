@@ -173,7 +173,7 @@ func narrowCases(t *testing.T) (all []wanted) {
 		c.Delegator, c.Parent = delegation.Delegator{User: maya}, nil
 	})
 	add("child-invalid", "the child breaks a rule of its own", refused("statement_invalid"), func(_, c st) { c.MaxDepth = -1 })
-	return all
+	return append(all, steadCases(t)...)
 }
 
 // constraintCase is one operator, narrower or wider than the parent's.

@@ -51,21 +51,35 @@ type Passkey struct {
 	Origin string        `json:"origin"`
 }
 
+// ByMayAct is the method of an attestation of what a token's may_act says (RFC 8693 §4.4).
+const ByMayAct = "may_act"
+
 // An Attestation is how and when the person signed in, in the server's word. AuthTime is Unix seconds.
 type Attestation struct {
-	Method   string `json:"method"`
-	Issuer   string `json:"issuer"`
-	AuthTime int64  `json:"auth_time"`
-	ACR      string `json:"acr"`
+	Method   string    `json:"method"`
+	Issuer   string    `json:"issuer"`
+	AuthTime int64     `json:"auth_time"` // 0 with ByMayAct alone: the token does not say
+	ACR      string    `json:"acr"`
+	Token    *TokenRef `json:"token,omitzero"` // with ByMayAct alone: the token that said so
+}
+
+// A TokenRef names an access token of the server's, with a key that it is bound to.
+type TokenRef struct {
+	ID     string    `json:"jti"`
+	SHA256 id.Digest `json:"sha256"` // of its compact form
+	JKT    id.Key    `json:"jkt"`
 }
 
 func (a Attestation) check() error {
+	if t := a.Token; (t != nil) != (a.Method == ByMayAct) || t != nil && (t.ID == "" || len(t.ID) > maxTask || !plain(t.ID) || t.SHA256.IsZero() || t.JKT.IsZero()) {
+		return badStatement("an attestation by %s, and no other, names the token that it rests on", ByMayAct)
+	}
 	for _, s := range []string{a.Method, a.Issuer, a.ACR} {
 		if len(s) > maxIssuer || !plain(s) {
 			return badStatement("an attestation's method, issuer and acr are plain strings of at most %d bytes", maxIssuer)
 		}
 	}
-	if a.Method == "" || a.AuthTime <= 0 || a.AuthTime > maxSeconds {
+	if a.Method == "" || a.AuthTime < 0 || a.AuthTime == 0 && a.Token == nil || a.AuthTime > maxSeconds {
 		return badStatement("an attestation says how and when the person signed in")
 	}
 	return nil
@@ -110,6 +124,9 @@ func VerifySignature(sd Signed, key DelegatorKey) error {
 	}
 	if err := key.fits(sig.Type, st.Delegator); err != nil {
 		return err
+	}
+	if (key.Attested != nil && key.Attested.Token != nil) != st.InStead() {
+		return fault.New(fault.Unauthenticated, "key_mismatch", "what is lent in a delegate's stead is attested by the server, on a token, and nothing else is")
 	}
 	switch sig.Type {
 	case ByPasskey:

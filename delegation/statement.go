@@ -55,6 +55,7 @@ type Statement struct {
 	MaxDepth    int           `json:"max_depth"`         // hops that may still follow; 0 forbids lending on
 	Task        string        `json:"task,omitzero"`     // identifier of the piece of work
 	Purpose     string        `json:"purpose,omitzero"`  // a sentence for people
+	MayAct      id.Agent      `json:"may_act,omitzero"`  // another agent, that may act in the delegate's stead with a token of it (RFC 8693 §4.4)
 }
 
 // Bytes is the statement's one form, which the delegator signs: RFC 8785. Codes: those of Check.
@@ -136,7 +137,12 @@ func (s Statement) Check() error {
 	return nil
 }
 
-// A person lends from their own authority, so theirs is a root; an agent lends from what it was lent, so its statement has a parent.
+// InStead reports whether the statement is a person's below another one of theirs: what the server lends, in the person's name, to the agent that the other one
+// says may act. Everybody else's with a parent is an agent's.
+func (s Statement) InStead() bool { return !s.Delegator.User.IsZero() && s.Parent != nil }
+
+// A person lends from their own authority, so theirs is a root, or rests on what another root of theirs says of who may act; an agent lends from what it was
+// lent, so its statement has a parent.
 func (s Statement) checkParties() error {
 	d := s.Delegator
 	switch {
@@ -146,8 +152,14 @@ func (s Statement) checkParties() error {
 		return badStatement("the delegator is either a user or an agent")
 	case d.Agent.IsZero() != d.Instance.IsZero():
 		return badStatement("an agent lends with the key of one instance, a user names none")
-	case d.Agent.IsZero() != (s.Parent == nil):
-		return badStatement("a user's statement has no parent, an agent's has one")
+	case !d.Agent.IsZero() && s.Parent == nil:
+		return badStatement("an agent's statement has a parent")
+	case s.InStead() && (s.MaxDepth != 0 || s.MaxUses != nil || !s.Delegate.Instance.IsZero()):
+		return badStatement("a user's statement has no parent, or is what the server lends for it: once, and with no other terms than the parent's")
+	case !s.MayAct.IsZero() && (d.User.IsZero() || s.Parent != nil):
+		return badStatement("who else may act says a person, in a statement without a parent")
+	case !s.MayAct.IsZero() && s.MayAct == s.Delegate.Agent:
+		return badStatement("may_act names another agent than the delegate")
 	case s.Parent != nil && s.Parent.IsZero():
 		return badStatement("parent is the digest of the parent's statement")
 	case !d.Agent.IsZero() && d.Agent == s.Delegate.Agent:

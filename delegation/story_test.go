@@ -77,6 +77,7 @@ func rootStatement() delegation.Statement {
 func childStatement(t testing.TB, parent delegation.Statement, by, to string) delegation.Statement {
 	t.Helper()
 	s := parent
+	s.MayAct = id.Agent{}
 	s.ID = delegationOf(9 - parent.MaxDepth)
 	s.Delegator = delegation.Delegator{Agent: agentOf(by), Instance: instance(by)}
 	s.Delegate = delegation.Delegate{Agent: agentOf(to)}

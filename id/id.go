@@ -75,6 +75,16 @@ func New[T Of[K], K kind](now time.Time) T {
 	return T{b}
 }
 
+// From is the identifier that New could have made at a time, of what seed is the digest of: the same for the same two.
+func From[T Of[K], K kind](at time.Time, seed Digest) T {
+	o := Of[K](New[T, K](at))
+	sum := seed.Bytes()
+	o.b[6], o.b[7] = sum[6]&0x0f|0x70, sum[7]
+	copy(o.b[8:], sum[8:16])
+	o.b[8] = o.b[8]&0x3f | 0x80
+	return T(o)
+}
+
 // Parse reads an identifier in exactly the form that String prints; anything else is an error.
 func Parse[T Of[K], K kind](s string) (T, error) {
 	var k K

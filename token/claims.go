@@ -24,7 +24,7 @@ const (
 //   - a service for itself: Subject is the service, with none of these;
 //   - a person through a first-party client: Subject is the person, with Session and neither Act nor Delegation.
 //
-// Via goes with the first form alone.
+// Via goes with the first form alone. So does MayAct, where one agent acts for the person and the token is bound to a key.
 type Claims struct {
 	Issuer     string
 	Subject    string // a user, an agent or a service
@@ -43,7 +43,8 @@ type Claims struct {
 	AuthTime   int64 // seconds; 0: not said
 	Workspace  id.Workspace
 	Session    string
-	Via        *Via // nil: nobody at another server is behind it
+	Via        *Via     // nil: nobody at another server is behind it
+	MayAct     id.Agent // may_act (RFC 8693 §4.4): who may be lent to on this token, in the actor's stead; zero: nobody
 }
 
 // Actor is an agent in the chain: the current one outermost, and in Act the one that it acts for, down to the agent that the person lent to. Names are in
@@ -102,6 +103,7 @@ type wire struct {
 	Iat        int64         `json:"iat"`
 	Iss        string        `json:"iss"`
 	Jti        string        `json:"jti"`
+	MayAct     *mayAct       `json:"may_act,omitzero"`
 	Scope      string        `json:"scope,omitzero"`
 	Session    string        `json:"sid,omitzero"`
 	Sub        string        `json:"sub"`
@@ -115,6 +117,11 @@ type confirmation struct {
 	JKT id.Key `json:"jkt"`
 }
 
+// mayAct is RFC 8693 §4.4, whose members identify the party that may become the actor; ours are agents of the token's workspace, by their id alone.
+type mayAct struct {
+	Sub id.Agent `json:"sub"`
+}
+
 func (c Claims) wire() wire {
 	w := wire{
 		ACR: c.ACR, Act: c.Act, Aud: c.Audience, AuthTime: c.AuthTime, Details: c.Details, ClientID: c.ClientID, Delegation: c.Delegation,
@@ -123,6 +130,9 @@ func (c Claims) wire() wire {
 	}
 	if !c.JKT.IsZero() {
 		w.Cnf = &confirmation{c.JKT}
+	}
+	if !c.MayAct.IsZero() {
+		w.MayAct = &mayAct{c.MayAct}
 	}
 	return w
 }
@@ -135,6 +145,9 @@ func (w wire) claims() Claims {
 	}
 	if w.Cnf != nil {
 		c.JKT = w.Cnf.JKT
+	}
+	if w.MayAct != nil {
+		c.MayAct = w.MayAct.Sub
 	}
 	return c
 }
@@ -161,7 +174,25 @@ func (c Claims) check() error {
 			return err
 		}
 	}
+	if !c.MayAct.IsZero() {
+		if err := c.checkMayAct(); err != nil {
+			return err
+		}
+	}
 	return c.checkPermissions()
+}
+
+// checkMayAct keeps who may act beside the one actor of a person's own lending: what was lent on names nobody, and who holds a token without a key is not known.
+func (c Claims) checkMayAct() error {
+	switch {
+	case c.Act == nil || c.Act.Act != nil || c.Via != nil:
+		return malformed("may_act goes with one actor, of this server, for a person")
+	case c.JKT.IsZero():
+		return malformed("may_act goes with a key that the token is bound to")
+	case c.MayAct == c.Act.Sub:
+		return malformed("may_act names another agent than the actor")
+	}
+	return nil
 }
 
 // checkSubject keeps subject and actor apart (authority.md §4): the person in sub, the agents in act, never the other way round.

@@ -63,6 +63,9 @@ func Verify(raw string, keys func(kid id.Key) (jose.PublicKey, bool), want Want)
 	if w.Cnf != nil && w.Cnf.JKT.IsZero() { // else a token bound in a way that we do not know would pass as a bearer token
 		return Claims{}, malformed("cnf without jkt")
 	}
+	if w.MayAct != nil && w.MayAct.Sub.IsZero() {
+		return Claims{}, malformed("may_act without sub")
+	}
 	c := w.claims()
 	if err := c.check(); err != nil {
 		return Claims{}, err
