@@ -102,6 +102,11 @@ func (n *gatherer) who(e Event) {
 		}
 		if l, err := delegation.ParseLink(string(raw)); err == nil {
 			n.signed(string(raw))
+			if t := steadOn([]delegation.Link{l}); t != nil {
+				if raw, ok := n.take(t.SHA256); ok {
+					n.signed(string(raw))
+				}
+			}
 			if i == 1 {
 				n.person(l.Statement.Delegator.User, l.Delegator)
 			}

@@ -244,6 +244,11 @@ func (v *verifier) checkChain() (string, error) {
 		if err := v.signedAt("the countersignature of "+l.Statement.ID.String(), l.Kid(), l.Rev); err != nil {
 			return "", err
 		}
+		if l.Statement.InStead() {
+			if err := v.onToken(l, links[i-1]); err != nil {
+				return "", err
+			}
+		}
 	}
 	last := links[len(links)-1].Statement
 	digest, err := last.Digest()
@@ -257,19 +262,26 @@ func (v *verifier) checkChain() (string, error) {
 		return "", wrong("the event or its token names another task than the last statement")
 	}
 	v.links = links
-	return fmt.Sprintf("%d statements narrow, from %s to %s", len(links), hops[0].Sub, e.Who.Sub), nil
+	said := fmt.Sprintf("%d statements narrow, from %s to %s", len(links), hops[0].Sub, e.Who.Sub)
+	if t := steadOn(links); t != nil {
+		said += fmt.Sprintf(", who may act in the stead of %s on its token %s", hops[len(hops)-2].Sub, t.ID)
+	}
+	return said, nil
 }
 
 // fits holds a link to the two hops that it joins.
 func (v *verifier) fits(l delegation.Link, from, to Hop) error {
 	st := l.Statement
 	by := st.Delegator.User.String() + st.Delegator.Agent.String()
+	if st.InStead() && by == v.event.Who.Chain[0].Sub { // VerifyChain held it to the person's own statement before, which names from
+		by = from.Sub
+	}
 	switch {
 	case st.Issuer != v.pack.Issuer || st.Workspace != v.event.workspace:
 		return wrong("the statement %s is of another issuer or workspace", st.ID)
 	case st.ID != to.Delegation || by != from.Sub || st.Delegate.Agent.String() != to.Sub:
 		return wrong("the statement %s is not by %s for %s", st.ID, from.Sub, to.Sub)
-	case st.Delegator.Instance != from.Instance:
+	case l.Through() != from.Instance:
 		return wrong("the statement %s is by another instance than the event names", st.ID)
 	case !st.Delegate.Instance.IsZero() && st.Delegate.Instance != to.Instance:
 		return wrong("the statement %s is for another instance than acted", st.ID)

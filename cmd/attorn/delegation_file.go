@@ -195,6 +195,9 @@ func signedWith(l delegation.Link) string {
 		return "with a passkey at " + l.Delegator.Passkey.Origin
 	case delegation.ByAttested:
 		at := l.Delegator.Attested
+		if at.Token != nil {
+			return "in the server's word, on the token " + at.Token.ID + " of the one above, which says that it may act"
+		}
 		return "in the server's word alone: signed in by " + strings.TrimSpace(at.Method+" "+at.Issuer) + " " + seconds(at.AuthTime)
 	}
 	return "with the key " + l.Delegator.JWK.Thumbprint().String()

@@ -39,6 +39,8 @@ type hop struct {
 	Lent        []shown // what else the lending says: uses, task, purpose, depth
 	Broken      string  // why nothing rests on this hop any more
 	After       bool    // a hop before this one is broken
+	Mark        string  // the field that strikes it out, where one does
+	Cut         bool    // it is struck out
 }
 
 // hops is the chain of an approval: the person, each agent with what was lent to it, and the tool.
@@ -56,8 +58,11 @@ func (x *request) hops(a guard.Asked) []hop {
 		st := d.Link.Statement
 		h := hop{principal: x.principal(st.Delegate.Agent.String()), Instance: st.Delegate.Instance, After: broken}
 		if i+1 < len(a.Chain) {
-			h.Instance = a.Chain[i+1].Link.Statement.Delegator.Instance
-			h.How = "its key signed what it lends on"
+			next := a.Chain[i+1].Link
+			h.Instance, h.How = next.Through(), "its key signed what it lends on"
+			if next.Statement.InStead() {
+				h.How = "its token was handed on: the next one acts in its stead, as the person allowed"
+			}
 		} else {
 			h.Instance, h.How = a.By.Instance, "this instance asks"
 		}

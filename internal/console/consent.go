@@ -26,10 +26,14 @@ type choice struct {
 	Uses  int64  `json:"uses"` // 0 is what was asked for
 	Depth int    `json:"depth"`
 	Task  string `json:"task,omitzero"`
+
+	Further bool `json:"further"` // who is named to act in its stead may
 }
 
 func (c choice) guard() guard.ConsentChoice {
-	return guard.ConsentChoice{Keep: c.Keep, TTL: time.Duration(min(c.TTL, delegation.MaxLifetime)) * time.Second, Uses: c.Uses, Depth: c.Depth, Task: c.Task}
+	return guard.ConsentChoice{
+		Keep: c.Keep, TTL: time.Duration(min(c.TTL, delegation.MaxLifetime)) * time.Second, Uses: c.Uses, Depth: c.Depth, MayAct: c.Further, Task: c.Task,
+	}
 }
 
 // handle is the request's, from the path.
@@ -85,7 +89,7 @@ func aboutQuestion(err error) error {
 
 // answerConsent takes the answer of a form: to who has no passkey, and to who refuses. What can be mended is shown on the page once more.
 func answerConsent(x *request) (view, error) {
-	names := []string{"verdict", "ttl", "uses", "depth", "task"}
+	names := []string{"verdict", "ttl", "uses", "depth", "further", "task"}
 	for i := range maxKeep {
 		names = append(names, keepField(i))
 	}
@@ -139,6 +143,7 @@ func readChoice(fields map[string]string) (c choice, err error) {
 			return c, fault.New(fault.Invalid, "choice_invalid", "how far it may be lent on is a whole number")
 		}
 	}
+	_, c.Further = fields["further"]
 	c.Task = strings.TrimSpace(fields["task"])
 	return c, nil
 }

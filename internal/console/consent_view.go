@@ -45,7 +45,7 @@ type consentView struct {
 	Uses    string // in the field
 	MaxUses int64  // 0: no limit was asked for
 	Depths  []option
-	Further *principal // who acts with it in the client's stead
+	Further *further   // who may act in the client's stead
 	Task    shown      // that was asked for
 	OwnTask string     // that the person named
 	Purpose shown
@@ -63,6 +63,13 @@ type consentView struct {
 	SignedIn  when
 	Elsewhere string
 	Signs     string // what app.js holds the statement to, as JSON
+}
+
+// further is an agent that may act in the client's stead.
+type further struct {
+	principal
+	Keys []id.Key // of its copies that can act now
+	Kept bool
 }
 
 // askedGroup is what is asked for at one resource.
@@ -148,7 +155,7 @@ func (x *request) consentAsked(v *consentView, asked guard.Consent, chosen *choi
 		}
 		v.Groups = append(v.Groups, g)
 	}
-	c := choice{TTL: int64(asked.TTL / time.Second), Depth: asked.Request.Task.MaxDepth, Uses: asked.Request.Task.MaxUses}
+	c := choice{TTL: int64(asked.TTL / time.Second), Depth: asked.Request.Task.MaxDepth, Uses: asked.Request.Task.MaxUses, Further: true}
 	if chosen != nil {
 		c = *chosen
 	}
@@ -160,8 +167,7 @@ func (x *request) consentAsked(v *consentView, asked guard.Consent, chosen *choi
 		v.Depths = append(v.Depths, option{int64(n), furtherWords(n), n == c.Depth})
 	}
 	if to := asked.Request.Task.Delegate; !to.IsZero() {
-		p := x.principal(to.String())
-		v.Further = &p
+		v.Further = &further{x.principal(to.String()), asked.Keys, c.Further}
 	}
 	v.OwnTask = c.Task
 }
@@ -277,7 +283,7 @@ func (x *request) consentHops(v *consentView, asked guard.Consent) []hop {
 	}
 	all := []hop{me, agent}
 	if v.Further != nil {
-		all = append(all, hop{principal: *v.Further, How: "may act with it in the app's stead"})
+		all = append(all, hop{principal: v.Further.principal, How: "may act in the app's stead, with a token of it and never with more", Mark: "further", Cut: !v.Further.Kept})
 	} else if asked.Request.Task.MaxDepth > 0 {
 		all = append(all, hop{principal: principal{Kind: "agent", Name: show("agents that it lends to")}, How: "never with more than it has"})
 	}
@@ -297,10 +303,11 @@ func (x *request) consentSigns(asked guard.Consent) (string, error) {
 		Uses        int64                   `json:"uses"`
 		Task        string                  `json:"task"`
 		Purpose     string                  `json:"purpose"`
+		MayAct      string                  `json:"may_act"` // "": nobody was named
 		From        int64                   `json:"from"` // seconds: the statement begins between these
 		To          int64                   `json:"to"`
 	}{
-		x.Issuer, r.Workspace.String(), x.person.ID.String(), asked.Delegate.String(), r.Permissions, r.Task.MaxUses, r.Task.Task, r.Task.Purpose,
+		x.Issuer, r.Workspace.String(), x.person.ID.String(), asked.Delegate.String(), r.Permissions, r.Task.MaxUses, r.Task.Task, r.Task.Purpose, r.Task.Delegate.String(),
 		x.now.Add(-time.Minute).Unix(), asked.Expires.Add(time.Minute).Unix(),
 	})
 	if err != nil {

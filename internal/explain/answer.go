@@ -112,7 +112,9 @@ func (x *Explainer) chain(ctx context.Context, ws id.Workspace, e audit.Entry, a
 		if raw, err := x.Log.Content(ctx, h.Link); err == nil {
 			if l, err := delegation.ParseLink(string(raw)); err == nil {
 				hop.Lent, hop.By = lentWords(l.Statement), fmt.Sprintf("%s, countersigned at #%d", l.Statement.ID, l.Rev)
-				if at := l.Delegator.Attested; at != nil {
+				if at := l.Delegator.Attested; at != nil && at.Token != nil {
+					hop.By += fmt.Sprintf(", in the stead of the one above, on its token %s, which says that this agent may act", at.Token.ID)
+				} else if at != nil {
 					hop.By += fmt.Sprintf(", signed by nobody: the server attests a sign-in (%s)", at.Method)
 				}
 			}

@@ -163,7 +163,7 @@ func (g *Guard) granted(ctx context.Context, c *Client, r redemption, t tickets.
 	link := sub.links[len(sub.links)-1].Link
 	claims := token.Claims{
 		Subject: link.Statement.Delegator.User.String(), Workspace: c.ws, Delegation: dlg, Task: link.Statement.Task, Act: sub.actors(c),
-		ACR: acrName(d.ACR), AuthTime: max(d.AuthTime, 0),
+		ACR: acrName(d.ACR), AuthTime: max(d.AuthTime, 0), MayAct: sub.mayAct(c),
 	}
 	r.want.Resource = aud
 	out.Bearer = c.instance.IsZero()

@@ -43,7 +43,7 @@ type TaskAsk struct {
 	ExpiresIn int64    `json:"expires_in,omitzero"` // seconds; 0: not said
 	MaxUses   int64    `json:"max_uses,omitzero"`   // 0: no limit
 	MaxDepth  int      `json:"max_depth,omitzero"`
-	Delegate  id.Agent `json:"delegate,omitzero"` // who acts with it instead of the client: another agent
+	Delegate  id.Agent `json:"delegate,omitzero"` // another agent, that may act in the client's stead with its token (RFC 8693 §4.4)
 }
 
 // The times of a delegation by consent (oauth.md §5), and how much it may hold.
@@ -72,6 +72,7 @@ type Consent struct {
 	StepUp    bool              // they must sign in again first
 	Level     int64             // because of how they signed in: 1 to 3, the least that the client asks for; 0: not because of that
 	How       string            // what Level takes, in words
+	Keys      []id.Key          // with which whom Request.Task.Delegate names could act now, some of them
 }
 
 // ConsentResource is what is asked for at one resource.
@@ -170,7 +171,13 @@ func (g *Guard) AdmitRequest(ctx context.Context, r AuthRequest) (AuthRequest, e
 	if !delegation.CoversAll(all, r.Permissions) {
 		return r, fault.New(fault.Invalid, "not_covered", "a permission that is asked for is of none of the resources").Try("ask for permissions of the resources that are named")
 	}
-	return r, g.admitClient(ctx, r)
+	if r.Client == r.Task.Delegate.String() && !r.Task.Delegate.IsZero() {
+		return r, fault.New(fault.Invalid, "may_act_invalid", "the delegate that attorn_task names is the client itself").Try("name another agent, or leave delegate out")
+	}
+	if err := g.admitClient(ctx, r); err != nil { // what an agent is called here is not for strangers
+		return r, err
+	}
+	return r, g.mayBeNamed(ctx, r.Workspace, r.Task.Delegate)
 }
 
 // admitClient holds the client to the workspace. Codes: client_denied, and those of an agent that may not act.
@@ -279,6 +286,9 @@ func (g *Guard) Consent(ctx context.Context, c *Caller, handle string) (Consent,
 	out.Passkey, out.StepUp = len(has) > 0, g.signInAgain(in, a) != nil
 	if n := r.level(); in.acr < n {
 		out.Level, out.How = n, levelWords(n)
+	}
+	if out.Keys, err = g.keysNow(ctx, r.Workspace, r.Task.Delegate); err != nil {
+		return out, err
 	}
 	out.Lend, err = g.consentLend(ctx, in, r)
 	return out, err

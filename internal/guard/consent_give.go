@@ -20,12 +20,13 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-// ConsentChoice is what of a request the person grants: never more than was asked for. Of the last five, zero is what was asked for, but for Depth.
+// ConsentChoice is what of a request the person grants: never more than was asked for. Zero is what was asked for of TTL, Uses, Task and Purpose alone.
 type ConsentChoice struct {
 	Keep    []int // indexes of ConsentPermission
 	TTL     time.Duration
 	Uses    int64
-	Depth   int // hops that may follow
+	Depth   int  // hops that may follow
+	MayAct  bool // the other agent that the request names may act in the client's stead
 	Task    string
 	Purpose string
 }
@@ -83,6 +84,9 @@ func (g *Guard) propose(ctx context.Context, c *Caller, a consentAsk, ch Consent
 		}
 		st.MaxUses = &uses
 	}
+	if ch.MayAct {
+		st.MayAct = r.Task.Delegate
+	}
 	if ch.Task != "" {
 		st.Task = ch.Task
 	}
@@ -120,6 +124,8 @@ func (g *Guard) within(st delegation.Statement, c *Caller, a consentAsk, to id.A
 		return widens("who may lend on")
 	case r.Task.Task != "" && st.Task != r.Task.Task:
 		return widens("another task")
+	case !st.MayAct.IsZero() && st.MayAct != r.Task.Delegate:
+		return widens("who may act")
 	}
 	return nil
 }
@@ -243,6 +249,9 @@ func (g *Guard) consent(ctx context.Context, c *Caller, handle string, a consent
 	}
 	if err == nil && !to.fresh {
 		err = to.agent.Live(g.Now())
+	}
+	if err == nil {
+		err = g.mayBeNamed(ctx, c.ws, st.MayAct)
 	}
 	if err != nil {
 		return "", g.refuseAct(ctx, c, nil, act, nil, err)

@@ -45,14 +45,18 @@ func (g *Guard) exchange(ctx context.Context, c *Client, r TokenRequest) (Issued
 		return Issued{}, g.refuseToken(ctx, c, err)
 	}
 	if sub.lend != nil {
-		if err := g.mayLend(ctx, c, sub); err != nil {
+		may := g.mayLend
+		if sub.statements[len(sub.statements)-1].InStead() {
+			may = g.mayAssert
+		}
+		if err := may(ctx, c, sub); err != nil {
 			return Issued{}, g.refuseToken(ctx, c, err)
 		}
 	}
 	last := sub.statements[len(sub.statements)-1]
 	claims := token.Claims{
 		Subject: sub.statements[0].Delegator.User.String(), Workspace: c.ws, Delegation: last.ID, Task: last.Task,
-		Act: sub.actors(c),
+		Act: sub.actors(c), MayAct: sub.mayAct(c),
 	}
 	all := last.Permissions
 	if sub.limit != nil {
@@ -67,6 +71,7 @@ type subject struct {
 	links      []lending.Delegation    // those of them that are recorded
 	sums       []id.Digest             // of their bytes
 	lend       func(*audit.Tx) error   // records the last, where it was not
+	through    id.Key                  // that the last rests on, where it was not recorded and is lent in a stead
 	limit      []delegation.Permission // what the subject token permits; nil for a delegation
 	rests      []string                // what it depends on beside those
 	word       *word                   // of another server; nil: nobody's there
@@ -81,7 +86,7 @@ func (s *subject) hops(c *Client) []evidence.Hop {
 	for i, st := range s.statements {
 		h := evidence.Hop{Sub: st.Delegate.Agent.String(), Instance: c.instance, Delegation: st.ID}
 		if i+1 < len(s.statements) {
-			h.Instance = s.statements[i+1].Delegator.Instance
+			_, h.Instance = s.from(i + 1)
 		}
 		if i < len(s.links) {
 			h.Link = s.sums[i]
@@ -187,7 +192,7 @@ func (g *Guard) newSubject(ctx context.Context, c *Client, signed delegation.Sig
 	return s, nil
 }
 
-// tokenSubject is an access token of the lender: it needs exactly one live delegation under its own to the caller.
+// tokenSubject is an access token of the lender: it says itself that the caller may act, or needs exactly one live delegation under its own to the caller.
 func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subject, error) {
 	claims, err := token.Verify(raw, g.issuerKey(ctx), token.Want{Issuer: g.Issuer, AnyAudience: true, Now: g.Now(), Leeway: skew})
 	if err != nil {
@@ -211,6 +216,9 @@ func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subje
 	rests, err := g.resolve(ctx, holder) // it must still be good for what it says itself
 	if err != nil {
 		return nil, err
+	}
+	if claims.MayAct == c.agent { // the client is an agent
+		return g.steadSubject(ctx, c, claims, raw, rests.depends)
 	}
 	under, err := g.Lending.List(ctx, c.ws, lending.Query{Delegator: lenderOf(claims), Delegate: c.agent.String(), Parent: claims.Delegation, Limit: 200})
 	if err != nil {
@@ -299,7 +307,11 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 			s.marks = p.TokensFrom
 			continue
 		}
-		by, err := g.signedAsOf(ctx, c.ws, c.asOf, st.Delegator.Instance)
+		agent, key := s.from(i)
+		by, err := g.signedAsOf(ctx, c.ws, c.asOf, key)
+		if err == nil && by.Agent.ID != agent {
+			err = fault.New(fault.Denied, "chain_broken", "a delegation came by a key that is not its lender's")
+		}
 		if err == nil {
 			err = g.appStands(ctx, c.ws, c.asOf, by.Agent.ID)
 		}
@@ -309,22 +321,46 @@ func (g *Guard) fits(ctx context.Context, c *Client, s *subject) error {
 		s.marks = max(s.marks, by.Agent.TokensFrom, by.Instance.TokensFrom)
 		s.rests = append(s.rests, by.Rests...)
 	}
-	return nil
+	if len(s.links) < 2 || len(s.links) < len(s.statements) {
+		return nil
+	}
+	ends, err := g.endsAsOf(ctx, c.ws, c.asOf)
+	if err != nil {
+		return err
+	}
+	return steadStands(s.links[len(s.links)-1].Link, s.marks, ends.TokensFrom)
+}
+
+// from is the agent that a statement came from, and the key that it came by; not for the root.
+func (s *subject) from(i int) (id.Agent, id.Key) {
+	agent, st := s.statements[i-1].Delegate.Agent, s.statements[i]
+	switch {
+	case i < len(s.links):
+		return agent, s.links[i].Link.Through()
+	case st.InStead():
+		return agent, s.through
+	}
+	return agent, st.Delegator.Instance
 }
 
 // actors nests the chain: the caller outermost (RFC 8693 §4.1).
 func (s *subject) actors(c *Client) *token.Actor {
 	var act *token.Actor
-	for _, st := range s.statements[1:] {
-		act = &token.Actor{Sub: st.Delegator.Agent, Instance: st.Delegator.Instance, Act: act}
+	for i := range s.statements[1:] {
+		agent, key := s.from(i + 1)
+		act = &token.Actor{Sub: agent, Instance: key, Act: act}
 	}
 	return &token.Actor{Sub: c.agent, Instance: c.instance, Act: act}
 }
 
 func (s *subject) depends() []string {
 	ids := slices.Clone(s.rests)
-	for _, st := range s.statements {
-		ids = append(ids, st.ID.String(), st.Delegator.User.String(), st.Delegator.Agent.String(), st.Delegator.Instance.String())
+	for i, st := range s.statements {
+		ids = append(ids, st.ID.String(), st.Delegator.User.String())
+		if i > 0 {
+			agent, key := s.from(i)
+			ids = append(ids, agent.String(), key.String())
+		}
 	}
 	return slices.DeleteFunc(ids, func(s string) bool { return s == "" })
 }

@@ -326,9 +326,9 @@ func (g *Guard) signsThemselves(ctx context.Context, a asserted) error {
 	return err
 }
 
-// mayAssert asks policy what it is asked when the person lends themselves; who was recovered just now lends nothing.
+// mayAssert asks policy what it is asked when the person, in whose name the last statement is, lends themselves; who was recovered just now lends nothing.
 func (g *Guard) mayAssert(ctx context.Context, c *Client, sub *subject) error {
-	st := sub.statements[0]
+	st := sub.statements[len(sub.statements)-1]
 	lender := &Caller{ws: c.ws, person: st.Delegator.User, ip: c.ip, face: c.face}
 	s, err := g.resolve(ctx, lender)
 	if err != nil {
@@ -337,7 +337,7 @@ func (g *Guard) mayAssert(ctx context.Context, c *Client, sub *subject) error {
 	if err := s.person.Settled(s.now); err != nil {
 		return err
 	}
-	sub.rests = s.depends
+	sub.rests = append(sub.rests, s.depends...)
 	ans, err := g.decide(ctx, lender, s, lendAct(st).question(c.ws), nil)
 	if err == nil && ans.Outcome != policy.Permit {
 		err = fault.New(fault.Denied, "not_lent", "policy does not let the person lend this: %s", ans.Message)

@@ -150,6 +150,13 @@ func (g *Guard) RevokeToken(ctx context.Context, c *Client, raw string) ([]id.De
 				return err
 			}
 		}
+		if !claims.MayAct.IsZero() {
+			below, err := g.endStead(tx, claims, raw)
+			if err != nil {
+				return err
+			}
+			ended = append(ended, below...)
+		}
 		return g.Tickets.End(tx, claims.Workspace, claims.ID, time.Unix(claims.Expires, 0).Add(skew))
 	})
 	return ended, clientReceipt(got, err)

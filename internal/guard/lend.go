@@ -93,6 +93,9 @@ func (g *Guard) admitStatement(ctx context.Context, c *Caller, signed delegation
 	if err == nil {
 		err = to.Live(g.Now())
 	}
+	if err == nil {
+		err = g.mayBeNamed(ctx, c.ws, st.MayAct)
+	}
 	if err != nil {
 		return none, err
 	}

@@ -176,6 +176,7 @@ func (g *Guard) resolveChain(ctx context.Context, c *Caller, s *standing) error 
 	if err := lending.Live(chain, s.now); err != nil && (!c.goesOn || fault.Code(err) != "delegation_exhausted") {
 		return err
 	}
+	marks := []int64{s.ends.TokensFrom}
 	for i, d := range slices.Backward(chain) {
 		st := d.Link.Statement
 		if i == 0 {
@@ -191,22 +192,24 @@ func (g *Guard) resolveChain(ctx context.Context, c *Caller, s *standing) error 
 			}
 			s.principals = append(s.principals, policy.UID{Type: policy.TypeUser, ID: p.ID.String()})
 			s.depends = append(s.depends, p.ID.String())
+			marks = append(marks, p.TokensFrom)
 			break
 		}
-		by, err := g.Agents.Signed(ctx, st.Delegator.Instance, s.now)
+		by, err := g.Agents.Signed(ctx, d.Link.Through(), s.now)
 		if err != nil {
 			return err
 		}
 		a, in := by.Agent, by.Instance
-		if a.ID != st.Delegator.Agent || a.Workspace != c.ws {
+		if a.ID != chain[i-1].Link.Statement.Delegate.Agent || a.Workspace != c.ws {
 			return fault.New(fault.Denied, "chain_broken", "a delegation is signed by a key that is not its delegator's")
 		}
 		if err := c.issuedAfter(a.TokensFrom, in.TokensFrom); err != nil {
 			return err
 		}
+		marks = append(marks, a.TokensFrom, in.TokensFrom)
 		s.addAgent(by)
 	}
-	return nil
+	return steadStands(chain[len(chain)-1].Link, marks...)
 }
 
 // addLinks notes the chain in the event's terms, whether or not it turns out to be live, and that it leads to this caller.
@@ -221,7 +224,7 @@ func (s *standing) addLinks(c *Caller) error {
 	for i, d := range s.chain {
 		hop := evidence.Hop{Sub: d.Link.Statement.Delegate.Agent.String(), Delegation: d.ID, Link: id.Sum([]byte(d.Link.String()))}
 		if i+1 < len(s.chain) {
-			hop.Instance = s.chain[i+1].Link.Statement.Delegator.Instance
+			hop.Instance = s.chain[i+1].Link.Through()
 		} else {
 			hop.Instance = c.instance
 		}
@@ -273,7 +276,7 @@ func (s *standing) covers(c *Caller, action string, args delegation.Args) (lacki
 		st := d.Link.Statement
 		if !delegation.Allows(st.Permissions, action, args) {
 			by := "the person at its root"
-			if i > 0 {
+			if i > 0 && !st.InStead() {
 				by = "agent " + st.Delegator.Agent.String()
 			} else if !st.Delegator.User.IsZero() {
 				by = "user " + st.Delegator.User.String()

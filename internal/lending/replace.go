@@ -65,6 +65,8 @@ func wider(old, next delegation.Statement) string {
 		return "task"
 	case !old.Delegate.Instance.IsZero() && next.Delegate.Instance != old.Delegate.Instance:
 		return "instance"
+	case !next.MayAct.IsZero() && next.MayAct != old.MayAct:
+		return "who may act"
 	}
 	return ""
 }

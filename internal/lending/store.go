@@ -153,7 +153,7 @@ func insert(tx *audit.Tx, d Delegation) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO delegation (id, workspace, parent, root, replaces, statement, delegator, delegator_key, delegate, instance, not_before, expires_at,
 			max_uses, uses, depth, task, signed, status, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'active', $18) ON CONFLICT DO NOTHING`,
-		d.ID, d.Workspace, d.Parent, d.Root, d.Replaces, d.Digest, delegator, by.Instance.String(), st.Delegate.Agent, st.Delegate.Instance,
+		d.ID, d.Workspace, d.Parent, d.Root, d.Replaces, d.Digest, delegator, d.Link.Through().String(), st.Delegate.Agent, st.Delegate.Instance,
 		micros(st.NotBefore), micros(st.ExpiresAt), st.MaxUses, d.Uses, d.Depth, st.Task, d.Link.String(), d.CreatedAt.UnixMicro())
 	return n == 1, err
 }

@@ -203,7 +203,7 @@ func (f *flow) consents(handle string) string {
 	f.t.Helper()
 	x, err := f.nodes[0].Consent(f.t.Context(), f.priya, handle)
 	f.ok(err)
-	ch := guard.ConsentChoice{Depth: x.Request.Task.MaxDepth}
+	ch := guard.ConsentChoice{Depth: x.Request.Task.MaxDepth, MayAct: !x.Request.Task.Delegate.IsZero()}
 	for n := range x.Request.Permissions {
 		ch.Keep = append(ch.Keep, n)
 	}

@@ -23,6 +23,7 @@ type introspection struct {
 	Scope      string         `json:"scope,omitzero"`
 	Details    []token.Detail `json:"authorization_details,omitempty"`
 	Act        *token.Actor   `json:"act,omitzero"`
+	MayAct     *mayAct        `json:"may_act,omitzero"` // RFC 8693 §4.4
 	Cnf        *confirmation  `json:"cnf,omitzero"`
 	TokenType  string         `json:"token_type,omitzero"`
 	ID         string         `json:"jti,omitzero"`
@@ -35,6 +36,10 @@ type introspection struct {
 	Workspace  id.Workspace   `json:"ws,omitzero"`
 	Session    string         `json:"sid,omitzero"`
 	Chain      []evidence.Hop `json:"chain,omitempty"`
+}
+
+type mayAct struct {
+	Sub id.Agent `json:"sub"`
 }
 
 type confirmation struct {
@@ -81,6 +86,9 @@ func introspectionOf(i guard.Introspected) introspection {
 	}
 	if !i.Refresh { // which is of no type (RFC 6749 §5.1): nothing is asked for with it
 		out.TokenType = "Bearer"
+	}
+	if !t.MayAct.IsZero() {
+		out.MayAct = &mayAct{t.MayAct}
 	}
 	if !t.JKT.IsZero() {
 		out.Cnf = &confirmation{t.JKT}

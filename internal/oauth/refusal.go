@@ -145,7 +145,7 @@ func classify(f *fault.Error) refusal {
 		return bad("invalid_scope", "malformed")
 	case "not_covered":
 		return bad("invalid_scope", f.Code)
-	case "details_malformed":
+	case "details_malformed", "may_act_invalid":
 		return bad("invalid_authorization_details", "malformed")
 	case "details_not_covered":
 		return bad("invalid_authorization_details", "not_covered")

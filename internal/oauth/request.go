@@ -189,8 +189,6 @@ func checkTask(r *guard.AuthRequest, d askedDetail) error {
 		return badDetails("expires_in, max_uses and max_depth of %s are out of range", taskType)
 	case len(t.Task) > 128 || len(t.Purpose) > 500:
 		return badDetails("task has at most 128 bytes and purpose 500")
-	case !t.Delegate.IsZero():
-		return badDetails("delegate is not supported: what is lent is lent to the client, which can lend it on where max_depth says so")
 	}
 	return nil
 }

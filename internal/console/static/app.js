@@ -153,6 +153,7 @@
     if (uses) want.max_uses = uses;
     if (task) want.task = task;
     if (signs.purpose) want.purpose = signs.purpose;
+    if (choice.further && signs.may_act) want.may_act = signs.may_act;
     return proposal.options.challenge === base64(digest) && typeof st.id === "string" && Number.isSafeInteger(st.not_before) &&
       signs.from <= st.not_before && st.not_before <= signs.to && JSON.stringify(sorted(st)) === JSON.stringify(sorted(want));
   };
@@ -161,10 +162,10 @@
     const at = form.getAttribute("action");
     if (verdict === "refuse") return location.replace((await post(at + "/refuse", {})).resume);
     const fields = form.elements;
-    const keep = [...form.querySelectorAll("input[type=checkbox]")].filter((c) => c.checked).map((c) => Number(c.name.slice(4)));
+    const keep = [...form.querySelectorAll("input[name^=keep]")].filter((c) => c.checked).map((c) => Number(c.name.slice(4)));
     if (keep.length === 0) throw new Error("Nothing is left of what it asks. Keep something, or refuse.");
     const task = fields.task ? fields.task.value.trim() : "";
-    const choice = { keep: keep.sort((a, b) => a - b), ttl: Number(fields.ttl.value), uses: Number(fields.uses.value), depth: Number(fields.depth.value), task };
+    const choice = { keep: keep.sort((a, b) => a - b), ttl: Number(fields.ttl.value), uses: Number(fields.uses.value), depth: Number(fields.depth.value), task, further: Boolean(fields.further && fields.further.checked) };
     if (!form.dataset.signs) return location.replace((await post(at + "/attest", choice)).resume);
     const proposal = await post(at + "/propose", choice);
     if (!await lendsWhatIsShown(proposal, JSON.parse(form.dataset.signs), choice)) throw new Error("This request has changed. Reload to see it.");
@@ -243,7 +244,7 @@
     // What is struck out is struck out of the chain, too.
     const strike = () => {
       for (const c of asked.querySelectorAll("input[type=checkbox]")) {
-        for (const p of asked.querySelectorAll('[data-n="' + c.name.slice(4) + '"]')) p.classList.toggle("cut", !c.checked);
+        for (const p of asked.querySelectorAll('[data-n="' + c.name.replace("keep", "") + '"]')) p.classList.toggle("cut", !c.checked);
       }
     };
     asked.addEventListener("change", strike);
