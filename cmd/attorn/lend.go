@@ -189,6 +189,9 @@ func (c *cli) showLent(link delegation.Link, to string) error {
 		if st.NotBefore > time.Now().Unix() {
 			row(w, "from", seconds(st.NotBefore), "")
 		}
+		if !st.MayAct.IsZero() {
+			row(w, "may act", "agent "+st.MayAct.String()+" in its stead", "")
+		}
 		row(w, "until", seconds(st.ExpiresAt), usesWords(st))
 	})
 }

@@ -86,11 +86,12 @@ func (p *person) withoutPasskey(name string) *person {
 }
 
 type picked struct {
-	Keep  []int  `json:"keep"`
-	TTL   int64  `json:"ttl"`
-	Uses  int64  `json:"uses"`
-	Depth int    `json:"depth"`
-	Task  string `json:"task,omitzero"`
+	Keep    []int  `json:"keep"`
+	TTL     int64  `json:"ttl"`
+	Uses    int64  `json:"uses"`
+	Depth   int    `json:"depth"`
+	Task    string `json:"task,omitzero"`
+	Further bool   `json:"further"`
 }
 
 // proposeLend is the first half of what app.js does.
@@ -225,11 +226,58 @@ func TestConsentOfWhom(t *testing.T) {
 	bot := priya.register("release-bot", "")
 	a = r.asksFor("tool:files:read_file")
 	a.Client, a.JKT = bot.id.String(), bot.signer.Public().Thumbprint()
-	a.Task.Delegate = priya.register("deployer", "").id
+	deployer := priya.register("deployer", "")
+	a.Task.Delegate = deployer.id
 	page = priya.page(r.begin(a))
 	golden(t, "consent-agent", page)
-	contains(t, page, "<h1><bdi>release-bot</bdi></h1>", bot.id.String(), a.JKT.String(), "deployer", "may act with it in its stead")
+	contains(t, page, "<h1><bdi>release-bot</bdi></h1>", bot.id.String(), a.JKT.String(), "deployer", "may act in its stead", a.Task.Delegate.String(), `name="further" value="1" checked`, deployer.signer.Public().Thumbprint().String(), `data-n="further"`)
 	lacks(t, page, "Identifier", "It calls itself")
+}
+
+// Who may act in the app's stead is struck out like a permission: what is signed then names nobody, and cannot be made to name another.
+func TestConsentFurther(t *testing.T) {
+	r, priya, _ := newAsk(t)
+	deployer, rival := priya.register("deployer", ""), priya.register("rival", "")
+	a := r.asksFor("tool:files:read_file")
+	a.Task.Delegate = deployer.id
+	path := r.begin(a)
+	contains(t, priya.page(path), deployer.id.String(), deployer.signer.Public().Thumbprint().String(), `name="further" value="1" checked`, "may_act&#34;:&#34;"+deployer.id.String())
+	lent := func(further bool) (string, delegation.Statement) {
+		text, got := priya.proposeLend(path, picked{Keep: []int{0}, TTL: 3600, Further: further})
+		if got.status != http.StatusOK {
+			t.Fatal(got.body)
+		}
+		st, err := delegation.ParseStatement([]byte(text))
+		r.ok(err)
+		return text, st
+	}
+	if text, st := lent(false); !st.MayAct.IsZero() || strings.Contains(text, "may_act") {
+		t.Errorf("struck out: %s", text)
+	}
+	text, st := lent(true)
+	if st.MayAct != deployer.id {
+		t.Errorf("%s", text)
+	}
+	if got := priya.give(path, strings.Replace(text, deployer.id.String(), rival.id.String(), 1)); got.status != http.StatusForbidden || got.code() != "widens" {
+		t.Errorf("another agent: %d %s", got.status, got.body)
+	}
+	if got := priya.give(path, text); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	contains(t, priya.page("/lent"), deployer.id.String()+" may act in its stead")
+
+	omar := priya.withoutPasskey("Omar Said")
+	path = r.begin(a)
+	got := omar.form(path, "verdict", "look", "keep0", "1", "ttl", "3600", "uses", "", "depth", "0", "task", "")
+	contains(t, got.body, `name="further" value="1"><span>`, ` cut" data-n="further"`)
+	if got := omar.form(path, "verdict", "allow", "keep0", "1", "ttl", "3600", "uses", "", "depth", "0", "task", ""); got.status != http.StatusSeeOther {
+		t.Fatal(got.body)
+	}
+	all, err := r.Guard.Lending.LentBy(t.Context(), id.Default, omar.id, r.now().Add(-time.Hour), r.now(), 10)
+	r.ok(err)
+	if len(all.Live) != 1 || !all.Live[0].Link.Statement.MayAct.IsZero() {
+		t.Errorf("%+v", all.Live)
+	}
 }
 
 // Who has no passkey answers with a form, which a browser without JavaScript sends; what can be mended is said on the page, with what was chosen.

@@ -45,9 +45,9 @@ type consentView struct {
 	Uses    string // in the field
 	MaxUses int64  // 0: no limit was asked for
 	Depths  []option
-	Further *further   // who may act in the client's stead
-	Task    shown      // that was asked for
-	OwnTask string     // that the person named
+	Further *further // who may act in the client's stead
+	Task    shown    // that was asked for
+	OwnTask string   // that the person named
 	Purpose shown
 
 	Before  *when
@@ -304,7 +304,7 @@ func (x *request) consentSigns(asked guard.Consent) (string, error) {
 		Task        string                  `json:"task"`
 		Purpose     string                  `json:"purpose"`
 		MayAct      string                  `json:"may_act"` // "": nobody was named
-		From        int64                   `json:"from"` // seconds: the statement begins between these
+		From        int64                   `json:"from"`    // seconds: the statement begins between these
 		To          int64                   `json:"to"`
 	}{
 		x.Issuer, r.Workspace.String(), x.person.ID.String(), asked.Delegate.String(), r.Permissions, r.Task.MaxUses, r.Task.Task, r.Task.Purpose, r.Task.Delegate.String(),

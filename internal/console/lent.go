@@ -185,8 +185,12 @@ func (x *request) lentRow(d lending.Delegation, below []lending.Delegation) lent
 			continue
 		}
 		bs := b.Link.Statement
+		from := bs.Delegator.Agent
+		if bs.InStead() { // which is below nothing but this row
+			from = st.Delegate.Agent
+		}
 		row.Below = append(row.Below, lentBelow{
-			b.ID.String(), x.principal(bs.Delegator.Agent.String()), x.principal(bs.Delegate.Agent.String()), speakAll(bs.Permissions), x.until(bs), termWords(b),
+			b.ID.String(), x.principal(from.String()), x.principal(bs.Delegate.Agent.String()), speakAll(bs.Permissions), x.until(bs), termWords(b),
 		})
 	}
 	switch status {
@@ -212,6 +216,12 @@ func termWords(d lending.Delegation) (all []string) {
 	}
 	if !st.Delegate.Instance.IsZero() {
 		all = append(all, "only for the key "+st.Delegate.Instance.String())
+	}
+	if !st.MayAct.IsZero() {
+		all = append(all, st.MayAct.String()+" may act in its stead")
+	}
+	if st.InStead() {
+		all = append(all, "in its stead, on a token of it")
 	}
 	return append(all, depthWords(st))
 }

@@ -116,6 +116,12 @@ func terms(l Lent) string {
 	if st.Task != "" {
 		parts = append(parts, "task "+show(st.Task))
 	}
+	if !st.MayAct.IsZero() {
+		parts = append(parts, st.MayAct.String()+" may act in its stead")
+	}
+	if st.InStead() {
+		parts = append(parts, "in the stead of the one above, on a token of it")
+	}
 	return strings.Join(parts, ", ")
 }
 

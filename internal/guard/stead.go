@@ -105,7 +105,6 @@ func (g *Guard) mayBeNamed(ctx context.Context, ws id.Workspace, to id.Agent) er
 	return fault.New(fault.Invalid, "may_act_invalid", "who is to act in another's stead is no agent of the workspace that can").Try("name an active agent by its id, or nobody")
 }
 
-
 // keysNow are the keys with which an agent can act now: of its first few running copies.
 func (g *Guard) keysNow(ctx context.Context, ws id.Workspace, agent id.Agent) (keys []id.Key, err error) {
 	if agent.IsZero() {
