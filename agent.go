@@ -161,8 +161,10 @@ func (a *Agent) Workspace() id.Workspace { return a.door.ws }
 // TokenRequest says what a token is for.
 type TokenRequest struct {
 	Permissions []delegation.Permission // nil: all that may be had
-	Delegation  string                  // under which the agent acts: its id, or its compact form; "": in its own right, for nobody
-	Asserted    string                  // instead of Delegation: what the person's sign-in provider asserts (an ID-JAG, a draft), which is good for one token
+	// Under what the agent acts: a delegation's id or compact form, or an access token that was handed to it, which says that it may act (RFC 8693 §4.4); "": in its
+	// own right, for nobody.
+	Delegation string
+	Asserted   string // instead of Delegation: what the person's sign-in provider asserts (an ID-JAG, a draft), which is good for one token
 }
 
 // Token gets an access token for one resource, or the one that it has while that has lived less than 80 % of its life.
@@ -194,7 +196,7 @@ func (a *Agent) Token(ctx context.Context, resource string, r TokenRequest) (Tok
 		}
 		form.Set("grant_type", grantExchange)
 		form.Set("subject_token", compact)
-		form.Set("subject_token_type", typeDelegation)
+		form.Set("subject_token_type", subjectType(compact))
 		return a.grant(ctx, form, r.Permissions)
 	})
 }
@@ -228,6 +230,14 @@ func (a *Agent) grantWith(ctx context.Context, by jose.Signer, form url.Values, 
 		f.Set("client_assertion_type", assertionType)
 		f.Set("client_assertion", assertion)
 	}, a.id.String())
+}
+
+// subjectType tells an access token from a delegation, by its typ (RFC 9068 §2.1).
+func subjectType(compact string) string {
+	if j, err := jose.Parse(compact, 0); err == nil && j.Header.Typ == "at+jwt" {
+		return typeAccessToken
+	}
+	return typeDelegation
 }
 
 // compact is the compact form of a delegation: what was given, or what the server has under its id.

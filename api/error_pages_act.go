@@ -13,6 +13,7 @@ var actPages = []ErrorGroup{
 		{"delegation_not_yet", "The delegation has not begun.", "Wait until it has."},
 		{"delegation_too_deep", "The chain has as many delegations as it may.", "Lend from further up."},
 		{"statement_invalid", "The statement does not have the form that it must have.", "Mend what the detail names."},
+		{"may_act_invalid", "Who is to act in another's stead is no agent of the workspace that can.", "Name another, active agent by its id, or nobody."},
 		{"statement_used", "The statement was lent before.", "Sign one with a new id."},
 		{"permission_invalid", "This is no permission, or no condition of one.", "Write it as service:resource:verb, with * for one part or the rest."},
 		{"not_delegator", "Only the delegator hands a statement in.", "Have them do so."},

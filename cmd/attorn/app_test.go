@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -44,8 +45,14 @@ func (s *stage) app(args []string) {
 		"response_type": {"code"}, "client_id": {s.program.id}, "redirect_uri": {callback}, "code_challenge": {jose.EncodeBase64(sum[:])}, "code_challenge_method": {"S256"},
 		"resource": {s.address(args[0])}, "scope": {args[1]}, "state": {"s"},
 	}
-	page := s.leads("GET", s.Getenv("URL")+"/oauth/authorize?"+q.Encode(), nil)
 	answer := url.Values{"verdict": {"allow"}, "ttl": {"3600"}}
+	if details := s.Getenv("DETAILS"); details != "" {
+		q.Set("authorization_details", details)
+	}
+	if s.Getenv("FURTHER") != "" {
+		answer.Set("further", "1")
+	}
+	page := s.leads("GET", s.Getenv("URL")+"/oauth/authorize?"+q.Encode(), nil)
 	if len(args) > 2 {
 		answer.Set("verdict", args[2])
 	}
@@ -68,6 +75,13 @@ func (s *stage) app(args []string) {
 func (s *stage) renews(args []string) {
 	s.atLeast(args, 0)
 	s.collects(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {s.program.refresh}})
+}
+
+// hands writes the app's token into a file.
+func (s *stage) hands(args []string) {
+	s.atLeast(args, 1)
+	access, _ := s.program.given["access_token"].(string)
+	s.Check(os.WriteFile(s.MkAbs(args[0]), []byte(access+"\n"), 0o600))
 }
 
 // address is a path at the server, or an address itself.

@@ -36,11 +36,9 @@ func (c *cli) connect(ctx context.Context, server, under string) (*mcp.ClientSes
 	}
 	var r attorn.TokenRequest
 	if under != "none" && !a.foreign() {
-		d, err := c.mine(ctx, ag, under)
-		if err != nil {
+		if r.Delegation, err = c.subject(ctx, ag, under); err != nil {
 			return nil, err
 		}
-		r.Delegation = d.Link.String()
 	}
 	var once sync.Once
 	client := mcp.NewClient(&mcp.Implementation{Name: "attorn", Title: "attorn " + a.Name, Version: "1"}, &mcp.ClientOptions{
@@ -98,7 +96,7 @@ func (c *cli) mcpTools() *cobra.Command {
 			}
 		})
 	}}
-	cmd.Flags().StringVar(&under, "under", "", "delegation to act under (default: the only live one; none: for nobody)")
+	cmd.Flags().StringVar(&under, "under", "", underWords)
 	return cmd
 }
 
@@ -131,7 +129,7 @@ func (c *cli) mcpCall() *cobra.Command {
 			return c.showResult(res)
 		},
 	}
-	cmd.Flags().StringVar(&under, "under", "", "delegation to act under (default: the only live one; none: for nobody)")
+	cmd.Flags().StringVar(&under, "under", "", underWords)
 	cmd.Flags().StringVar(&raw, "args", "", "arguments as a JSON object, or @FILE")
 	return cmd
 }

@@ -143,6 +143,17 @@ func (c *cli) lendAsAgent(ctx context.Context, to, under string, l attorn.Lend) 
 	return c.showLent(link, to)
 }
 
+const underWords = "delegation to act under, or @FILE with a token that was handed on (default: the only live delegation; none: for nobody)"
+
+// subject is under what the agent acts: a delegation to it, or a token of another agent's that a file holds, and that says that it may act.
+func (c *cli) subject(ctx context.Context, ag *attorn.Agent, under string) (string, error) {
+	if file, ok := strings.CutPrefix(under, "@"); ok {
+		return c.readSecret(file)
+	}
+	d, err := c.mine(ctx, ag, under)
+	return d.Link.String(), err
+}
+
 // mine is the delegation to the agent that text names, or the only live one; where some are to this instance alone, the only one of those.
 func (c *cli) mine(ctx context.Context, ag *attorn.Agent, text string) (api.Delegation, error) {
 	all, err := ag.Delegations(ctx)

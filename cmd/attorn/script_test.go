@@ -58,9 +58,11 @@ func TestMain(m *testing.M) {
 //	provider USERS [CONFIG]      starts a certified OpenID provider with the users of a file, and puts its issuer for ISSUER into a configuration file;
 //	                             or changes the users of the one that runs
 //	through USER                 signs in at the server through that provider, in such a browser, and prints where it ends
-//	app PATH SCOPE [VERDICT]     asks in that browser, as an app, for SCOPE at $URL/PATH or another address, is answered, and prints the tokens that it collects, or the error
+//	app PATH SCOPE [VERDICT]     asks in that browser, as an app, for SCOPE at $URL/PATH or another address, is answered, and prints the tokens that it collects, or the error;
+//	                             with $DETAILS as authorization_details, and $FURTHER if who is named in them may act
 //	uses PATH TOOL NAME=VALUE…   calls a tool with the app's token, and prints its answer or why it is refused
 //	asks URL                     gets an address with the app's token, and prints the status and the answer
+//	hands FILE                   writes the app's token into a file, for whoever it hands it to
 //	forgets                      the next app is another one, with a key of the type $APPKEY: Ed25519, P-256, none
 //	renews                       brings the refresh token that it was given first
 //	platform                     starts a platform that vouches for workloads, at $ISSUER; its keys are in keys.json and bundle.json
@@ -87,7 +89,7 @@ func TestScript(t *testing.T) {
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range map[string]func(*stage, []string){
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
-		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "elsewhere": (*stage).elsewhere, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "app": (*stage).app, "renews": (*stage).renews, "uses": (*stage).uses, "asks": (*stage).asks, "forgets": (*stage).forgets, "flip": (*stage).flip,
+		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "elsewhere": (*stage).elsewhere, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "app": (*stage).app, "renews": (*stage).renews, "uses": (*stage).uses, "asks": (*stage).asks, "forgets": (*stage).forgets, "hands": (*stage).hands, "flip": (*stage).flip,
 		"asserter": (*stage).asserter, "asserts": (*stage).asserts, "proves": (*stage).proves, "shows": (*stage).shows,
 		"describes": (*stage).describes, "registers": (*stage).registers,
 	} {

@@ -29,11 +29,9 @@ func (c *cli) tokenCommand() *cobra.Command {
 			}
 			r.Asserted = strings.TrimSpace(string(raw))
 		} else if under != "none" && !a.foreign() {
-			d, err := c.mine(cmd.Context(), ag, under)
-			if err != nil {
+			if r.Delegation, err = c.subject(cmd.Context(), ag, under); err != nil {
 				return err
 			}
-			r.Delegation = d.Link.String()
 		}
 		t, err := ag.Token(cmd.Context(), args[0], r)
 		if err != nil {
@@ -41,7 +39,7 @@ func (c *cli) tokenCommand() *cobra.Command {
 		}
 		return c.show(t, t.AccessToken, func(w io.Writer) { row(w, t.AccessToken) })
 	}}
-	get.Flags().StringVar(&under, "under", "", "delegation to act under (default: the only live one; none: for nobody)")
+	get.Flags().StringVar(&under, "under", "", underWords)
 	get.Flags().StringVar(&asserted, "assertion-file", "", "file with what the person's sign-in provider asserts of them and the agent (ID-JAG, a draft), which lends")
 	return noun("token", "Access tokens", get)
 }
