@@ -48,6 +48,9 @@ func (v *verifier) authorityChecks() []check {
 		{AuthorisedThen, "approvals", v.checkApprovals},
 		{AuthorisedThen, "decision", v.checkDecision},
 	}
+	if len(e.Who.Chain) > 0 && !v.aCall() { // an act on attorn itself rests on what was lent as well
+		decision = append([]check{{AuthorisedThen, "chain", v.checkChain}}, decision...)
+	}
 	switch {
 	case !v.known:
 		return only("an event of kind %q is authentic; what it means is not known to this version", e.Kind)
