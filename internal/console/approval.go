@@ -116,7 +116,10 @@ func sentence(s string) string {
 	if s == "" {
 		return s
 	}
-	return strings.ToUpper(s[:1]) + s[1:] + "."
+	if s = strings.ToUpper(s[:1]) + s[1:]; strings.HasSuffix(s, ".") {
+		return s
+	}
+	return s + "."
 }
 
 // reasons says that policy and the chain permit the call, and which gate asks.

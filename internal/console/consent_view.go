@@ -12,6 +12,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -25,11 +26,14 @@ type consentView struct {
 	Workspace string // "" where it is the one that people are in anyway
 	Until     when   // of the question
 
+	Barred *when // until then this person lends nothing, for they were let in again
+
 	Host       shown // the largest thing on the page: where the app's identifier is; "" where it has no address
 	Calls      shown // what it calls itself
 	Client     shown
 	Registered bool // it registered itself
 	Redirect   shown
+	Foreign    bool // one of the two addresses is written in other letters than those of ASCII
 	Loopback   bool
 	Agent      principal
 	New        bool
@@ -107,6 +111,10 @@ func (x *request) consentView(asked guard.Consent, chosen *choice) (*consentView
 	if !r.JKT.IsZero() {
 		v.Key = r.JKT.String()
 	}
+	if x.person.Settled(x.now) != nil {
+		until := at(x.person.RecoveredAt.Add(people.Quarantine), x.now)
+		v.Barred = &until
+	}
 	x.consentApp(v, asked)
 	x.consentAsked(v, asked, chosen)
 	if asked.Before != nil {
@@ -140,6 +148,16 @@ func (x *request) consentApp(v *consentView, asked guard.Consent) {
 	default:
 		v.Registered, v.Calls = true, show(asked.App.Name)
 	}
+	v.Foreign = foreignLetters(asked.App.Host) || foreignLetters(redirectWords(asked.Request.Redirect))
+}
+
+// foreignLetters reports whether a label of a host is the ASCII form of other letters (RFC 5890 §2.3.2.1): in those it could look like any other host.
+func foreignLetters(host string) bool {
+	host = strings.ToLower(host)
+	if _, after, ok := strings.Cut(host, "://"); ok {
+		host = after
+	}
+	return strings.HasPrefix(host, "xn--") || strings.Contains(host, ".xn--")
 }
 
 // consentAsked says what is asked for, and what of it the person let stand so far.

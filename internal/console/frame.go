@@ -310,7 +310,7 @@ func (x *request) refusePage(err error) {
 	if p.Status == http.StatusNotFound {
 		title = "Not found"
 	}
-	err = x.render(view{Name: "error", Title: title, Status: p.Status, Data: trouble{show(p.Detail), show(p.Remedy), p.Code, p.RequestID}})
+	err = x.render(view{Name: "error", Title: title, Status: p.Status, Data: trouble{show(sentence(p.Detail)), show(sentence(p.Remedy)), p.Code, p.RequestID}})
 	if err != nil {
 		x.Log.Error("console", "request", p.RequestID, "error", err)
 		http.Error(x.w, p.Detail, p.Status)

@@ -186,7 +186,7 @@ func (p *provider) sound(endpoint string) bool {
 }
 
 func (p *provider) down(cause error) *fault.Error {
-	return fault.Wrap(cause, fault.Unavailable, "provider_down", "%s cannot be reached, or does not answer as an OpenID provider does", p.Name).
+	return fault.Wrap(cause, fault.Unavailable, "provider_down", "the provider %s cannot be reached, or does not answer as an OpenID provider does", p.Name).
 		Try("try again in a minute, or sign in with a passkey")
 }
 

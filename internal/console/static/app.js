@@ -12,9 +12,11 @@
   };
   const byID = (id) => document.getElementById(id);
 
+  const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
+
   const fail = (message, remedy) => {
     const box = byID("error");
-    box.textContent = remedy ? message + ". " + remedy + "." : message;
+    box.textContent = sentence(message) + (remedy ? " " + sentence(remedy) : "");
     box.hidden = false;
     box.scrollIntoView({ block: "nearest" });
   };
@@ -44,6 +46,7 @@
   const explain = (e) => {
     if (e instanceof Refused) {
       if (e.code === "session_unknown") return location.assign("/signin?next=" + encodeURIComponent(location.pathname));
+      if (byID("consent") && e.code.startsWith("ticket_")) return location.reload(); // it was answered elsewhere: the page says so
       return fail(e.message, e.remedy);
     }
     switch (e.name) {
@@ -249,15 +252,16 @@
     };
     asked.addEventListener("change", strike);
     strike();
-    const [allow, refuse] = asked.querySelectorAll(".act button");
-    if (asked.dataset.signs) {
+    const buttons = [...asked.querySelectorAll(".act button")];
+    const allow = buttons.find((b) => b.value === "allow"); // none to who cannot lend now
+    if (allow && asked.dataset.signs) {
       if (!able) noPasskeys();
       else allow.disabled = false;
     }
     asked.addEventListener("submit", (e) => {
       e.preventDefault();
       const verdict = e.submitter ? e.submitter.value : ""; // Enter in a field presses the button that answers nothing
-      if (verdict === "allow" || verdict === "refuse") busy([allow, refuse], () => consent(asked, verdict));
+      if (verdict === "allow" || verdict === "refuse") busy(buttons, () => consent(asked, verdict));
     });
   }
 

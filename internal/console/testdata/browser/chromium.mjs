@@ -1,9 +1,11 @@
 // Chromium, driven by lines of JSON on standard input; each is answered by one on standard output. The argument is the browser's program.
 //
 //	{"do":"open","page":"a"}                       a browser context of its own, with one page and one virtual authenticator (WebAuthn);
-//	                                               with "js":"off" without JavaScript
+//	                                               with "js":"off" without JavaScript; with "beside":"b" a further tab of b's browser, without authenticator
 //	{"do":"authenticator","page":"a"}              a further authenticator; those before answer no more
 //	{"do":"goto","page":"a","to":"http://…"}
+//	{"do":"back","page":"a"}
+//	{"do":"frames","page":"a"}                     what the page and the frames in it say
 //	{"do":"click" | "read" | "fill","page":"a","at":"selector","to":"text"}
 //	{"do":"size","page":"a","to":"320x700"}
 //	{"do":"theme","page":"a","to":"dark"}
@@ -52,7 +54,13 @@ const authenticator = async (p) => {
 };
 
 const verbs = {
-  open: async ({ page: name, js }) => {
+  open: async ({ page: name, js, beside }) => {
+    if (beside) { // a further tab
+      pages[name] = { ...pages[beside], page: await pages[beside].context.newPage() };
+      pages[name].cdp = await pages[name].context.newCDPSession(pages[name].page);
+      await pages[name].cdp.send('WebAuthn.enable');
+      return;
+    }
     const context = await browser.newContext({ viewport: { width: 1180, height: 860 }, javaScriptEnabled: js !== 'off' });
     context.setDefaultTimeout(15_000);
     const page = await context.newPage();
@@ -65,6 +73,8 @@ const verbs = {
   },
   authenticator: ({ page: name }) => authenticator(pages[name]),
   goto: async ({ page: name, to }) => (await pages[name].page.goto(to)).status(),
+  back: async ({ page: name }) => { await pages[name].page.goBack(); },
+  frames: ({ page: name }) => Promise.all(pages[name].page.frames().map((f) => f.locator('body').innerText().catch(() => ''))),
   click: ({ page: name, at }) => pages[name].page.click(at),
   fill: ({ page: name, at, to }) => pages[name].page.fill(at, to),
   read: ({ page: name, at }) => pages[name].page.innerText(at),
