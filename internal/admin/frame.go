@@ -118,6 +118,10 @@ func (f *face) answer(w http.ResponseWriter, r *http.Request, m methods) (action
 		Method: r.Method, URL: f.Issuer + target(r), Authorization: r.Header.Values("Authorization"), DPoP: r.Header.Values("DPoP"),
 		Header: r.Header.Values, IP: address(r), Face: "admin",
 	}}
+	sent := guard.Sent{Header: r.Header, Query: r.URL.RawQuery, IP: x.creds.IP, Face: "admin", Path: r.URL.Path}
+	if err := f.Guard.NoPrivateKeySent(x.ctx, sent, f.Log); err != nil {
+		return action{}, nil, err
+	}
 	if a.suffix != "" {
 		if x.path, ok = suffixed(r, a.suffix); !ok {
 			return action{}, nil, fault.New(fault.NotFound, "not_found", "the API has no such path")
@@ -134,8 +138,18 @@ func (f *face) answer(w http.ResponseWriter, r *http.Request, m methods) (action
 	if x.query, err = queryOf(r, a.Query); err != nil {
 		return action{}, nil, err
 	}
-	body, err := bodyOf(w, r, a)
+	body, err := readBody(w, r)
 	if err != nil {
+		return action{}, nil, err
+	}
+	sent.Body, sent.Query, sent.Header = body, "", http.Header{"Dpop": x.creds.DPoP} // the others were looked at
+	if x.caller != nil {
+		sent.Claimed = x.caller.Sub()
+	}
+	if err := f.Guard.NoPrivateKeySent(x.ctx, sent, f.Log); err != nil {
+		return action{}, nil, err
+	}
+	if err := fitting(r, a, body); err != nil {
 		return action{}, nil, err
 	}
 	if x.caller != nil {
@@ -215,8 +229,8 @@ func queryOf(r *http.Request, known []string) (url.Values, error) {
 	return q, nil
 }
 
-// bodyOf reads a body of JSON, where the route has one.
-func bodyOf(w http.ResponseWriter, r *http.Request, a action) ([]byte, error) {
+// readBody reads the whole body.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var over *http.MaxBytesError
 	switch {
@@ -224,26 +238,28 @@ func bodyOf(w http.ResponseWriter, r *http.Request, a action) ([]byte, error) {
 		return nil, fault.New(fault.TooLarge, "too_large", "a body has at most %d bytes", maxBody)
 	case err != nil:
 		return nil, fault.New(fault.Invalid, "malformed", "the body ended early")
-	case len(body) == 0:
-		return nil, nil
 	}
-	if err := guard.NoPrivateKey(body); err != nil {
-		return nil, err
-	}
+	return body, nil
+}
+
+// fitting says whether the route takes this body: of JSON, where it takes one.
+func fitting(r *http.Request, a action, body []byte) error {
 	switch {
+	case len(body) == 0:
+		return nil
 	case !a.HasBody():
-		return nil, fault.New(fault.Invalid, "malformed", "%s takes no body", a.Method)
+		return fault.New(fault.Invalid, "malformed", "%s takes no body", a.Method)
 	case hasNull(body):
-		return nil, fault.New(fault.Invalid, "malformed", "a text in the body has a null character")
+		return fault.New(fault.Invalid, "malformed", "a text in the body has a null character")
 	}
 	types := r.Header.Values("Content-Type")
 	if len(types) == 1 && len(r.Header.Values("Content-Encoding")) == 0 {
 		kind, params, err := mime.ParseMediaType(types[0])
 		if err == nil && kind == "application/json" && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8")) {
-			return body, nil
+			return nil
 		}
 	}
-	return nil, fault.New(fault.Invalid, "media_type", "the body must be application/json in no content coding")
+	return fault.New(fault.Invalid, "media_type", "the body must be application/json in no content coding")
 }
 
 // plain holds a text to what every store takes and no terminal obeys.

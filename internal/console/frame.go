@@ -200,7 +200,11 @@ func (x *request) body(most int64) ([]byte, error) {
 	} else if err != nil {
 		return nil, fault.New(fault.Invalid, "malformed", "the request ended early")
 	}
-	if err := guard.NoPrivateKey(body); err != nil || x.caller == nil {
+	sent := guard.Sent{Body: body, Form: true, IP: x.address(), Face: "console", Path: x.r.URL.Path}
+	if x.caller != nil {
+		sent.Claimed = x.caller.Sub()
+	}
+	if err := x.Guard.NoPrivateKeySent(x.ctx, sent, x.Log); err != nil || x.caller == nil {
 		return body, err
 	}
 	return body, x.signIn()
@@ -223,9 +227,6 @@ func (x *request) form(names ...string) (map[string]string, error) {
 	fields := map[string]string{}
 	for _, name := range names {
 		if got := values[name]; len(got) == 1 {
-			if err := guard.NoPrivateKey([]byte(got[0])); err != nil {
-				return nil, err
-			}
 			fields[name] = got[0]
 		} else if len(got) > 1 {
 			return nil, fault.New(fault.Invalid, "malformed", "the form has %s twice", name)

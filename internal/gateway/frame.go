@@ -31,6 +31,7 @@ type exchange struct {
 	msg      message
 	revision string
 	header   http.Header
+	sent     guard.Sent // for private keys to be looked for in
 	out      *answer
 }
 
@@ -59,16 +60,22 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.unauthenticated(w, p, false, nil)
 		return
 	}
+	x := &exchange{g: g, w: w, ctx: r.Context(), place: p, revision: legacy, header: r.Header, out: newAnswer(w, r)}
+	defer x.out.close()
+	x.sent = guard.Sent{Header: r.Header, IP: address(r), Face: "gateway", Path: r.URL.Path}
+	if err := g.Guard.NoPrivateKeySent(x.ctx, x.sent, g.Log); err != nil {
+		x.failed(err)
+		return
+	}
 	caller, err := g.Guard.Authenticate(r.Context(), guard.Credentials{
 		Method: r.Method, URL: p.url, Authorization: r.Header.Values("Authorization"), DPoP: r.Header.Values("DPoP"), Header: r.Header.Values,
 		IP: address(r), Face: "gateway",
 	}, p.url)
-	x := &exchange{g: g, w: w, ctx: r.Context(), place: p, caller: caller, revision: legacy, header: r.Header, out: newAnswer(w, r)}
-	defer x.out.close()
 	if err != nil {
 		x.failed(err)
 		return
 	}
+	x.caller, x.sent.Claimed, x.sent.Header = caller, caller.Sub(), http.Header{"Dpop": r.Header.Values("DPoP")} // the others were looked at
 	w.Header().Set("DPoP-Nonce", g.Guard.Challenge())
 	switch r.Method {
 	case http.MethodPost:
@@ -160,7 +167,8 @@ func (x *exchange) post(body []byte, r *http.Request) {
 	}
 	x.revision = revisionOf(m, r.Header)
 	x.out.revision = x.revision
-	if err := guard.NoPrivateKey(body); err != nil { // before any of it is passed on or written down
+	x.sent.Body = body
+	if err := x.g.Guard.NoPrivateKeySent(x.ctx, x.sent, x.g.Log); err != nil { // before any of it is passed on or written down
 		x.failed(err)
 		return
 	}

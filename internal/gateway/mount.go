@@ -20,6 +20,7 @@ import (
 // decision durable when it returns, and that an error from any of them permits nothing.
 type Guard interface {
 	Authenticate(ctx context.Context, cr guard.Credentials, audience string) (*guard.Caller, error)
+	NoPrivateKeySent(ctx context.Context, s guard.Sent, log *slog.Logger) error
 	Challenge() string
 	Visible(ctx context.Context, c *guard.Caller, calls []guard.Call) ([]guard.Sight, error)
 	Start(ctx context.Context, c *guard.Caller, call guard.Call) (guard.Verdict, error)

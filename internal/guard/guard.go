@@ -48,6 +48,7 @@ type Guard struct {
 	Config
 	nonces    dpop.Nonces
 	guesses   *Limiter // user codes that nothing waits under, by who typed them
+	exposures *Limiter // events about private keys that were sent, by holder and by network
 	places    []byte   // the key under which places are hashed: another sealing key makes every place a new one, once
 	used      used
 	memory    *memory
@@ -65,7 +66,7 @@ func New(cfg Config) *Guard {
 	}
 	s := cfg.Ring.Sealer()
 	g := &Guard{
-		Config: cfg, nonces: dpop.Nonces{Key: s.Derive("dpop-nonce/1")}, guesses: NewLimiter(maxGuesses, time.Minute), places: s.Derive("instance-place/1"),
+		Config: cfg, nonces: dpop.Nonces{Key: s.Derive("dpop-nonce/1")}, guesses: NewLimiter(maxGuesses, time.Minute), exposures: NewLimiter(maxExposures, time.Minute), places: s.Derive("instance-place/1"),
 		memory: newMemory(cfg.Log),
 	}
 	g.running.init()

@@ -9,11 +9,8 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-// NoPrivateKey refuses a text that somebody sent if it holds a private key (authority.md §7): faces ask before they parse it, so that nothing of it is
-// stored, and neither the refusal nor the log repeats it. Code: private_key.
-func NoPrivateKey(text []byte) error { return NoPrivateKeyIn("the request", text) }
-
-// NoPrivateKeyIn is NoPrivateKey for one part of a request, which the refusal names as place.
+// NoPrivateKeyIn refuses a text that somebody sent if it holds a private key (authority.md §7), so that nothing of it is stored; neither the refusal nor the log
+// repeats it. The refusal names place. Code: private_key.
 func NoPrivateKeyIn(place string, text []byte) error {
 	if !jose.HoldsPrivateKey(text) {
 		return nil
@@ -25,7 +22,7 @@ func NoPrivateKeyIn(place string, text []byte) error {
 // NotePrivateKey records that a request held a private key, in the log of whom it is about: the holder of the registered key whose public part lay beside
 // it, or else the client that the request claimed to come from. It reports who that is, "" for nobody that this server knows, where there is no log. Whether
 // the private part fits the public one is not tried: nothing is ever done with it. admit says whether one more event about somebody may be written.
-func (g *Guard) NotePrivateKey(ctx context.Context, public id.Key, claimed, ip string, admit func(who string) bool) (string, error) {
+func (g *Guard) NotePrivateKey(ctx context.Context, public id.Key, claimed, face, ip string, admit func(who string) bool) (string, error) {
 	holder, err := g.registered(ctx, public)
 	if err != nil {
 		return "", err
@@ -36,7 +33,7 @@ func (g *Guard) NotePrivateKey(ctx context.Context, public id.Key, claimed, ip s
 		reason = "a request held a private key and beside it the public key " + public.String() + ": if the two are a pair, that key is exposed"
 	}
 	d := evidence.Draft{Target: claimed}
-	d.Kind, d.Outcome, d.Where.Face, d.Who.Sub = evidence.TokenRefused, evidence.Deny, "oauth", evidence.ServerSub
+	d.Kind, d.Outcome, d.Where.Face, d.Who.Sub = evidence.TokenRefused, evidence.Deny, face, evidence.ServerSub
 	d.Why = &evidence.Why{Code: "private_key", Reason: reason}
 	if known, err := g.about(ctx, &d, claimed); err != nil || !known {
 		return "", err

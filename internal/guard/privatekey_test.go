@@ -34,7 +34,7 @@ func TestNotePrivateKey(t *testing.T) {
 			for _, admitted := range []bool{false, true} {
 				before, err := s.log.Rev(ctx, id.Default)
 				s.ok(err)
-				who, err := s.NotePrivateKey(ctx, c.public, c.claimed, "192.0.2.7", func(who string) bool {
+				who, err := s.NotePrivateKey(ctx, c.public, c.claimed, "oauth", "192.0.2.7", func(who string) bool {
 					if who != c.who {
 						t.Errorf("%s: it is asked about %q", c.what, who)
 					}

@@ -11,10 +11,8 @@ import (
 
 // meaningOf is the name under which an error is explained: with its reason, if that is.
 func meaningOf(name, reason string) string {
-	if full := name + "." + reason; known(name) {
-		if _, ok := api.ErrorPageOf(full); ok {
-			return full
-		}
+	if _, ok := api.ErrorPageOf(name + "." + reason); ok {
+		return name + "." + reason
 	}
 	return name
 }

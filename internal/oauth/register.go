@@ -62,7 +62,7 @@ func (x *exchange) registerApp() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := guard.NoPrivateKey(body); err != nil {
+	if err := x.noPrivateKey(body); err != nil {
 		return nil, err
 	}
 	app, m, err := x.Guard.RegisterApp(x.ctx, guard.AppAsk{Metadata: body, Token: token, IP: address(x.r)})
@@ -117,7 +117,7 @@ func (x *exchange) registerRefusal(err error) refusal {
 	switch f.Code {
 	case "redirect_invalid":
 		out.Error, out.Reason = "invalid_redirect_uri", ""
-	case "client_invalid", "private_key":
+	case "client_invalid", "private_key", "dpop_private_key":
 		out.Error, out.Reason = "invalid_client_metadata", ""
 	case "registration_off":
 		out.Error, out.status = "invalid_request", http.StatusNotFound

@@ -63,7 +63,7 @@ func (x *exchange) workload(assertion string, ws id.Workspace, want guard.TokenR
 
 // proofKey is the thumbprint of the key that a request's DPoP proof says it is by; "" where it says none.
 func proofKey(r *http.Request) string {
-	k := publicPart(r.Header.Get("DPoP"))
+	k := guard.ProofKey(r.Header.Get("DPoP"))
 	if k.IsZero() {
 		return ""
 	}
