@@ -14,6 +14,7 @@ import (
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/internal/keyring"
 	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/jose"
 )
@@ -153,6 +154,20 @@ func spend(f *flow, chain []lending.Delegation) error {
 		return err
 	})
 	return err
+}
+
+// suspends stops the person, and lets them go on.
+func (f *flow) suspends(resume bool) {
+	f.t.Helper()
+	d := evidence.Draft{Workspace: id.Default}
+	d.Kind, d.Outcome, d.Who.Sub, d.Where.Face, d.What = evidence.UserSuspended, evidence.OK, evidence.ServerSub, "test", &evidence.What{User: f.user}
+	_, err := f.nodes[0].log.Record(f.t.Context(), d, func(tx *audit.Tx) error {
+		if _, err := f.nodes[0].People.Suspend(tx, id.Default, f.user); err != nil || !resume {
+			return err
+		}
+		return f.nodes[0].People.Resume(tx, id.Default, f.user)
+	})
+	f.ok(err)
 }
 
 // TestMayActRefused: nobody else than whom the token names is lent to on it, and not when it is over.
@@ -299,6 +314,29 @@ func TestMayActEnds(t *testing.T) {
 		{"app suspended", false, func(f *flow, app answer, _ other) { end(f, f.claims(app).Act.Sub, "suspend") }},
 		{"app suspended and resumed", false, func(f *flow, app answer, _ other) { end(f, f.claims(app).Act.Sub, "suspend", "resume") }},
 		{"app denied", false, func(f *flow, _ answer, _ other) { f.deny() }},
+		{"narrowed", true, func(f *flow, app answer, _ other) {
+			old, err := f.nodes[0].Lending.Get(t.Context(), id.Default, f.claims(app).Delegation)
+			f.ok(err)
+			st := old.Link.Statement
+			st.ID, st.MayAct = id.New[id.Delegation](f.now()), id.Agent{}
+			key, err := f.nodes[0].Ring.Current(t.Context(), keyring.ForTokens)
+			f.ok(err)
+			d := evidence.Draft{Workspace: id.Default}
+			d.Kind, d.Outcome, d.Who.Sub, d.Where.Face, d.What = evidence.DelegationReplaced, evidence.OK, f.user.String(), "test", &evidence.What{Delegation: st.ID, Replaces: old.ID}
+			_, err = f.nodes[0].log.Record(t.Context(), d, func(tx *audit.Tx) error {
+				link, err := delegation.Countersign(delegation.Signed{Statement: st, Signature: old.Link.Signature}, old.Link.Delegator, tx.Now(), tx.Event().Rev, key.Signer())
+				if err == nil {
+					_, err = f.nodes[0].Lending.Replace(tx, id.Default, old.ID, link, f.user.String())
+				}
+				return err
+			})
+			f.ok(err)
+			if next := f.claims(f.good(f.refresh(app.text("refresh_token")))); !next.MayAct.IsZero() || next.Delegation != st.ID {
+				t.Errorf("narrowed, and the next token names somebody: %+v", next)
+			}
+		}},
+		{"person suspended", false, func(f *flow, _ answer, _ other) { f.suspends(false) }},
+		{"person suspended and resumed", false, func(f *flow, _ answer, _ other) { f.suspends(true) }},
 		{"agent suspended", false, func(f *flow, _ answer, bot other) { end(f, bot.agent, "suspend") }},
 		{"workspace halted and resumed", false, func(f *flow, _ answer, _ other) {
 			for _, verb := range []string{"suspend", "resume"} {
