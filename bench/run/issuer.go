@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -28,7 +30,9 @@ import (
 )
 
 // issuing reports whether a scenario is of the product, not of a handler behind its Verifier.
-func issuing(scenario string) bool { return scenario == "token" || scenario == "exchange" }
+func issuing(scenario string) bool {
+	return scenario == "token" || scenario == "exchange" || scenario == "exchange-new"
+}
 
 // copies is how many agents ask for tokens: each key may do so 50 times a second.
 const copies = 128
@@ -73,6 +77,8 @@ type issuer struct {
 	asking []asker
 	person id.User
 	first  id.Agent
+	lender *attorn.Agent // the first
+	root   string        // what the person lent to it
 }
 
 type asker struct {
@@ -114,25 +120,57 @@ func (p *product) prepare(ctx context.Context, secret string) (*issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.first = first.ID()
+	i.first, i.lender = first.ID(), first
 	lent := attorn.Lend{Permissions: []delegation.Permission{{Permission: "files:api:read"}, {Permission: "files:api:write"}}, TTL: 24 * time.Hour, Depth: 2}
 	root, err := priya.Delegate(ctx, first.ID().String(), lent)
 	if err != nil {
 		return nil, err
 	}
+	i.root = root.String()
 	for n := range copies {
 		agent, key, err := i.enrol(ctx, priya, fmt.Sprintf("worker-%d", n))
 		if err != nil {
 			return nil, err
 		}
-		on := attorn.Lend{Permissions: lent.Permissions[:1], TTL: 12 * time.Hour, Parent: root.String()}
-		link, err := first.Delegate(ctx, agent.ID().String(), on)
+		link, err := i.lend(ctx, agent.ID())
 		if err != nil {
 			return nil, err
 		}
-		i.asking = append(i.asking, asker{agent.ID(), key, link.String()})
+		i.asking = append(i.asking, asker{agent.ID(), key, link})
 	}
 	return i, nil
+}
+
+// lend has the first agent lend to another.
+func (i *issuer) lend(ctx context.Context, to id.Agent) (string, error) {
+	link, err := i.lender.Delegate(ctx, to.String(), attorn.Lend{
+		Permissions: []delegation.Permission{{Permission: "files:api:read"}}, TTL: 12 * time.Hour, Parent: i.root,
+	})
+	return link.String(), err
+}
+
+// unseen is n delegations that are recorded and were never exchanged, one after the other to each who asks.
+func (i *issuer) unseen(ctx context.Context, n int) ([]string, error) {
+	links := make([]string, n)
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for k := int(next.Add(1)) - 1; k < n; k = int(next.Add(1)) - 1 {
+				var err error
+				if links[k], err = i.lend(ctx, i.asking[k%len(i.asking)].agent); err != nil {
+					failed.CompareAndSwap(nil, &err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := failed.Load(); err != nil {
+		return nil, *err
+	}
+	return links, nil
 }
 
 func (i *issuer) enrol(ctx context.Context, by *attorn.Client, name string) (*attorn.Agent, jose.Signer, error) {
@@ -166,8 +204,15 @@ func (i *issuer) nonce() (string, error) {
 }
 
 // make makes n requests for tokens, each with an assertion and a proof of its own.
-func (i *issuer) make(name string, n int) (batch, error) {
+func (i *issuer) make(ctx context.Context, name string, n int) (batch, error) {
 	b := batch{address: fmt.Sprintf("127.0.0.1:%d", i.port), events: 1}
+	var fresh []string
+	if name == "exchange-new" {
+		var err error
+		if fresh, err = i.unseen(ctx, n); err != nil {
+			return b, err
+		}
+	}
 	nonce, err := i.nonce()
 	if err != nil {
 		return b, err
@@ -187,7 +232,10 @@ func (i *issuer) make(name string, n int) (batch, error) {
 			"grant_type": {"client_credentials"}, "resource": {resource}, "client_assertion": {assertion},
 			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 		}
-		if name == "exchange" {
+		if name != "token" {
+			if fresh != nil {
+				a.link = fresh[k]
+			}
 			form.Set("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
 			form.Set("subject_token", a.link)
 			form.Set("subject_token_type", "urn:attorn:params:oauth:token-type:delegation")
@@ -234,7 +282,7 @@ func (i *issuer) issued(name string, a asker, body []byte) error {
 		return err
 	}
 	sub, scope := a.agent.String(), "files:api:*"
-	if name == "exchange" {
+	if name != "token" {
 		sub, scope = i.person.String(), "files:api:read"
 		if claims.Act.Sub != a.agent.String() || claims.Act.Act.Sub != i.first.String() {
 			return fmt.Errorf("the actors are others")

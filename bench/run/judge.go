@@ -27,6 +27,7 @@ var rows = []row{
 	{"token, to its floor", "token", "floor", 1, 1.25},
 	{"exchange, statement seen", "exchange", "64v", 64, 3.9},
 	{"exchange, to its floor", "exchange", "floor", 1, 1.5},
+	{"exchange, nothing seen before", "exchange-new", "floor+2v", 1, 1.35},
 }
 
 // needed are the scenarios that rows measure, their yardsticks first.

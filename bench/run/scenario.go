@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
@@ -77,9 +78,9 @@ type batch struct {
 }
 
 // make makes n requests of a scenario, no two with the same proof, and says what each is answered.
-func (s *server) make(name string, n int) (batch, error) {
-	if name == "token" || name == "exchange" {
-		return s.issuing.make(name, n)
+func (s *server) make(ctx context.Context, name string, n int) (batch, error) {
+	if issuing(name) {
+		return s.issuing.make(ctx, name, n)
 	}
 	requests, answer, err := s.maker.make(name, n)
 	return batch{address: s.address, requests: requests, check: exactly(answer)}, err
@@ -97,7 +98,7 @@ func (m *maker) make(name string, n int) (requests [][]byte, answer string, err 
 	switch name {
 	case "hello", "hello+v", "64v":
 		return same(wire("GET", "/"+name, host, nil, ""), "ok\n")
-	case "json+v", "floor":
+	case "json+v", "floor", "floor+2v":
 		return same(wire("POST", "/"+name, host, post, payload), payloadAnswer)
 	case "token-bearer":
 		t, err := m.token(false)

@@ -122,7 +122,7 @@ func (s *server) costs(ctx context.Context, names []string, p plan) ([]map[strin
 	for _, name := range names { // find out how many requests it takes, which warms up as well
 		size[name] = 2000
 		for {
-			ticks, err := s.run(name, size[name], p.callers)
+			ticks, err := s.run(ctx, name, size[name], p.callers)
 			if err != nil {
 				return nil, err
 			}
@@ -141,7 +141,7 @@ func (s *server) costs(ctx context.Context, names []string, p plan) ([]map[strin
 				return nil, ctx.Err()
 			}
 			for {
-				ticks, err := s.run(name, size[name], p.callers)
+				ticks, err := s.run(ctx, name, size[name], p.callers)
 				if err != nil {
 					return nil, err
 				}
@@ -161,8 +161,8 @@ func (s *server) costs(ctx context.Context, names []string, p plan) ([]map[strin
 }
 
 // run sends n requests of a scenario, made for this run alone, and says how much CPU they took.
-func (s *server) run(name string, n, callers int) (int64, error) {
-	b, err := s.make(name, n)
+func (s *server) run(ctx context.Context, name string, n, callers int) (int64, error) {
+	b, err := s.make(ctx, name, n)
 	if err != nil {
 		return 0, err
 	}

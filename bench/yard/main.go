@@ -157,16 +157,19 @@ func verifying(n int, next http.HandlerFunc) (http.HandlerFunc, error) {
 	}, nil
 }
 
-// floor is what a token cannot cost less than: a small body decoded strictly, two proofs checked, a token signed, a row committed.
+// floor is what a token cannot cost less than: a small body decoded strictly, two proofs checked, a token signed, a row committed; and that with the two
+// signatures of a statement that is new.
 func floor(mux *http.ServeMux, dir string) error {
 	r, err := newRows(filepath.Join(dir, "yard.db"))
 	if err != nil {
 		return err
 	}
-	h, err := verifying(2, r.durable(decode))
-	if err != nil {
-		return err
+	for path, n := range map[string]int{"POST /floor": 2, "POST /floor+2v": 4} {
+		h, err := verifying(n, r.durable(decode))
+		if err != nil {
+			return err
+		}
+		mux.HandleFunc(path, h)
 	}
-	mux.HandleFunc("POST /floor", h)
 	return nil
 }
