@@ -289,13 +289,16 @@ func (r *run) write() error {
 		if err := r.fillTiles(h, added); err != nil {
 			return err
 		}
+		if err := r.list(h); err != nil {
+			return err
+		}
 		checkpoint, err := evidence.SignCheckpoint(h.frontier.Size(), h.frontier.Root(), h.signer)
 		if err != nil {
 			return err
 		}
 		h.checkpoint = string(checkpoint)
-		n, err := r.tx.Exec(`UPDATE log SET size = $2, frontier = $3, checkpoint = $4 WHERE log = $1 AND size = $5`,
-			h.log, h.frontier.Size(), h.frontier.Bytes(), h.checkpoint, h.frontier.Size()-int64(len(added)))
+		n, err := r.tx.Exec(`UPDATE log SET size = $2, frontier = $3, checkpoint = $4, listed = $6 WHERE log = $1 AND size = $5`,
+			h.log, h.frontier.Size(), h.frontier.Bytes(), h.checkpoint, h.frontier.Size()-int64(len(added)), h.listed)
 		if err != nil {
 			return err
 		}

@@ -6,5 +6,5 @@
 // Promises: an acknowledged event is durable; an event has one place, forever; a change without an event, or an event without its change,
 // does not exist; nothing is permitted after what it rests on has ended in the log.
 //
-// Tables: log, event, tile, detail, content, seen, forgotten, subject_key, follower.
+// Tables: log, event, mention, tile, detail, content, seen, forgotten, subject_key, follower.
 package audit

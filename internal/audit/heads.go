@@ -59,7 +59,7 @@ func (r *run) lockHeads() error {
 
 // readHeads locks the open heads of some workspaces, or of all, and returns how many of them were not known to the run.
 func (r *run) readHeads(which string, names []any) (n int, err error) {
-	rows, err := r.tx.Rows(`SELECT log, workspace, kid, base, size, frontier, checkpoint FROM log WHERE closed = 0`+which+` ORDER BY log`+r.tx.ForUpdate(), names...)
+	rows, err := r.tx.Rows(`SELECT log, workspace, kid, base, size, listed, frontier, checkpoint FROM log WHERE closed = 0`+which+` ORDER BY log`+r.tx.ForUpdate(), names...)
 	if err != nil {
 		return 0, err
 	}
@@ -67,7 +67,7 @@ func (r *run) readHeads(which string, names []any) (n int, err error) {
 	var found []scanned
 	for rows.Next() {
 		var s scanned
-		if err := rows.Scan(&s.log, &s.ws, &s.kid, &s.base, &s.size, &s.stored, &s.checkpoint); err != nil {
+		if err := rows.Scan(&s.log, &s.ws, &s.kid, &s.base, &s.size, &s.listed, &s.stored, &s.checkpoint); err != nil {
 			return 0, err
 		}
 		found = append(found, s)

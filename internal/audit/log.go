@@ -60,6 +60,7 @@ type head struct {
 	log        string
 	signer     evidence.LogSigner
 	base       int64
+	listed     int64 // of its entries: those before are in the table mention
 	frontier   evidence.Frontier
 	checkpoint string
 	altered    []altered // the latest altering events, oldest first
@@ -194,8 +195,8 @@ func (l *Log) createShard(ctx context.Context, ws id.Workspace, shard string) er
 	}
 	defer tx.Rollback()
 	t := &Tx{ctx: ctx, tx: tx, engine: l.engine}
-	n, err := t.Exec(`INSERT INTO log (log, workspace, shard, origin, vkey, kid, base, size, frontier, checkpoint, closed)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, 0) ON CONFLICT DO NOTHING`,
+	n, err := t.Exec(`INSERT INTO log (log, workspace, shard, origin, vkey, kid, base, size, listed, frontier, checkpoint, closed)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7, $8, 0) ON CONFLICT DO NOTHING`,
 		ws.String()+"/"+shard, ws, shard, origin, signer.LogKey.String(), key.Kid, []byte{}, string(checkpoint))
 	if err != nil || n == 0 {
 		return err

@@ -145,24 +145,30 @@ type Filter struct {
 func (l *Log) Search(ctx context.Context, ws id.Workspace, f Filter) ([]Entry, error) {
 	var where []string
 	var args []any
+	name := "" // the rarest by which events are listed
 	add := func(cond string, v any) {
 		args = append(args, v)
-		where = append(where, fmt.Sprintf(cond, len(args)+1))
-	}
-	if !f.Agent.IsZero() {
-		add("e.agent = $%d", f.Agent)
-	}
-	if !f.Person.IsZero() {
-		add("e.person = $%d", f.Person)
+		where = append(where, fmt.Sprintf(cond, len(args)+2))
 	}
 	if f.Target != "" {
 		add("e.target = $%d", column(f.Target))
+		name = "r" + column(f.Target).(string)
+	}
+	if !f.Person.IsZero() {
+		add("e.person = $%d", f.Person)
+		name = "p" + f.Person.String()
+	}
+	if !f.Agent.IsZero() {
+		add("e.agent = $%d", f.Agent)
+		name = "a" + f.Agent.String()
 	}
 	if f.Task != "" {
 		add("e.task = $%d", column(f.Task))
+		name = "t" + column(f.Task).(string)
 	}
 	if !f.Thread.IsZero() {
 		add("(e.thread = $%[1]d OR e.id = $%[1]d)", f.Thread)
+		name = "" // found by an index of its own
 	}
 	if f.Kind != "" {
 		add("e.kind = $%d", string(f.Kind))
@@ -177,29 +183,29 @@ func (l *Log) Search(ctx context.Context, ws id.Workspace, f Filter) ([]Entry, e
 	if f.Before == 0 {
 		f.Before = math.MaxInt64
 	}
-	where = append(where, fmt.Sprintf("e.seq < $%d", len(args)+2))
-	return l.overShards(ctx, ws, true, min(limit, 200), func(log string, base int64, limit int) ([]Entry, error) {
-		return l.entries(ctx, fmt.Sprintf(`WHERE e.log = $1 AND %s ORDER BY e.seq DESC LIMIT %d`, strings.Join(where, " AND "), limit),
-			append(append([]any{log}, args...), f.Before-base)...)
+	add("e.seq < $%d", nil)
+	which := strings.Join(where, " AND ")
+	return l.overShards(ctx, ws, true, min(limit, 200), func(s shard, limit int) ([]Entry, error) {
+		narrow := append(slices.Clone(args[:len(args)-1]), f.Before-s.base)
+		if name != "" {
+			return l.named(ctx, s, name, which, narrow, true, limit)
+		}
+		return l.entries(ctx, fmt.Sprintf(`WHERE e.log = $1 AND e.seq >= $2 AND %s ORDER BY e.seq DESC LIMIT %d`, which, limit), append([]any{s.log, 0}, narrow...)...)
 	})
 }
 
 // overShards collects events from the shards of a workspace's log, the newest or the oldest first, until there are enough. The shards' revisions follow one
 // another, so that each is read by its own indexes.
-func (l *Log) overShards(ctx context.Context, ws id.Workspace, newest bool, limit int, read func(log string, base int64, limit int) ([]Entry, error)) ([]Entry, error) {
-	rows, err := l.cfg.Reader.Rows(ctx, `SELECT log, base FROM log WHERE workspace = $1 ORDER BY base`, ws)
+func (l *Log) overShards(ctx context.Context, ws id.Workspace, newest bool, limit int, read func(s shard, limit int) ([]Entry, error)) ([]Entry, error) {
+	rows, err := l.cfg.Reader.Rows(ctx, `SELECT log, base, listed FROM log WHERE workspace = $1 ORDER BY base`, ws)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	type shard struct {
-		log  string
-		base int64
-	}
 	var all []shard
 	for rows.Next() {
 		var s shard
-		if err := rows.Scan(&s.log, &s.base); err != nil {
+		if err := rows.Scan(&s.log, &s.base, &s.listed); err != nil {
 			return nil, err
 		}
 		all = append(all, s)
@@ -216,7 +222,7 @@ func (l *Log) overShards(ctx context.Context, ws id.Workspace, newest bool, limi
 		if len(found) == limit {
 			break
 		}
-		more, err := read(s.log, s.base, limit-len(found))
+		more, err := read(s, limit-len(found))
 		if err != nil {
 			return nil, err
 		}
@@ -236,9 +242,12 @@ func (l *Log) Last(ctx context.Context, ws id.Workspace, k evidence.Kind, target
 }
 
 func (l *Log) about(ctx context.Context, ws id.Workspace, k evidence.Kind, target string, newest bool) (Entry, error) {
-	order := map[bool]string{false: `e.seq`, true: `e.seq DESC`}[newest]
-	return one(l.overShards(ctx, ws, newest, 1, func(log string, _ int64, _ int) ([]Entry, error) {
-		return l.entries(ctx, `WHERE e.log = $1 AND e.target = $2 AND e.kind = $3 ORDER BY `+order+` LIMIT 1`, log, column(target), string(k))
+	name := column(target)
+	if name == nil {
+		return Entry{}, unknownEvent()
+	}
+	return one(l.overShards(ctx, ws, newest, 1, func(s shard, limit int) ([]Entry, error) {
+		return l.named(ctx, s, "r"+name.(string), `e.target = $3 AND e.kind = $4`, []any{name, string(k)}, newest, limit)
 	}))
 }
 

@@ -152,7 +152,7 @@ func (r *run) store(ws id.Workspace, shard string, old, fresh *head, key *keyrin
 	if err != nil {
 		return err
 	}
-	if _, err := r.tx.Exec(`INSERT INTO log (log, workspace, shard, origin, vkey, kid, base, size, frontier, checkpoint, closed) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, 0)`,
+	if _, err := r.tx.Exec(`INSERT INTO log (log, workspace, shard, origin, vkey, kid, base, size, listed, frontier, checkpoint, closed) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, 0)`,
 		fresh.log, ws, shard, key.Purpose, fresh.signer.LogKey.String(), key.Kid, fresh.base, []byte{}, string(empty)); err != nil {
 		return err
 	}

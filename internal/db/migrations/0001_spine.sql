@@ -4,7 +4,7 @@
 -- audit
 CREATE TABLE log (
   log TEXT PRIMARY KEY, workspace TEXT NOT NULL, shard TEXT NOT NULL, origin TEXT NOT NULL UNIQUE, vkey TEXT NOT NULL, kid TEXT NOT NULL,
-  base INTEGER NOT NULL, size INTEGER NOT NULL, frontier BLOB NOT NULL, checkpoint TEXT NOT NULL, closed INTEGER NOT NULL
+  base INTEGER NOT NULL, size INTEGER NOT NULL, listed INTEGER NOT NULL, frontier BLOB NOT NULL, checkpoint TEXT NOT NULL, closed INTEGER NOT NULL
 ) STRICT;
 --pg ALTER TABLE log SET (fillfactor = 10);
 CREATE TABLE event (
@@ -12,13 +12,10 @@ CREATE TABLE event (
   target TEXT, task TEXT, thread TEXT, alters INTEGER NOT NULL, leaf BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (log, seq)
 ) STRICT;
 CREATE UNIQUE INDEX event_id ON event (id, log);
-CREATE INDEX event_agent ON event (log, agent, seq);
-CREATE INDEX event_person ON event (log, person, seq);
-CREATE INDEX event_target ON event (log, target, seq);
-CREATE INDEX event_task ON event (log, task, seq) WHERE task IS NOT NULL;
 CREATE INDEX event_thread ON event (thread) WHERE thread IS NOT NULL;
 CREATE INDEX event_alters ON event (log, seq) WHERE alters = 1;
 CREATE INDEX event_outcome ON event (log, seq) WHERE outcome NOT IN ('permit', 'ok');
+CREATE TABLE mention (log TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (log, name, seq)) STRICT, WITHOUT ROWID;
 CREATE TABLE tile (log TEXT NOT NULL, level INTEGER NOT NULL, n INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (log, level, n)) STRICT;
 CREATE TABLE detail (log TEXT NOT NULL, seq INTEGER NOT NULL, field TEXT NOT NULL, subject TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (log, seq, field)) STRICT, WITHOUT ROWID;
 CREATE TABLE content (digest TEXT PRIMARY KEY, used_at INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
