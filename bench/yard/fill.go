@@ -153,47 +153,63 @@ func (f *filler) lend(ctx context.Context, i, n int) error {
 		Delegate: delegation.Delegate{Agent: h.agent}, Permissions: []delegation.Permission{{Permission: "files:api:*"}},
 		NotBefore: now.Add(-time.Minute).Unix(), ExpiresAt: now.Add(24 * time.Hour).Unix(), MaxDepth: 2,
 	}
-	if err := f.hand(ctx, h, root); err != nil {
-		return err
-	}
 	parent, err := root.Digest()
 	if err != nil {
 		return err
 	}
+	all := []delegation.Statement{root}
 	choose := rand.New(rand.NewPCG(uint64(i), 4))
 	for range n - 1 {
 		st := root
-		st.ID, st.Parent, st.MaxDepth = id.New[id.Delegation](time.Now()), &parent, 1
+		st.ID, st.Parent, st.MaxDepth = id.New[id.Delegation](now), &parent, 1
 		st.Delegator = delegation.Delegator{Agent: h.agent, Instance: h.signer.Public().Thumbprint()}
 		st.Delegate = delegation.Delegate{Agent: f.all[(i+1+choose.IntN(len(f.all)-1))%len(f.all)].agent}
-		if err := f.hand(ctx, h, st); err != nil {
-			return err
-		}
+		all = append(all, st)
 	}
-	return nil
+	return f.hand(ctx, h, all)
 }
 
-func (f *filler) hand(ctx context.Context, h holder, st delegation.Statement) error {
-	signed, err := delegation.Sign(st, h.signer)
-	if err != nil {
-		return err
-	}
-	who := h.person.String()
-	if st.Parent != nil {
-		who = h.agent.String()
-	}
-	return f.record(ctx, evidence.DelegationLent, who, st.ID.String(), func(tx *audit.Tx) error {
-		link, err := delegation.Countersign(signed, delegation.DelegatorKey{JWK: h.signer.Public()}, tx.Now(), tx.Rev(), f.key.Signer())
-		if err != nil {
+// hand records statements with an event each, in one commit.
+func (f *filler) hand(ctx context.Context, h holder, all []delegation.Statement) error {
+	signed := make([]delegation.Signed, len(all))
+	for i, st := range all {
+		var err error
+		if signed[i], err = delegation.Sign(st, h.signer); err != nil {
 			return err
 		}
-		d, _, err := f.lending.Lend(tx, id.Default, link)
-		if err != nil {
-			return err
+	}
+	drafts := make([]evidence.Draft, len(all))
+	for i, st := range all {
+		d := evidence.Draft{Workspace: id.Default, Target: st.ID.String()}
+		d.Kind, d.Outcome, d.Who.Sub, d.Where.Face, d.What = evidence.DelegationLent, evidence.OK, h.agent.String(), "server", &evidence.What{}
+		if st.Parent == nil {
+			d.Who.Sub = h.person.String()
 		}
-		doc := evidence.ContentOf([]byte(d.Link.String()))
-		tx.Keep(doc)
-		tx.Event().What.Delegation, tx.Event().What.Link = d.ID, doc.Digest
+		drafts[i] = d
+	}
+	last := len(all) - 1
+	_, err := f.log.Record(ctx, drafts[last], func(tx *audit.Tx) error {
+		for i := range all {
+			link, err := delegation.Countersign(signed[i], delegation.DelegatorKey{JWK: h.signer.Public()}, tx.Now(), tx.Rev()+int64(i), f.key.Signer())
+			if err != nil {
+				return err
+			}
+			d, _, err := f.lending.Lend(tx, id.Default, link)
+			if err != nil {
+				return err
+			}
+			doc := evidence.ContentOf([]byte(d.Link.String()))
+			if i == last {
+				tx.Keep(doc)
+				tx.Event().What.Delegation, tx.Event().What.Link = d.ID, doc.Digest
+				return nil
+			}
+			e := drafts[i]
+			e.What = &evidence.What{Delegation: d.ID, Link: doc.Digest}
+			e.Content = []evidence.Content{doc}
+			tx.Before(e)
+		}
 		return nil
 	})
+	return err
 }
