@@ -234,7 +234,21 @@ func (g *Guard) asked(ctx context.Context, c *Caller, handle string) (*Caller, c
 		return nil, a, err
 	}
 	mine := t.Subject == c.person.String()
-	if t.Subject == "" {
+	if !mine && t.Subject != "" {
+		return nil, a, wrongPerson()
+	}
+	if a, err = readAsk(t.Body); err != nil {
+		return nil, a, err
+	}
+	in := c.sessionIn(a.Request.Workspace)
+	in.openedBy = c.openedBy
+	if _, err := g.People.Person(ctx, in.ws, in.person); fault.Code(err) == "not_found" { // whose it cannot be keeps it from nobody
+		return nil, a, fault.New(fault.Denied, "wrong_person", "what is asked for is in a workspace that you are not a member of").
+			Try("sign in as somebody who is, or ask an administrator to add you to it")
+	} else if err != nil {
+		return nil, a, err
+	}
+	if !mine {
 		// Whoever gives consent must be the one whose it is: were this lost, nobody could give it.
 		err := g.Log.Keep(ctx, func(tx *audit.Tx) (err error) {
 			mine, err = g.Tickets.Tie(tx, tickets.Consent, handle, c.person.String())
@@ -250,16 +264,6 @@ func (g *Guard) asked(ctx context.Context, c *Caller, handle string) (*Caller, c
 	}
 	if !mine {
 		return nil, a, wrongPerson()
-	}
-	if a, err = readAsk(t.Body); err != nil {
-		return nil, a, err
-	}
-	in := c.sessionIn(a.Request.Workspace)
-	in.openedBy = c.openedBy
-	if _, err := g.People.Person(ctx, in.ws, in.person); fault.Code(err) == "not_found" {
-		return nil, a, fault.New(fault.Denied, "wrong_person", "what is asked for is in a workspace that you are not a member of").Try("ask an administrator to add you to it")
-	} else if err != nil {
-		return nil, a, err
 	}
 	return in, a, nil
 }

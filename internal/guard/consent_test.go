@@ -395,3 +395,16 @@ func TestConsentToWhatWasRead(t *testing.T) {
 		s.ok(err)
 	}
 }
+
+// TestConsentIsAMembers: who is no member of the workspace that a request is about opens it, and keeps it from nobody.
+func TestConsentIsAMembers(t *testing.T) {
+	s := newStory(t, dbtest.SQLite(t), 10)
+	acme := s.workspace("acme")
+	r := request(s.app(desktop))
+	r.Resources = []string{s.API(acme)}
+	handle := s.begin(r)
+	_, err := s.Consent(t.Context(), s.maya.session(), handle)
+	wants(t, "who is no member", err, "wrong_person")
+	_, err = s.Consent(t.Context(), s.priya.session(), handle)
+	s.ok(err)
+}
