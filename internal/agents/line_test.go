@@ -15,6 +15,7 @@ import (
 	"github.com/attorn/attorn/internal/audit/audittest"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/token"
 )
 
 func (r rig) rotate(a id.Agent, by id.Key, key jose.PublicKey, grace time.Duration) (fresh agents.Instance, err error) {
@@ -394,7 +395,7 @@ func TestEndedTokensFollowTheLine(t *testing.T) {
 		a, b := r.agent(t, id.Default, "a"), r.agent(t, id.Default, "b")
 		old := r.instance(t, a.ID)
 		child := r.must(t)(r.spawn(old.Key, b.ID, time.Time{}))
-		if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.EndInstanceTokens(tx, id.Default, old.Key) }); err != nil {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.EndInstanceTokens(tx, id.Default, old.Key, token.EndMark(tx.Now())) }); err != nil {
 			t.Fatal(err)
 		}
 		head := r.must(t)(r.rotate(a.ID, old.Key, newKey(t), time.Hour))
@@ -404,7 +405,7 @@ func TestEndedTokensFollowTheLine(t *testing.T) {
 			}
 		}
 		r.Pass(time.Minute)
-		if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.EndTokens(tx, id.Default, a.ID) }); err != nil {
+		if err := r.Do(id.Default, func(tx *audit.Tx) error { return r.EndTokens(tx, id.Default, a.ID, token.EndMark(tx.Now())) }); err != nil {
 			t.Fatal(err)
 		}
 		if s, err := r.Acting(t.Context(), child.Key, r.Now()); err != nil || s.Instance.TokensFrom < r.Now().Unix() {

@@ -55,8 +55,8 @@ func (room *Room) AdmitPartner(tx *audit.Tx, n PartnerAdmission) (Instance, erro
 	return after, err
 }
 
-// EndPartners ends every instance that came by a rule, with the tokens that they have, and lists them. Such a key may come again by another rule.
-func (room *Room) EndPartners(tx *audit.Tx, ws id.Workspace, agent id.Agent, rule id.Issuer) ([]id.Key, error) {
+// EndPartners ends every instance that came by a rule, with the tokens that they have (EndTokens, of mark), and lists them. Such a key may come again by another rule.
+func (room *Room) EndPartners(tx *audit.Tx, ws id.Workspace, agent id.Agent, rule id.Issuer, mark int64) ([]id.Key, error) {
 	rows, err := tx.Rows(`SELECT `+instanceColumns+` FROM instance WHERE workspace = $1 AND agent = $2 AND trust = $3 AND rule = $4 AND expires_at > $5 ORDER BY key`+tx.ForUpdate(),
 		ws, agent, Partner, rule, tx.Now().UnixMicro())
 	found, err := all(rows, err, (*Instance).into)
@@ -65,7 +65,7 @@ func (room *Room) EndPartners(tx *audit.Tx, ws id.Workspace, agent id.Agent, rul
 	}
 	var ended []id.Key
 	for _, i := range found {
-		if err := room.EndInstanceTokens(tx, ws, i.Key); err != nil {
+		if err := room.EndInstanceTokens(tx, ws, i.Key, mark); err != nil {
 			return nil, err
 		}
 		if _, err := tx.Exec(`UPDATE instance SET expires_at = $2 WHERE key = $1`, i.Key, tx.Now().UnixMicro()); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/db/dbtest"
+	"github.com/attorn/attorn/token"
 )
 
 // A key of another server's agent comes by one rule at a time, and ends with it.
@@ -46,7 +47,7 @@ func TestAdmitPartner(t *testing.T) {
 		}
 		end := func(rule id.Issuer) (ended []id.Key) {
 			if err := r.Do(id.Default, func(tx *audit.Tx) (err error) {
-				ended, err = r.EndPartners(tx, id.Default, a, rule)
+				ended, err = r.EndPartners(tx, id.Default, a, rule, token.EndMark(tx.Now()))
 				return err
 			}); err != nil {
 				t.Fatal(err)

@@ -81,7 +81,11 @@ func (g *Guard) endAgent(ctx context.Context, c *Caller, agent id.Agent, verb, w
 		if err != nil {
 			return err
 		}
-		if err := g.Agents.EndTokens(tx, c.ws, agent); err != nil {
+		mark, err := g.People.EndMark(tx, c.ws)
+		if err != nil {
+			return err
+		}
+		if err := g.Agents.EndTokens(tx, c.ws, agent, mark); err != nil {
 			return err
 		}
 		if err := g.Tickets.EndAll(tx, tickets.Enrol, agent.String()); err != nil {
@@ -135,7 +139,11 @@ func (g *Guard) endInstance(ctx context.Context, c *Caller, key id.Key, verb, wh
 			*t = Toll{}
 			return nil
 		}
-		if err := g.Agents.EndInstanceTokens(tx, c.ws, head.Key); err != nil {
+		mark, err := g.People.EndMark(tx, c.ws)
+		if err != nil {
+			return err
+		}
+		if err := g.Agents.EndInstanceTokens(tx, c.ws, head.Key, mark); err != nil {
 			return err
 		}
 		if err := g.lent(tx, c.ws, t, of, verb == "revoke", c.Sub(), why); err != nil {

@@ -167,6 +167,9 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 	if sub != nil {
 		claims.IssuedAt = token.IssuedAfter(now, c.marks, sub.marks)
 	}
+	if time.Unix(claims.IssuedAt, 0).After(now.Add(skew)) { // nobody would take it yet
+		return Issued{}, fault.New(fault.Unavailable, "unsettled", "somebody that this rests on was stopped and went on again and again just now").Try("try again in a minute")
+	}
 	if claims.IssuedAt >= claims.Expires { // what was lent ends before the seconds that the end of earlier tokens takes are over
 		return Issued{}, g.refuseToken(ctx, c, fault.New(fault.Denied, "delegation_expired", "what was lent ends before a token could begin"))
 	}
@@ -211,6 +214,9 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 			return Issued{}, err
 		}
 	}
+	if claims.IssuedAt > now.Unix() {
+		lend = g.ahead(c.ws, claims.IssuedAt, lend)
+	}
 	got, err := g.Log.Record(ctx, d, lend)
 	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable {
 		return Issued{}, g.refuseToken(ctx, c, err)
@@ -229,6 +235,18 @@ func (g *Guard) issue(ctx context.Context, c *Client, aud string, r TokenRequest
 		return Issued{}, err
 	}
 	return Issued{Token: raw, Expires: time.Unix(claims.Expires, 0).Sub(now), Permissions: ps, Delegation: claims.Delegation, Event: got.ID}, nil
+}
+
+// ahead notes that a token's iat is ahead of the clock, after what else its issuing does.
+func (g *Guard) ahead(ws id.Workspace, iat int64, lend func(*audit.Tx) error) func(*audit.Tx) error {
+	return func(tx *audit.Tx) error {
+		if lend != nil {
+			if err := lend(tx); err != nil {
+				return err
+			}
+		}
+		return g.People.IssuedAhead(tx, ws, iat)
+	}
 }
 
 // expiry is min(ttl, delegation).

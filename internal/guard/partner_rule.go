@@ -102,7 +102,11 @@ func (g *Guard) RemoveIssuer(ctx context.Context, c *Caller, rule id.Issuer) (le
 		if err := g.Lending.RemoveIssuer(tx, c.ws, rule); err != nil {
 			return err
 		}
-		keys, err := g.Agents.EndPartners(tx, c.ws, r.Agent, rule)
+		mark, err := g.People.EndMark(tx, c.ws)
+		if err != nil {
+			return err
+		}
+		keys, err := g.Agents.EndPartners(tx, c.ws, r.Agent, rule, mark)
 		what := *tx.Event().What
 		what.Ended = []string{rule.String()}
 		for _, k := range keys {

@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/attorn/attorn/delegation"
@@ -11,8 +13,7 @@ func within(ps []delegation.Permission, prefix string) []delegation.Permission {
 	return meet(ps, []delegation.Permission{{Permission: prefix + "*"}})
 }
 
-// meet is what both a and b cover, each pair of them met. Where both constrain one argument and neither is the narrower, the pair is left out,
-// which is never too much.
+// meet is what both a and b cover, each pair of them met.
 func meet(a, b []delegation.Permission) []delegation.Permission {
 	var all []delegation.Permission
 	for _, p := range a {
@@ -36,15 +37,47 @@ func meetOne(p, q delegation.Permission) (m delegation.Permission, ok bool) {
 		m.Where[path] = c
 	}
 	for path, d := range q.Where {
-		c, both := m.Where[path]
-		switch {
-		case !both || c.Covers(d):
-			m.Where[path] = d
-		case !d.Covers(c):
-			return m, false
+		if c, both := m.Where[path]; both {
+			if d, ok = meetConstraint(c, d); !ok {
+				return m, false
+			}
 		}
+		m.Where[path] = d
 	}
 	return m, m.Check() == nil
+}
+
+// meetConstraint holds for exactly what both hold for: operators are conjunctive. It is false where nothing is both; what else can never hold, Permission.Check finds.
+func meetConstraint(c, d delegation.Constraint) (delegation.Constraint, bool) {
+	switch {
+	case c.Covers(d):
+		return d, true
+	case d.Covers(c):
+		return c, true
+	}
+	if c.In == nil {
+		c.In = d.In
+	} else if d.In != nil {
+		c.In = slices.DeleteFunc(slices.Clone(c.In), func(v delegation.Value) bool { return !slices.Contains(d.In, v) })
+	}
+	if c.Equals == nil {
+		c.Equals = d.Equals
+	} else if d.Equals != nil && *c.Equals != *d.Equals {
+		return c, false
+	}
+	switch p, q := c.Prefix, d.Prefix; {
+	case p == nil || q != nil && strings.HasPrefix(*q, *p):
+		c.Prefix = cmp.Or(q, p)
+	case q != nil && !strings.HasPrefix(*p, *q):
+		return c, false
+	}
+	if c.Max == nil || d.Max != nil && *d.Max < *c.Max {
+		c.Max = d.Max
+	}
+	if c.Min == nil || d.Min != nil && *d.Min > *c.Min {
+		c.Min = d.Min
+	}
+	return c, true
 }
 
 // meetPattern is the pattern of exactly the actions that both match, segment by segment; a last "*" is any from there (authority.md §2).

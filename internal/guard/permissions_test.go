@@ -9,8 +9,7 @@ import (
 	"github.com/attorn/attorn/delegation"
 )
 
-// The meet of two permissions covers no more than either, and no action that both allow is lost, but where two constraints on one argument
-// cannot be compared.
+// The meet of two permissions covers no more than either, and no action that both allow is lost.
 func TestMeetIsBothAndNoMore(t *testing.T) {
 	segment := rapid.SampledFrom([]string{"a", "ab", "abc", "b", "a*", "ab*", "*"})
 	pattern := rapid.Custom(func(t *rapid.T) string {
@@ -51,6 +50,14 @@ func TestMeetKeepsConstraints(t *testing.T) {
 		}
 		return m
 	}
+	list := func(values ...int64) (c delegation.Constraint) {
+		for _, v := range values {
+			c.In = append(c.In, delegation.Int(v))
+		}
+		return c
+	}
+	equal := func(v int64) delegation.Constraint { e := delegation.Int(v); return delegation.Constraint{Equals: &e} }
+	between := func(min, max int64) delegation.Constraint { return delegation.Constraint{Min: &min, Max: &max} }
 	for name, c := range map[string]struct {
 		p, q map[string]delegation.Constraint
 		want map[string]delegation.Constraint // nil: nothing is left
@@ -60,6 +67,13 @@ func TestMeetKeepsConstraints(t *testing.T) {
 		"narrower":      {where("n", num(4)), where("n", num(2)), where("n", num(2))},
 		"narrower back": {where("n", num(2)), where("n", num(4)), where("n", num(2))},
 		"both":          {where("n", num(2)), where("path", text("a/")), where("n", num(2), "path", text("a/"))},
+		"lists":         {where("n", list(1, 2, 3)), where("n", list(2, 3, 4)), where("n", list(2, 3))},
+		"list and max":  {where("n", list(1, 2, 3)), where("n", num(2)), where("n", list(1, 2))},
+		"ranges":        {where("n", between(1, 5)), where("n", between(3, 9)), where("n", between(3, 5))},
+		"lists apart":   {where("n", list(1, 2)), where("n", list(3, 4)), nil},
+		"ranges apart":  {where("n", between(1, 3)), where("n", between(5, 9)), nil},
+		"values apart":  {where("n", equal(1)), where("n", equal(2)), nil},
+		"out of range":  {where("n", equal(1)), where("n", between(2, 3)), nil},
 		"apart":         {where("path", text("a/")), where("path", text("b/")), nil},
 	} {
 		got := meet([]delegation.Permission{{Permission: "x:*", Where: c.p}}, []delegation.Permission{{Permission: "x:y", Where: c.q}})

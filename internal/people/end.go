@@ -10,10 +10,28 @@ import (
 	"github.com/attorn/attorn/token"
 )
 
+// IssuedAhead notes that a token was issued with an iat (seconds) ahead of the clock, because somebody's tokens had just been ended: whatever else ends a moment
+// later ends that token as well.
+func (room *Room) IssuedAhead(tx *audit.Tx, ws id.Workspace, iat int64) error {
+	_, err := tx.Exec(`UPDATE workspace SET issued_to = $2 WHERE name = $1 AND issued_to < $2`, ws, iat)
+	return err
+}
+
+// EndMark is what ends all tokens of somebody that were issued in a workspace before now: those with an iat up to it, in seconds.
+func (room *Room) EndMark(tx *audit.Tx, ws id.Workspace) (int64, error) {
+	var ahead int64
+	err := one(tx.Row(`SELECT issued_to FROM workspace WHERE name = $1`, ws), unknownWorkspace(ws), &ahead)
+	return max(ahead, token.EndMark(tx.Now())), err
+}
+
 // EndTokens ends, for ever, every token that was issued to the person until now, and to agents in their name: also those that follow another end of this
 // second, whose iat is one above it. Code: not_found.
 func (room *Room) EndTokens(tx *audit.Tx, person id.User) error {
-	n, err := tx.Exec(`UPDATE person SET tokens_from = CASE WHEN tokens_from < $2 THEN $2 ELSE tokens_from + 1 END WHERE id = $1`, person, token.EndMark(tx.Now()))
+	var ahead int64
+	if err := tx.Row(`SELECT COALESCE(MAX(issued_to), 0) FROM workspace`).Scan(&ahead); err != nil {
+		return err
+	}
+	n, err := tx.Exec(`UPDATE person SET tokens_from = CASE WHEN tokens_from < $2 THEN $2 ELSE tokens_from + 1 END WHERE id = $1`, person, max(ahead, token.EndMark(tx.Now())))
 	if err == nil && n == 0 {
 		err = notFound("user")
 	}
@@ -22,8 +40,11 @@ func (room *Room) EndTokens(tx *audit.Tx, person id.User) error {
 
 // EndTokensIn is EndTokens for those of one workspace. Code: not_found.
 func (room *Room) EndTokensIn(tx *audit.Tx, ws id.Workspace, person id.User) error {
-	n, err := tx.Exec(`UPDATE membership SET tokens_from = CASE WHEN tokens_from < $3 THEN $3 ELSE tokens_from + 1 END WHERE workspace = $1 AND person = $2`,
-		ws, person, token.EndMark(tx.Now()))
+	mark, err := room.EndMark(tx, ws)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(`UPDATE membership SET tokens_from = CASE WHEN tokens_from < $3 THEN $3 ELSE tokens_from + 1 END WHERE workspace = $1 AND person = $2`, ws, person, mark)
 	if err == nil && n == 0 {
 		err = notFound("user")
 	}
@@ -62,8 +83,12 @@ func Running(tx *audit.Tx, ws id.Workspace) error {
 
 // Halt stops every agent of a workspace until Unhalt, and ends every token that one of them has. Codes: workspace_unknown, wrong_state.
 func (room *Room) Halt(tx *audit.Tx, ws id.Workspace) error {
+	mark, err := room.EndMark(tx, ws)
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec(`UPDATE workspace SET halted_at = $2, tokens_from = CASE WHEN tokens_from < $3 THEN $3 ELSE tokens_from + 1 END
-		WHERE name = $1 AND halted_at IS NULL`, ws, tx.Now().UnixMicro(), token.EndMark(tx.Now()))
+		WHERE name = $1 AND halted_at IS NULL`, ws, tx.Now().UnixMicro(), mark)
 	return halted(tx, ws, n, err, "halted")
 }
 
