@@ -15,10 +15,11 @@ import (
 	"github.com/attorn/attorn/vectors"
 )
 
-// verified is the ok of a case with op verify: the chain, current actor first and flat, and what the token permits at most.
+// verified is the ok of a case with op verify: the chain, current actor first and flat, what the token permits at most, and who at another server is behind it.
 type verified struct {
 	Actors      []token.Actor           `json:"actors"`
 	Permissions []delegation.Permission `json:"permissions"`
+	Via         *token.Via              `json:"via,omitzero"`
 }
 
 // read is the ok of a case with op assertion, whose signature was verified with the case's key after every other rule.
@@ -61,7 +62,7 @@ func run(t *testing.T, raw jsontext.Value) (any, error) {
 		for i := range flat {
 			flat[i].Act = nil
 		}
-		return verified{flat, c.Permissions()}, err
+		return verified{flat, c.Permissions(), c.Via}, err
 	case "assertion":
 		a, j, err := token.ParseAssertion(text(t, in.Assertion), in.Issuer, now, jose.Header{})
 		if err == nil {
