@@ -92,7 +92,7 @@ type nodes struct {
 	waiting atomic.Int64
 }
 
-func newNodes(t *testing.T, dsn string) *nodes {
+func newNodes(t *testing.T, dsn string, settings ...string) *nodes {
 	n := &nodes{t: t, dir: t.TempDir()}
 	count := 2
 	if strings.HasPrefix(dsn, "sqlite:") {
@@ -106,8 +106,10 @@ func newNodes(t *testing.T, dsn string) *nodes {
 		if i == 0 {
 			n.url = "http://localhost:" + port
 		}
-		p, err := start(n.command("server", "serve", "--url", n.url, "--listen", "localhost:"+port, "--data", filepath.Join(n.dir, fmt.Sprint("data", i)),
-			"--sealing.key", filepath.Join(n.dir, "sealing.key"), "--storage.dsn", dsn))
+		p, err := start(n.command("server", append([]string{
+			"serve", "--url", n.url, "--listen", "localhost:" + port, "--data", filepath.Join(n.dir, fmt.Sprint("data", i)),
+			"--sealing.key", filepath.Join(n.dir, "sealing.key"), "--storage.dsn", dsn,
+		}, settings...)...))
 		n.must(err)
 		t.Cleanup(p.kill)
 		n.all = append(n.all, p)

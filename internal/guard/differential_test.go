@@ -244,23 +244,10 @@ func (d *differ) passOn(rt *rapid.T, x doing) {
 	}
 	k := d.tokens[len(d.tokens)-1-x.a%len(d.tokens)%5]
 	agent, key := x.b%len(d.actors), x.c%2
-	var found []int
-	for i, l := range d.loans {
-		if l.parent == k.of && l.link != nil && l.by == k.agent && l.to == agent && !l.revoked && !l.exhausted() && d.now.Unix() < l.st().ExpiresAt {
-			found = append(found, i)
-		}
-	}
-	if len(found) == 0 && x.c%4 > 0 { // mostly somebody to whom there is one
-		for i, l := range d.loans {
-			if l.parent == k.of && l.link != nil && !l.revoked && len(found) == 0 {
-				agent, found = l.to, []int{i}
-				key = max(l.bound, key)
-			}
-		}
-		for i, l := range d.loans {
-			if len(found) > 0 && i != found[0] && l.parent == k.of && l.link != nil && l.to == agent && !l.revoked && !l.exhausted() && d.now.Unix() < l.st().ExpiresAt {
-				found = append(found, i)
-			}
+	found := d.under(k, agent)
+	for _, l := range d.loans {
+		if len(found) == 0 && x.c%4 > 0 && l.parent == k.of && l.link != nil && !l.revoked { // mostly somebody to whom there is one
+			agent, key, found = l.to, max(l.bound, key), d.under(k, l.to)
 		}
 	}
 	good, _ := d.good(k)
@@ -270,6 +257,16 @@ func (d *differ) passOn(rt *rapid.T, x doing) {
 	}
 	l := d.loans[found[0]]
 	d.issued(rt, x, "pass on", good && d.stands(found[0], agent, key), k.raw, guard.TypeAccessToken, found[0], agent, key, [][]calls{l.perms, k.perms})
+}
+
+// under are the loans to an agent that the holder of a token made under its own, and that have not ended.
+func (d *differ) under(k *ticketed, agent int) (found []int) {
+	for i, l := range d.loans {
+		if l.parent == k.of && l.link != nil && l.by == k.agent && l.to == agent && !l.revoked && !l.exhausted() && d.now.Unix() < l.st().ExpiresAt {
+			found = append(found, i)
+		}
+	}
+	return found
 }
 
 // issued exchanges a subject token, and holds the new one to what the model says: whether there is one, and what it says.
