@@ -25,8 +25,9 @@ func (d *differ) introspect(rt *rapid.T, x doing) {
 	}
 	client, err := d.at(x.door, d.actors[agent].keys[key]).authenticate()
 	d.ok(err)
-	_, chain, active, err := d.doors[x.door].Introspect(d.t.Context(), client, k.raw)
+	seen, err := d.doors[x.door].Introspect(d.t.Context(), client, k.raw)
 	d.ok(err)
+	active, chain := seen.Active, seen.Chain
 	good, ended := d.good(k)
 	if want := good && agent == k.agent; active != want {
 		rt.Fatalf("introspection of the token of deed %d under %d: %v, and the model says %v", k.deed, k.of, active, want)
@@ -253,8 +254,8 @@ func (d *differ) strange(rt *rapid.T, x doing) {
 	if len(d.tokens) > 0 {
 		k := d.tokens[x.b%len(d.tokens)]
 		try(k.raw, guard.TypeAccessToken)
-		if _, _, active, err := g.Introspect(d.t.Context(), client(), k.raw); err != nil || active {
-			rt.Fatalf("a stranger sees the token of deed %d: %v %v", k.deed, active, err)
+		if seen, err := g.Introspect(d.t.Context(), client(), k.raw); err != nil || seen.Active {
+			rt.Fatalf("a stranger sees the token of deed %d: %+v %v", k.deed, seen, err)
 		}
 		if _, err := g.RevokeToken(d.t.Context(), client(), k.raw); fault.Of(err) != nil {
 			rt.Fatal(err)

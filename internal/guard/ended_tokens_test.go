@@ -64,12 +64,12 @@ func TestAnEndReachesTokensThatFollowAnother(t *testing.T) {
 				}
 				raw, err := s.deployer.exchange(s.leaf.String(), guard.TypeDelegation)
 				s.ok(err)
-				if _, _, active, err := s.Introspect(ctx, s.deployer.client(), raw); err != nil || !active {
-					t.Fatalf("after %s: %v %v", first, active, err)
+				if seen, err := s.Introspect(ctx, s.deployer.client(), raw); err != nil || !seen.Active {
+					t.Fatalf("after %s: %+v %v", first, seen, err)
 				}
 				both(stop)
 				for n, g := range doors {
-					if _, _, active, err := g.Introspect(ctx, s.deployer.client(), raw); err != nil || active {
+					if seen, err := g.Introspect(ctx, s.deployer.client(), raw); err != nil || seen.Active {
 						t.Errorf("%s, then %s: process %d says that a token of before is active (%v)", first, then, n, err)
 					}
 					v, err := g.Start(ctx, s.deployer.caller(raw, issuer+"/mcp/files", issuer+"/mcp/files"), s.call("write", `{"path":"staging/a"}`))
