@@ -190,7 +190,7 @@ func (d *differ) stop(rt *rapid.T, x doing) {
 	}
 	if d.agree(rt, x.do, s.suspended == (x.do == "resume"), err) {
 		if s.suspended = x.do == "suspend"; s.suspended {
-			s.stopped = d.deed
+			s.stopped, s.at = d.deed, d.now.Unix()
 		}
 	}
 }

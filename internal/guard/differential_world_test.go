@@ -16,7 +16,8 @@ import (
 // soul is somebody who is on chains: a person, an agent or one of its instances. What happened to it is told by the count of deeds, for a clock is too coarse.
 type soul struct {
 	suspended bool
-	stopped   int // by the latest deed that did
+	stopped   int   // by the latest deed that did
+	at        int64 // when, seconds
 }
 
 // actor is an agent with its instances.
@@ -194,6 +195,13 @@ func (d *differ) stands(i, agent, key int) bool {
 	l := d.loans[i]
 	return d.lent(i) && d.able(agent, key) && l.to == agent && (l.bound < 0 || l.bound == key) &&
 		!slices.ContainsFunc(d.everybody(d.chain(i)), func(s *soul) bool { return s.suspended })
+}
+
+// tooShort is whether what was lent is over before a token could begin: its iat is some seconds ahead where somebody on the chain was stopped just now.
+func (d *differ) tooShort(i, agent, key int) bool {
+	all, now := append(d.everybody(d.chain(i)), &d.actors[agent].soul, &d.actors[agent].each[key]), d.now.Unix()
+	return slices.ContainsFunc(all, func(s *soul) bool { return s.stopped > 0 && s.at >= now-10 }) &&
+		slices.ContainsFunc(d.chain(i), func(l *loan) bool { return l.st().ExpiresAt <= now+10 })
 }
 
 // good is whether a token is worth anything now: ended is true where it never will be again.
