@@ -220,11 +220,12 @@ func (g *Guard) tokenSubject(ctx context.Context, c *Client, raw string) (*subje
 	if claims.MayAct == c.agent { // the client is an agent
 		return g.steadSubject(ctx, c, claims, raw, rests.depends)
 	}
-	under, err := g.Lending.List(ctx, c.ws, lending.Query{Delegator: lenderOf(claims), Delegate: c.agent.String(), Parent: claims.Delegation, Limit: 200})
+	under, err := g.Lending.List(ctx, c.ws, lending.Query{
+		Delegator: lenderOf(claims), Delegate: c.agent.String(), Parent: claims.Delegation, Status: lending.Active, Now: g.Now(), Limit: 2,
+	})
 	if err != nil {
 		return nil, err
 	}
-	under = slices.DeleteFunc(under, func(d lending.Delegation) bool { return d.StatusAt(g.Now()) != lending.Active })
 	switch len(under) {
 	case 0:
 		return nil, fault.New(fault.Denied, "not_lent", "the subject token's holder has lent nothing to this agent").Try("have it lend: attorn lend %s", c.agent)

@@ -81,7 +81,7 @@ CREATE TABLE delegation (
   delegate TEXT NOT NULL, instance TEXT, not_before INTEGER NOT NULL, expires_at INTEGER NOT NULL, max_uses INTEGER, uses INTEGER NOT NULL, depth INTEGER NOT NULL,
   task TEXT NOT NULL, signed TEXT NOT NULL, status TEXT NOT NULL, created_at INTEGER NOT NULL, ended_at INTEGER, ended_by TEXT, ended_why TEXT
 ) STRICT;
-CREATE INDEX delegation_parent ON delegation (parent) WHERE parent IS NOT NULL;
+CREATE INDEX delegation_parent ON delegation (parent, delegate, status, expires_at) WHERE parent IS NOT NULL;
 CREATE INDEX delegation_delegate ON delegation (workspace, delegate, id);
 CREATE INDEX delegation_delegator ON delegation (workspace, delegator, id);
 CREATE INDEX delegation_task ON delegation (workspace, task, id) WHERE task <> '';
