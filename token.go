@@ -31,6 +31,7 @@ const (
 	grantPerson     = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	grantExchange   = "urn:ietf:params:oauth:grant-type:token-exchange"
 	typeDelegation  = "urn:attorn:params:oauth:token-type:delegation"
+	typeChain       = "urn:attorn:params:oauth:token-type:delegation-chain"
 	typeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
 	assertionLife   = time.Minute
 	maxHeld         = 1000 // tokens

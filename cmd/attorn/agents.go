@@ -89,6 +89,7 @@ func (c *cli) joinCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&by.workload, "workload", false, "instead of a token: by what the platform that this runs on says of it, and a trust rule")
 	cmd.Flags().BoolVar(&by.partner, "partner", false, "act there as the current agent, which is another server's: by what that server says of it, and a rule there")
 	cmd.Flags().StringVar(&by.under, "under", "", "with --partner: the delegation at its own server (default: the only live one)")
+	cmd.Flags().StringVar(&by.chain, "chain", "", "with --partner, instead of --under: file with a chain of its own server's for this key alone (attorn delegation export)")
 	cmd.Flags().StringVar(&by.assertion, "assertion-file", "", "with --workload: file with the platform's token (default: of GitHub Actions, or "+attorn.KubernetesTokenFile+")")
 	cmd.Flags().StringVar(&by.workspace, "workspace", "", "with --device, --workload or --partner: the workspace to join (default: default)")
 	return cmd

@@ -16,8 +16,8 @@ import (
 
 // joinFlags are those of attorn agent join without a token.
 type joinFlags struct {
-	device, workload, partner         bool
-	name, workspace, assertion, under string
+	device, workload, partner                bool
+	name, workspace, assertion, under, chain string
 }
 
 // joinByDevice becomes an instance that a person confirms.

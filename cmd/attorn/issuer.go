@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	attorn "github.com/attorn/attorn"
 	"github.com/attorn/attorn/api"
+	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 )
@@ -30,7 +32,7 @@ func (c *cli) issuerCommand() *cobra.Command {
 		return c.show(all, each(all.Items, func(r api.TrustedIssuer) string { return r.ID.String() }), func(w io.Writer) {
 			row(w, "RULE", "SERVER", "ITS AGENTS", "AS", "UNDER", "UNTIL", "STATUS")
 			for _, r := range all.Items {
-				row(w, r.ID.String(), r.Issuer, count(len(r.Agents), "agent"), r.Agent.String(), r.Stands.String(), second(r.Expires), cmp.Or(r.Closed, "open"))
+				row(w, r.ID.String(), r.Issuer, count(len(r.Agents), "agent"), r.Agent.String(), r.Stands.String(), seconds(r.Expires), cmp.Or(r.Closed, "open"))
 			}
 		})
 	}}
@@ -65,8 +67,6 @@ func (c *cli) withIssuer(do func(context.Context, *attorn.Client, id.Issuer) err
 	}
 }
 
-func second(at int64) string { return time.Unix(at, 0).UTC().Format(time.RFC3339) }
-
 func (c *cli) showIssuer(r api.TrustedIssuer) error {
 	return c.show(r, r.ID.String(), func(w io.Writer) {
 		row(w, "rule", r.ID.String())
@@ -86,7 +86,7 @@ func (c *cli) showIssuer(r api.TrustedIssuer) error {
 			keys = "that were given"
 		}
 		row(w, "by the keys", keys)
-		row(w, "until", second(r.Expires)+", or sooner with what was lent")
+		row(w, "until", seconds(r.Expires)+", or sooner with what was lent")
 		if r.Closed != "" {
 			row(w, "lets nobody in", r.Closed)
 		}
@@ -170,7 +170,7 @@ func (f *issuerFlags) rule(ctx context.Context, cl *attorn.Client, server string
 	return n, nil
 }
 
-// atHome is what an account of another server's agent has as its evidence: the context of its own account, and the delegation there.
+// atHome is what an account of another server's agent has as its evidence: the context of its own account, and the delegation there or the file with its chain.
 const atHome = "agent:"
 
 // foreign reports whether the account is of an agent that is at home at another server: under what it acts, the rule there says.
@@ -191,8 +191,12 @@ func (c *cli) partner(ctx context.Context, a account) (*attorn.Partner, error) {
 	if !ok {
 		return nil, fault.New(fault.NotFound, "no_context", "there is no context %q any more, which is where the agent is at home", name).Try("attorn ctx ls")
 	}
-	ag, err := c.openAgent(ctx, home)
-	return &attorn.Partner{Agent: ag, Delegation: under}, err
+	p := &attorn.Partner{Delegation: under}
+	if file, ok := strings.CutPrefix(under, evidenceFile); ok {
+		p.Delegation, p.ChainFile = "", file
+	}
+	p.Agent, err = c.openAgent(ctx, home)
+	return p, err
 }
 
 // joinAsPartner makes the current agent act at another server, which trusts its own one.
@@ -212,7 +216,7 @@ func (c *cli) joinAsPartner(ctx context.Context, server, tokenFile, as string, b
 	if err := c.free(as); err != nil {
 		return err
 	}
-	d, err := c.mine(ctx, ag, by.under)
+	under, told, err := c.lentAtHome(ctx, ag, by)
 	if err != nil {
 		return err
 	}
@@ -223,13 +227,38 @@ func (c *cli) joinAsPartner(ctx context.Context, server, tokenFile, as string, b
 	if ws.IsZero() {
 		ws = id.Default
 	}
-	a := account{Server: server, Workspace: ws, Agent: own.Agent, Name: own.Name, KeyFile: own.KeyFile, Evidence: atHome + c.chosen(all) + ":" + d.ID.String()}
+	a := account{Server: server, Workspace: ws, Agent: own.Agent, Name: own.Name, KeyFile: own.KeyFile, Evidence: atHome + c.chosen(all) + ":" + under}
 	if err := c.remember(as, a); err != nil {
 		return err
 	}
 	return c.show(a, ag.Instance().String(), func(w io.Writer) {
 		row(w, "acts at", server)
 		row(w, "as", own.Name+" ("+own.Agent.String()+") of "+own.Server)
-		row(w, "under", d.ID.String()+" there")
+		row(w, "under", told)
 	})
+}
+
+// lentAtHome is what an agent was lent at its own server, for an account of another one's: a delegation there, or the file with its chain.
+func (c *cli) lentAtHome(ctx context.Context, ag *attorn.Agent, by joinFlags) (under, told string, err error) {
+	if by.chain == "" {
+		d, err := c.mine(ctx, ag, by.under)
+		return d.ID.String(), d.ID.String() + " there", err
+	}
+	if by.under != "" {
+		return "", "", usageError{fmt.Errorf("--chain says itself what the agent acts under: leave --under out")}
+	}
+	file, err := filepath.Abs(by.chain)
+	if err != nil {
+		return "", "", err
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", err
+	}
+	f, err := delegation.ParseFile(raw)
+	if err != nil {
+		return "", "", err
+	}
+	_, ends := window(f.Links)
+	return evidenceFile + file, f.Links[len(f.Links)-1].Statement.ID.String() + " there, by its chain, until " + seconds(ends) + " even if it is revoked there", nil
 }

@@ -99,7 +99,7 @@ func (g *Guard) PartnerToken(ctx context.Context, p PartnerProof, r TokenRequest
 func (g *Guard) believed(ctx context.Context, p PartnerProof, key jose.PublicKey) (word, error) {
 	f, issuer, err := p.foreign()
 	if err != nil {
-		return word{}, untrusted(err)
+		return word{}, p.untrusted(err)
 	}
 	rules, err := g.Lending.IssuersOf(ctx, p.Workspace, issuer)
 	if err != nil {
@@ -143,12 +143,25 @@ func (g *Guard) believed(ctx context.Context, p PartnerProof, key jose.PublicKey
 		}
 	}
 	if len(found) == 0 {
-		return word{}, untrusted(cause)
+		return word{}, p.untrusted(cause)
 	}
 	if len(found) > 1 {
 		return word{}, fault.New(fault.Invalid, "ambiguous_rule", "rules of several agents trust it").Try("name the agent in client_id")
 	}
 	return found[0], nil
+}
+
+// untrusted is the one text for a word that is not believed, whatever the cause; what it must be like anybody may know.
+func (p PartnerProof) untrusted(cause error) error {
+	if err := untrusted(cause); fault.Code(err) != "untrusted_issuer" {
+		return err
+	}
+	show := "a token of its own for this server, by which it acts for a person there"
+	if p.Chain != "" {
+		show = "a chain whose last statement lends to this key alone, for a day at most and without a limit of uses"
+	}
+	return fault.Wrap(cause, fault.Unauthenticated, "untrusted_issuer", "what the agent's own server says of it is not trusted here").
+		Try("show %s, and have an administrator here look whether a rule is for this agent and that server's keys: attorn issuer ls", show)
 }
 
 // maxChainLife is for how long at most the last statement of another server's chain lends, from its countersignature on. No signature shows that something was ended
