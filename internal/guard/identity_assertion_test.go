@@ -17,6 +17,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
 )
@@ -193,4 +194,24 @@ func TestIdentityAssertionRefused(t *testing.T) {
 	if _, err := a.show(a.jag(nil)); fault.Code(err) != "person_suspended" {
 		t.Errorf("a suspended person: %v", err)
 	}
+}
+
+// Who is no member of the agent's workspace lends nothing there, whatever their provider says.
+func TestIdentityAssertionOfNoMember(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		a := newAsserts(t, dsn)
+		got, err := a.show(a.jag(nil))
+		a.ok(err)
+		_, _, err = a.RemoveMember(t.Context(), a.priya.api(), a.omar, "")
+		a.ok(err)
+		if _, err := a.show(a.jag(nil)); fault.Code(err) != "principal_inactive" {
+			t.Errorf("no member any more: %v", err)
+		}
+		all, err := a.Lending.List(t.Context(), id.Default, lending.Query{Limit: 10})
+		a.ok(err)
+		if len(all) != 1 || all[0].Link.Statement.ID != got.Delegation || all[0].Status != lending.Revoked {
+			t.Errorf("lent: %+v", all)
+		}
+	})
 }

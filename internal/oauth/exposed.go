@@ -1,8 +1,6 @@
 package oauth
 
 import (
-	"strings"
-
 	"github.com/attorn/attorn/internal/guard"
 	"github.com/attorn/attorn/jose"
 )
@@ -14,20 +12,7 @@ func (x *exchange) noPrivateKey(body []byte) error {
 	}, x.Log)
 }
 
-// subject is the sub of a JWS, which nothing vouches for; "" where there is none.
-func subject(jws string) string {
-	parts := strings.Split(jws, ".")
-	if len(parts) != 3 {
-		return ""
-	}
-	raw, err := jose.DecodeBase64(parts[1])
-	if err != nil {
-		return ""
-	}
-	return subjectOf(raw)
-}
-
-// subjectOf is the sub of a claim set.
+// subjectOf is the sub of a claim set, which nothing vouches for yet; "" where there is none.
 func subjectOf(claims []byte) string {
 	var c struct {
 		Sub string `json:"sub"`

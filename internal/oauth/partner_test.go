@@ -224,7 +224,7 @@ func TestPartnerChain(t *testing.T) {
 	last := p.bot.lend(worker, terms{under: first, edit: bind(worker.signer)}, bare("away:acme:repo:acme:read")...)
 	chain := []string{first.String(), last.String()}
 	refusedAs(t, "the agent is not named", b.showChain(worker.signer, chain), "invalid_grant", "untrusted_issuer")
-	p.trust(worker.agent)
+	rule := p.trust(worker.agent)
 
 	a.priya.api("POST", "/v1/keys/rotate", map[string]any{"now": true, "reason": "a test"}, nil) // the chain is older than the keys of now
 	a.pass(2 * time.Hour)
@@ -260,6 +260,16 @@ func TestPartnerChain(t *testing.T) {
 	a.pass(2 * time.Minute)
 	b.pass(2 * time.Minute)
 	refused("expired", b.showChain(worker.signer, []string{first.String(), short.String()}))
+
+	got = b.showChain(worker.signer, chain)
+	if b.repo.introspected(got.text("access_token"))["active"] != true {
+		t.Errorf("%s", got.raw)
+	}
+	b.priya.api("DELETE", "/v1/issuers/"+rule.ID.String(), nil, nil)
+	refused("without its rule", b.showChain(worker.signer, chain))
+	if seen := b.repo.introspected(got.text("access_token")); seen["active"] != false {
+		t.Errorf("after its rule: %v", seen)
+	}
 }
 
 // statementOf is a link that a key of nobody's countersigned.
