@@ -14,6 +14,7 @@ import (
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
 )
@@ -90,47 +91,49 @@ func refusedAs(t *testing.T, what string, got answer, name, reason string) {
 func twoServers(t *testing.T) (a, b *world) { return start(t, ""), start(t, "") }
 
 func TestPartnerToken(t *testing.T) {
-	a, b := twoServers(t)
-	for _, way := range []struct{ home, away *world }{{a, b}, {b, a}} {
-		p := across(t, way.home, way.away, "repo:acme:read", "wiki:acme:*")
-		got := p.away.show(p.bot.signer, p.word())
-		if got.status != 200 {
-			t.Fatalf("%d %s", got.status, got.raw)
-		}
-		c := p.away.claims(got)
-		switch {
-		case c.Subject != p.away.priya.sub, c.Act.Sub != p.guest.agent, c.JKT != p.bot.signer.Public().Thumbprint(), c.Delegation != p.ceiling.Statement.ID:
-			t.Errorf("the token is of others: %+v", c)
-		case c.Scope != "repo:acme:read":
-			t.Errorf("scope %q", c.Scope)
-		case c.Via == nil || c.Via.Issuer != p.home.URL || c.Via.Sub != p.home.priya.user || !slices.Equal(c.Via.Actors, []id.Agent{p.bot.agent}):
-			t.Errorf("via %+v", c.Via)
-		case got.text("agent") != p.guest.sub || got.text("instance") != c.JKT.String():
-			t.Errorf("it says %s", got.raw)
-		}
-		seen := p.away.repo.introspected(got.text("access_token"))
-		if seen["active"] != true {
-			t.Errorf("introspection: %v", seen)
-		}
-		again := p.away.show(p.bot.signer, p.word(), "client_id", p.guest.sub, "scope", "repo:acme:read")
-		if again.status != 200 {
-			t.Errorf("again: %s", again.raw)
-		}
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		a, b := start(t, ""), start(t, dsn)
+		for _, way := range []struct{ home, away *world }{{a, b}, {b, a}} {
+			p := across(t, way.home, way.away, "repo:acme:read", "wiki:acme:*")
+			got := p.away.show(p.bot.signer, p.word())
+			if got.status != 200 {
+				t.Fatalf("%d %s", got.status, got.raw)
+			}
+			c := p.away.claims(got)
+			switch {
+			case c.Subject != p.away.priya.sub, c.Act.Sub != p.guest.agent, c.JKT != p.bot.signer.Public().Thumbprint(), c.Delegation != p.ceiling.Statement.ID:
+				t.Errorf("the token is of others: %+v", c)
+			case c.Scope != "repo:acme:read":
+				t.Errorf("scope %q", c.Scope)
+			case c.Via == nil || c.Via.Issuer != p.home.URL || c.Via.Sub != p.home.priya.user || !slices.Equal(c.Via.Actors, []id.Agent{p.bot.agent}):
+				t.Errorf("via %+v", c.Via)
+			case got.text("agent") != p.guest.sub || got.text("instance") != c.JKT.String():
+				t.Errorf("it says %s", got.raw)
+			}
+			seen := p.away.repo.introspected(got.text("access_token"))
+			if seen["active"] != true {
+				t.Errorf("introspection: %v", seen)
+			}
+			again := p.away.show(p.bot.signer, p.word(), "client_id", p.guest.sub, "scope", "repo:acme:read")
+			if again.status != 200 {
+				t.Errorf("again: %s", again.raw)
+			}
 
-		var removed api.Done
-		p.away.priya.api("DELETE", "/v1/issuers/"+p.rule.ID.String(), nil, &removed)
-		if seen := p.away.repo.introspected(got.text("access_token")); seen["active"] != false {
-			t.Errorf("after its rule: %v", seen)
+			var removed api.Done
+			p.away.priya.api("DELETE", "/v1/issuers/"+p.rule.ID.String(), nil, &removed)
+			if seen := p.away.repo.introspected(got.text("access_token")); seen["active"] != false {
+				t.Errorf("after its rule: %v", seen)
+			}
+			refusedAs(t, "without a rule", p.away.show(p.bot.signer, p.word()), "invalid_grant", "untrusted_issuer")
+			p.trust(p.bot.agent)
+			if back := p.away.show(p.bot.signer, p.word()); back.status != 200 {
+				t.Errorf("by another rule: %s", back.raw)
+			}
+			if seen := p.away.repo.introspected(got.text("access_token")); seen["active"] != false {
+				t.Errorf("what had ended is back: %v", seen)
+			}
 		}
-		refusedAs(t, "without a rule", p.away.show(p.bot.signer, p.word()), "invalid_grant", "untrusted_issuer")
-		p.trust(p.bot.agent)
-		if back := p.away.show(p.bot.signer, p.word()); back.status != 200 {
-			t.Errorf("by another rule: %s", back.raw)
-		}
-		if seen := p.away.repo.introspected(got.text("access_token")); seen["active"] != false {
-			t.Errorf("what had ended is back: %v", seen)
-		}
-	}
+	})
 }
 
 func (p *party) introspected(access string) map[string]any {
@@ -214,62 +217,64 @@ func TestPartnerInstance(t *testing.T) {
 }
 
 func TestPartnerChain(t *testing.T) {
-	a, b := twoServers(t)
-	p := across(t, a, b, "repo:acme:*")
-	worker := a.agentNamed("worker")
-	bind := func(to jose.Signer) func(*delegation.Statement) {
-		return func(st *delegation.Statement) { st.Delegate.Instance = to.Public().Thumbprint() }
-	}
-	first := p.lent
-	last := p.bot.lend(worker, terms{under: first, edit: bind(worker.signer)}, bare("away:acme:repo:acme:read")...)
-	chain := []string{first.String(), last.String()}
-	refusedAs(t, "the agent is not named", b.showChain(worker.signer, chain), "invalid_grant", "untrusted_issuer")
-	rule := p.trust(worker.agent)
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		a, b := start(t, ""), start(t, dsn)
+		p := across(t, a, b, "repo:acme:*")
+		worker := a.agentNamed("worker")
+		bind := func(to jose.Signer) func(*delegation.Statement) {
+			return func(st *delegation.Statement) { st.Delegate.Instance = to.Public().Thumbprint() }
+		}
+		first := p.lent
+		last := p.bot.lend(worker, terms{under: first, edit: bind(worker.signer)}, bare("away:acme:repo:acme:read")...)
+		chain := []string{first.String(), last.String()}
+		refusedAs(t, "the agent is not named", b.showChain(worker.signer, chain), "invalid_grant", "untrusted_issuer")
+		rule := p.trust(worker.agent)
 
-	a.priya.api("POST", "/v1/keys/rotate", map[string]any{"now": true, "reason": "a test"}, nil) // the chain is older than the keys of now
-	a.pass(2 * time.Hour)
-	b.pass(2 * time.Hour)
-	got := b.showChain(worker.signer, chain)
-	if got.status != 200 {
-		t.Fatalf("%s", got.raw)
-	}
-	c := b.claims(got)
-	if c.Scope != "repo:acme:read" || c.Act.Sub != p.guest.agent || c.Via == nil || !slices.Equal(c.Via.Actors, []id.Agent{worker.agent, p.bot.agent}) || c.Via.Sub != a.priya.user {
-		t.Errorf("%+v via %+v", c, c.Via)
-	}
-	if got.text("issued_token_type") != typeAccessToken {
-		t.Errorf("%s", got.raw)
-	}
+		a.priya.api("POST", "/v1/keys/rotate", map[string]any{"now": true, "reason": "a test"}, nil) // the chain is older than the keys of now
+		a.pass(2 * time.Hour)
+		b.pass(2 * time.Hour)
+		got := b.showChain(worker.signer, chain)
+		if got.status != 200 {
+			t.Fatalf("%s", got.raw)
+		}
+		c := b.claims(got)
+		if c.Scope != "repo:acme:read" || c.Act.Sub != p.guest.agent || c.Via == nil || !slices.Equal(c.Via.Actors, []id.Agent{worker.agent, p.bot.agent}) || c.Via.Sub != a.priya.user {
+			t.Errorf("%+v via %+v", c, c.Via)
+		}
+		if got.text("issued_token_type") != typeAccessToken {
+			t.Errorf("%s", got.raw)
+		}
 
-	refused := func(what string, got answer) {
-		t.Helper()
-		refusedAs(t, what, got, "invalid_grant", "untrusted_issuer")
-	}
-	loose := p.bot.lend(worker, terms{under: first}, bare("away:acme:repo:acme:read")...)
-	uses := int64(3)
-	counted := p.bot.lend(worker, terms{under: first, edit: func(st *delegation.Statement) { bind(worker.signer)(st); st.MaxUses = &uses }}, bare("away:acme:repo:acme:read")...)
-	short := p.bot.lend(worker, terms{under: first, ttl: time.Minute, edit: bind(worker.signer)}, bare("away:acme:repo:acme:read")...)
-	refused("another key", b.showChain(newSigner(t), chain))
-	refused("a link left out", b.showChain(worker.signer, chain[1:]))
-	refused("another order", b.showChain(worker.signer, []string{chain[1], chain[0]}))
-	refused("no instance", b.showChain(worker.signer, []string{first.String(), loose.String()}))
-	refused("a limit of uses", b.showChain(worker.signer, []string{first.String(), counted.String()}))
-	forged := p.statementOf(worker)
-	refused("countersigned by nobody", b.showChain(worker.signer, []string{first.String(), forged}))
-	refused("no chain", b.showChain(worker.signer, nil))
-	a.pass(2 * time.Minute)
-	b.pass(2 * time.Minute)
-	refused("expired", b.showChain(worker.signer, []string{first.String(), short.String()}))
+		refused := func(what string, got answer) {
+			t.Helper()
+			refusedAs(t, what, got, "invalid_grant", "untrusted_issuer")
+		}
+		loose := p.bot.lend(worker, terms{under: first}, bare("away:acme:repo:acme:read")...)
+		uses := int64(3)
+		counted := p.bot.lend(worker, terms{under: first, edit: func(st *delegation.Statement) { bind(worker.signer)(st); st.MaxUses = &uses }}, bare("away:acme:repo:acme:read")...)
+		short := p.bot.lend(worker, terms{under: first, ttl: time.Minute, edit: bind(worker.signer)}, bare("away:acme:repo:acme:read")...)
+		refused("another key", b.showChain(newSigner(t), chain))
+		refused("a link left out", b.showChain(worker.signer, chain[1:]))
+		refused("another order", b.showChain(worker.signer, []string{chain[1], chain[0]}))
+		refused("no instance", b.showChain(worker.signer, []string{first.String(), loose.String()}))
+		refused("a limit of uses", b.showChain(worker.signer, []string{first.String(), counted.String()}))
+		forged := p.statementOf(worker)
+		refused("countersigned by nobody", b.showChain(worker.signer, []string{first.String(), forged}))
+		refused("no chain", b.showChain(worker.signer, nil))
+		a.pass(2 * time.Minute)
+		b.pass(2 * time.Minute)
+		refused("expired", b.showChain(worker.signer, []string{first.String(), short.String()}))
 
-	got = b.showChain(worker.signer, chain)
-	if b.repo.introspected(got.text("access_token"))["active"] != true {
-		t.Errorf("%s", got.raw)
-	}
-	b.priya.api("DELETE", "/v1/issuers/"+rule.ID.String(), nil, nil)
-	refused("without its rule", b.showChain(worker.signer, chain))
-	if seen := b.repo.introspected(got.text("access_token")); seen["active"] != false {
-		t.Errorf("after its rule: %v", seen)
-	}
+		got = b.showChain(worker.signer, chain)
+		if b.repo.introspected(got.text("access_token"))["active"] != true {
+			t.Errorf("%s", got.raw)
+		}
+		b.priya.api("DELETE", "/v1/issuers/"+rule.ID.String(), nil, nil)
+		refused("without its rule", b.showChain(worker.signer, chain))
+		if seen := b.repo.introspected(got.text("access_token")); seen["active"] != false {
+			t.Errorf("after its rule: %v", seen)
+		}
+	})
 }
 
 // statementOf is a link that a key of nobody's countersigned.
