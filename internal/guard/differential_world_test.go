@@ -55,7 +55,6 @@ type ticketed struct {
 	perms     []calls
 	iat, exp  int64
 	deed      int // that issued it
-	own       bool
 	wasEnded  bool
 	everEnded bool // it was seen not to stand for a reason that does not pass
 }
