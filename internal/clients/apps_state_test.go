@@ -90,7 +90,10 @@ func TestRegisteredApp(t *testing.T) {
 			t.Errorf("the one that is used is gone: %v", err)
 		}
 		remove := func(ws id.Workspace) error {
-			return r.Do(ws, func(tx *audit.Tx) error { return r.RemoveApp(tx, ws, appID(t, used)) })
+			return r.Do(ws, func(tx *audit.Tx) error {
+				_, err := r.RemoveApp(tx, ws, appID(t, used))
+				return err
+			})
 		}
 		if err := remove(other); fault.Code(err) != "not_found" {
 			t.Errorf("by another workspace: %v", err)

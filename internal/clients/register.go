@@ -46,13 +46,23 @@ func (room *Room) App(ctx context.Context, app id.App, now time.Time) (App, erro
 	return room.app(ctx, app, now.Add(-unusedLife))
 }
 
-// RemoveApp deletes an app that registered itself at a workspace: it is nobody's client any more, in any workspace. Code: not_found.
-func (room *Room) RemoveApp(tx *audit.Tx, ws id.Workspace, app id.App) error {
+// RemoveApp deletes an app that registered itself at a workspace: it is nobody's client any more, in any workspace. It returns KnownIn. Code: not_found.
+func (room *Room) RemoveApp(tx *audit.Tx, ws id.Workspace, app id.App) (known []id.Workspace, err error) {
 	ok, err := deleteApp(tx, ws, app)
 	if err == nil && !ok {
 		err = appNotFound()
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Rows(knownIn, app)
+	return collect(rows, err, scanWorkspace)
+}
+
+// KnownIn lists, sorted, the workspaces in which somebody consented to the app.
+func (room *Room) KnownIn(ctx context.Context, app id.App) ([]id.Workspace, error) {
+	rows, err := room.r.Rows(ctx, knownIn, app)
+	return collect(rows, err, scanWorkspace)
 }
 
 // UnknownApp is the refusal of a client_id that is no app's.

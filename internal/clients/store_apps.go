@@ -132,6 +132,12 @@ func collect[T any](rows *sql.Rows, err error, scan func(interface{ Scan(into ..
 
 // ---- the agents that apps became ----
 
+const knownIn = `SELECT DISTINCT workspace FROM app_agent WHERE client = $1 ORDER BY workspace`
+
+func scanWorkspace(row interface{ Scan(into ...any) error }) (ws id.Workspace, err error) {
+	return ws, row.Scan(&ws)
+}
+
 const appAgentColumns = `workspace, client, person, agent, seen, consented_at`
 
 func scanAppAgent(row interface{ Scan(into ...any) error }) (AppAgent, error) {

@@ -20,6 +20,7 @@ import (
 	"github.com/attorn/attorn/internal/clients"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/internal/people"
 	"github.com/attorn/attorn/jose"
 	"github.com/attorn/attorn/token"
 )
@@ -461,6 +462,51 @@ func TestInvitedAppOnce(t *testing.T) {
 		r.Registration = guard.RegisterOff
 		if _, err := ask(r, good, secret); fault.Code(err) != "registration_off" {
 			t.Error(err)
+		}
+	})
+}
+
+// The end of an app is told in every workspace that knows it, and in no other: whoever follows a log there hears of it.
+func TestAppEndsWhereItIsKnown(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, dsn string) {
+		r := newRig(t, dsn)
+		r.Registration = guard.RegisterByToken
+		ann := r.firstOwner("Ann")
+		knows, knowsNot := id.Workspace{}, id.Workspace{}
+		for name, ws := range map[string]*id.Workspace{"knows": &knows, "knows-not": &knowsNot} {
+			made, err := r.CreateWorkspace(t.Context(), ann.api(), people.Workspace{Name: workspace(name), PublishOwner: "id"})
+			r.ok(err)
+			*ws = made.Name
+		}
+		secret, _, err := r.InviteApp(t.Context(), ann.api())
+		r.ok(err)
+		app, _, err := r.RegisterApp(t.Context(), guard.AppAsk{
+			Metadata: []byte(`{"client_name":"App","redirect_uris":["https://app.example.com/cb"]}`), Token: secret, IP: "203.0.113.7",
+		})
+		r.ok(err)
+		for _, ws := range []id.Workspace{id.Default, knows} {
+			d := evidence.Draft{Workspace: ws}
+			d.Kind, d.Outcome, d.Who.Sub = evidence.DecisionMade, evidence.OK, evidence.ServerSub
+			_, err := r.log.Record(t.Context(), d, func(tx *audit.Tx) error {
+				return r.Clients.RememberApp(tx, clients.AppAgent{Workspace: ws, Client: app.ID, Person: ann.user, Agent: id.New[id.Agent](r.now)}, id.Agent{})
+			})
+			r.ok(err)
+		}
+		key, err := id.Parse[id.App](app.ID)
+		r.ok(err)
+		_, err = r.RemoveApp(t.Context(), ann.api(), key)
+		r.ok(err)
+		for ws, n := range map[id.Workspace]int{id.Default: 1, knows: 1, knowsNot: 0} {
+			told, err := r.log.Search(t.Context(), ws, audit.Filter{Kind: evidence.ClientRemoved})
+			if err != nil || len(told) != n {
+				t.Errorf("%s: %d, %v", ws, len(told), err)
+			}
+			for _, e := range told {
+				if !contains(e.Touches(), evidence.Workspace) || e.What.Client != app.ID {
+					t.Errorf("%s: %+v", ws, e.What)
+				}
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -140,9 +141,21 @@ func (g *Guard) ShowApp(ctx context.Context, c *Caller, clientID string) (app cl
 // RemoveApp ends an app that registered itself by an invitation of the workspace, or, in default, at an open server: its client_id is nobody's any more, in any
 // workspace. Codes: not_found, those of policy.
 func (g *Guard) RemoveApp(ctx context.Context, c *Caller, app id.App) (evidence.Receipt, error) {
-	a := act{
-		action: "attorn:client:remove", noun: "client:" + app.String(), kind: evidence.ClientRemoved, target: app.String(),
-		what: &evidence.What{Client: app.String(), Ended: []string{app.String()}},
-	}
-	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Clients.RemoveApp(tx, c.ws, app) })
+	return settled(func() (evidence.Receipt, error) {
+		known, err := g.Clients.KnownIn(ctx, app)
+		if err != nil {
+			return evidence.Receipt{}, err
+		}
+		a := act{
+			action: "attorn:client:remove", noun: "client:" + app.String(), kind: evidence.ClientRemoved, target: app.String(), also: known,
+			what: &evidence.What{Client: app.String(), Ended: []string{app.String()}},
+		}
+		return g.try(ctx, c, a, func(tx *audit.Tx) error {
+			left, err := g.Clients.RemoveApp(tx, c.ws, app)
+			if err == nil && !slices.Equal(left, known) { // somebody consented to it elsewhere since we looked
+				err = audit.ErrAgain
+			}
+			return err
+		})
+	})
 }

@@ -13,5 +13,6 @@ CREATE TABLE app_agent (
 ) STRICT;
 CREATE UNIQUE INDEX app_agent_agent ON app_agent (agent);
 CREATE INDEX app_agent_person ON app_agent (workspace, person, client);
+CREATE INDEX app_agent_client ON app_agent (client, workspace);
 --pg ALTER TABLE client_rule ALTER COLUMN client TYPE TEXT COLLATE "C";
 --pg ALTER TABLE app_agent ALTER COLUMN client TYPE TEXT COLLATE "C";
