@@ -150,11 +150,14 @@ func (room *Room) SuccessorNow(ctx context.Context, ws id.Workspace, delegate id
 	}, ws, delegate, d)
 }
 
+// replacedBy finds what was lent in the place of a delegation, by an index of its own.
+const replacedBy = `SELECT id FROM delegation WHERE workspace = $1 AND delegate = $2 AND replaces = $3`
+
 // successor ends, for nothing is replaced twice, and a delegation replaces an older one.
 func successor(row func(query string, args ...any) interface{ Scan(into ...any) error }, ws id.Workspace, delegate id.Agent, d id.Delegation) (id.Delegation, error) {
 	for {
 		var next id.Delegation
-		err := row(`SELECT id FROM delegation WHERE workspace = $1 AND delegate = $2 AND replaces = $3`, ws, delegate, d).Scan(&next)
+		err := row(replacedBy, ws, delegate, d).Scan(&next)
 		if errors.Is(err, sql.ErrNoRows) {
 			return d, nil
 		} else if err != nil {
