@@ -156,12 +156,12 @@ func (p PartnerProof) untrusted(cause error) error {
 	if err := untrusted(cause); fault.Code(err) != "untrusted_issuer" {
 		return err
 	}
-	show := "a token of its own for this server, by which it acts for a person there"
+	shown, like := "assertion", "a token of the agent's own server for this one, by which it acts for a person there"
 	if p.Chain != "" {
-		show = "a chain whose last statement lends to this key alone, for a day at most and without a limit of uses"
+		shown, like = "chain", "a chain whose last statement lends to this key alone, for a day at most and without a limit of uses"
 	}
-	return fault.Wrap(cause, fault.Unauthenticated, "untrusted_issuer", "what the agent's own server says of it is not trusted here").
-		Try("show %s, and have an administrator here look whether a rule is for this agent and that server's keys: attorn issuer ls", show)
+	return fault.Wrap(cause, fault.Unauthenticated, "untrusted_issuer", "the %s is not trusted here", shown).
+		Try("show %s, and have an administrator here look whether a rule is for this agent and that server's keys: attorn issuer ls", like)
 }
 
 // maxChainLife is for how long at most the last statement of another server's chain lends, from its countersignature on. No signature shows that something was ended
