@@ -24,6 +24,7 @@ type introspection struct {
 	Details    []token.Detail `json:"authorization_details,omitempty"`
 	Act        *token.Actor   `json:"act,omitzero"`
 	MayAct     *mayAct        `json:"may_act,omitzero"` // RFC 8693 §4.4
+	Via        *token.Via     `json:"via,omitzero"`
 	Cnf        *confirmation  `json:"cnf,omitzero"`
 	TokenType  string         `json:"token_type,omitzero"`
 	ID         string         `json:"jti,omitzero"`
@@ -80,7 +81,7 @@ func introspectionOf(i guard.Introspected) introspection {
 	}
 	t := i.Claims
 	out := introspection{
-		Active: true, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience, ClientID: t.ClientID, Scope: t.Scope, Details: t.Details, Act: t.Act,
+		Active: true, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience, ClientID: t.ClientID, Scope: t.Scope, Details: t.Details, Act: t.Act, Via: t.Via,
 		ID: t.ID, IssuedAt: t.IssuedAt, Expires: t.Expires, Delegation: t.Delegation, Task: t.Task,
 		ACR: t.ACR, AuthTime: t.AuthTime, Workspace: t.Workspace, Session: t.Session, Chain: i.Chain,
 	}

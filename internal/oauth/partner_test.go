@@ -111,7 +111,8 @@ func TestPartnerToken(t *testing.T) {
 				t.Errorf("it says %s", got.raw)
 			}
 			seen := p.away.repo.introspected(got.text("access_token"))
-			if seen["active"] != true {
+			if via, _ := seen["via"].(map[string]any); seen["active"] != true || via["iss"] != p.home.URL || via["sub"] != p.home.priya.sub ||
+				!slices.Equal(via["act"].([]any), []any{p.bot.sub}) || via["sha256"] == "" {
 				t.Errorf("introspection: %v", seen)
 			}
 			again := p.away.show(p.bot.signer, p.word(), "client_id", p.guest.sub, "scope", "repo:acme:read")
