@@ -224,7 +224,12 @@ var lendingChecks = map[string]check{
 			w.refusal("by whom it was lent to", "not_delegator", id.User{}, func() error { return only(b.Narrow(w.ctx, child.Statement.ID, attorn.Narrowing{TTL: time.Minute})) })
 			w.refusal("to more", "widens", w.priya.User(), narrow(attorn.Narrowing{Permissions: []delegation.Permission{{Permission: "tool:*"}}}))
 			w.refusal("to deeper", "widens", w.priya.User(), narrow(attorn.Narrowing{Depth: new(5)}))
-			w.refusal("longer, and less", "widens", w.priya.User(), narrow(attorn.Narrowing{TTL: 48 * time.Hour, Depth: new(0)}))
+			if err := narrow(attorn.Narrowing{TTL: 48 * time.Hour})(); fault.Code(err) != "widens" { // before it is signed
+				w.t.Errorf("longer: %v", err)
+			}
+			longer := root.Statement
+			longer.ID, longer.ExpiresAt, longer.MaxDepth = id.New[id.Delegation](time.Now()), longer.ExpiresAt+86400, 0
+			w.refusal("longer, and less", "widens", w.priya.User(), func() error { return only(w.priya.Replace(w.ctx, d, api.Replace{Signed: w.sign(longer)})) })
 			w.refusal("of nothing", "not_found", w.priya.User(), func() error {
 				return only(w.priya.Replace(w.ctx, id.New[id.Delegation](time.Now()), api.Replace{Signed: root.Signed}))
 			})
