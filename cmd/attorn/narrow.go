@@ -196,6 +196,20 @@ func endedBy(old id.Delegation, r api.Replaced) string {
 	return strings.Join(parts, ", ")
 }
 
+// endedBefore says that a delegation was revoked before, and why: what was narrowed or renewed goes on under another id, which whoever revokes the old one must
+// not take for ended.
+func (c *cli) endedBefore(ctx context.Context, d id.Delegation) string {
+	what := d.String() + " had ended before, and nothing ended now"
+	cl, _, err := c.client(ctx)
+	if err != nil {
+		return what
+	}
+	if was, err := cl.Delegation(ctx, d); err == nil && was.EndedWhy != "" { // who may revoke may not always read
+		what += " (" + was.EndedWhy + ")"
+	}
+	return what
+}
+
 func (c *cli) revokeCommand() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{Use: "revoke DELEGATION", Short: "End a delegation and all that descends from it", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
@@ -207,7 +221,11 @@ func (c *cli) revokeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.showEnded(got, "revoked "+d.String())
+		what := "revoked " + d.String()
+		if len(got.Delegations) == 0 {
+			what = c.endedBefore(cmd.Context(), d)
+		}
+		return c.showEnded(got, what)
 	}}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it is kept in the log, and shown with the delegation")
 	return cmd
