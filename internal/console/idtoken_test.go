@@ -108,6 +108,11 @@ func TestUpstreamMisbehaves(t *testing.T) {
 		"two iss": {fields: func(t *trip, code string) []string {
 			return []string{"code", code, "iss", t.issuer.url, "iss", t.issuer.url}
 		}, says: "malformed"},
+		"an error without iss":  {fields: func(*trip, string) []string { return []string{"error", "access_denied"} }, says: "(iss)"},
+		"an error of another's": {fields: func(*trip, string) []string { return []string{"error", "access_denied", "iss", "https://evil.example"} }, says: "(iss)"},
+		"iss with a final slash": {fields: func(t *trip, code string) []string {
+			return []string{"code", code, "iss", t.issuer.url + "/"}
+		}, says: "(iss)"},
 		"denied": {fields: func(t *trip, _ string) []string { return []string{"error", "access_denied", "iss", t.issuer.url} }, says: "access_denied"},
 		"a hostile error": {fields: func(t *trip, _ string) []string {
 			return []string{"error", "<script>alert(1)</script>", "error_description", "call 0900", "iss", t.issuer.url}

@@ -38,7 +38,9 @@ type agentRow struct {
 	Owner     principal
 	Status    pill
 	Instances []instanceRow
-	More      int // instances that are not shown
+	More      int  // instances that are not shown
+	App       bool // it is an app's: nobody enrols instances
+	Ended     bool
 }
 
 type instanceRow struct {
@@ -116,6 +118,8 @@ func (v *overviewView) readAgents(x *request, p *guard.Page) error {
 	for _, a := range found {
 		x.names[a.ID.String()] = a.Name
 		row := agentRow{principal: x.principal(a.ID.String()), Owner: x.principal(a.Owner.String()), Status: agentPill(a.Agent, x), More: a.More}
+		is := a.StatusAt(x.now)
+		row.App, row.Ended = a.App, is == agents.Revoked || is == agents.Expired
 		for _, i := range a.Instances {
 			row.Instances = append(row.Instances, instanceOf(i, x))
 		}

@@ -49,8 +49,14 @@ func (p *Page) may(ctx context.Context, action, noun string, attrs map[string]an
 	return err == nil && ans.Outcome == policy.Permit, err
 }
 
+// Seen is an agent with some of its instances.
+type Seen struct {
+	agents.With
+	App bool // it is an app's; asked of those without instances alone
+}
+
 // Agents reads the workspace's first agents, each with a few of its instances, or, where not all, those of them that are the reader's own.
-func (p *Page) Agents(ctx context.Context, limit, instances int) (seen []agents.With, all bool, err error) {
+func (p *Page) Agents(ctx context.Context, limit, instances int) (seen []Seen, all bool, err error) {
 	all, err = p.may(ctx, "attorn:agent:read", "workspace", nil)
 	if err != nil {
 		return nil, all, err
@@ -65,9 +71,18 @@ func (p *Page) Agents(ctx context.Context, limit, instances int) (seen []agents.
 			return nil, all, err
 		}
 	}
-	seen, err = p.g.Agents.WithInstances(ctx, p.c.ws, q, instances, p.s.now)
-	for _, a := range seen {
+	found, err := p.g.Agents.WithInstances(ctx, p.c.ws, q, instances, p.s.now)
+	if err != nil {
+		return nil, all, err
+	}
+	asOf, err := p.g.memory.asOf(ctx, p.c.ws)
+	for _, a := range found {
 		p.g.used.told(a.Instances)
+		app := ""
+		if err == nil && len(a.Instances) == 0 {
+			app, err = p.g.ofApp(ctx, p.c.ws, asOf, a.ID)
+		}
+		seen = append(seen, Seen{a, app != ""})
 	}
 	return seen, all, err
 }
