@@ -113,7 +113,7 @@ func (s *stage) newProgram(prover jose.Signer) *program {
 		"client_id": p.id, "client_name": "Desk", "redirect_uris": []string{"http://127.0.0.1/callback"}, "grant_types": []string{"authorization_code", "refresh_token"},
 	}
 	if prover != nil {
-		says["grant_types"], says["token_endpoint_auth_method"] = []string{"authorization_code", "urn:ietf:params:oauth:grant-type:jwt-bearer"}, "private_key_jwt"
+		says["grant_types"], says["token_endpoint_auth_method"] = []string{"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"}, "private_key_jwt"
 		says["jwks"] = map[string]any{"keys": []jose.PublicKey{prover.Public()}}
 	}
 	document, err := json.Marshal(says)

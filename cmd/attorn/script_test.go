@@ -91,7 +91,7 @@ func TestScript(t *testing.T) {
 		"dev": (*stage).dev, "shutdown": (*stage).shutdown, "crash": (*stage).crash, "as": (*stage).as, "fails": (*stage).fails, "begin": (*stage).begin, "ends": (*stage).ends, "told": (*stage).told, "first": (*stage).first,
 		"pending": (*stage).pending, "keep": (*stage).keep, "mask": (*stage).mask, "decodes": (*stage).decodes, "upstream": (*stage).upstream, "place": (*stage).place, "guarded": (*stage).guarded, "front": (*stage).front, "from": (*stage).from, "fetch": (*stage).fetch, "browser": (*stage).browser, "platform": (*stage).startPlatform, "vouch": (*stage).vouch, "elsewhere": (*stage).elsewhere, "submit": (*stage).submit, "provider": (*stage).provider, "through": (*stage).through, "app": (*stage).app, "renews": (*stage).renews, "uses": (*stage).uses, "asks": (*stage).asks, "forgets": (*stage).forgets, "hands": (*stage).hands, "flip": (*stage).flip,
 		"asserter": (*stage).asserter, "asserts": (*stage).asserts, "proves": (*stage).proves, "shows": (*stage).shows,
-		"describes": (*stage).describes, "registers": (*stage).registers,
+		"describes": (*stage).describes, "registers": (*stage).registers, "introspects": (*stage).introspects,
 	} {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg {
