@@ -233,21 +233,6 @@ func (d *door) target(name string, path []string, query url.Values) (api.Route, 
 	return api.Route{}, "", fault.New(fault.Internal, "internal", "the API has no route %s", name)
 }
 
-// challenged is what a 401 asks for, in its DPoP challenge (RFC 9449 §7.1, §9).
-func challenged(res *http.Response) string {
-	if res.StatusCode != http.StatusUnauthorized {
-		return ""
-	}
-	for _, line := range res.Header.Values("WWW-Authenticate") {
-		if scheme, params, _ := strings.Cut(line, " "); strings.EqualFold(scheme, "DPoP") {
-			_, code, _ := strings.Cut(params, `error="`)
-			code, _, _ = strings.Cut(code, `"`)
-			return code
-		}
-	}
-	return ""
-}
-
 func read(res *http.Response, answer []byte, out any) error {
 	if res.StatusCode/100 != 2 {
 		return problem(res.StatusCode, answer)

@@ -25,14 +25,19 @@ func (x *exchange) authenticate(dpop bool) (*guard.Client, error) {
 }
 
 // grantee proves a client that brings what a person consented to, or asks for it: an agent or an app. An app without keys says who it is, and may prove that it holds
-// a DPoP key. A request that shows a second way is refused (RFC 6749 §2.3). Codes: malformed, invalid_client, those of package dpop.
+// a DPoP key. A request that shows a second way is refused (RFC 6749 §2.3), and one that shows another fails like an assertion (§5.2). Codes: malformed, invalid_client,
+// those of package dpop.
 func (x *exchange) grantee(dpop bool) (*guard.Client, error) {
-	assertion := x.form["client_assertion"]
-	if err := x.oneMethod(true); err != nil {
+	assertion, kind := x.form["client_assertion"], x.form["client_assertion_type"]
+	asserted := assertion != "" || kind != ""
+	if err := x.oneMethod(asserted); err != nil {
 		return nil, err
 	}
-	if kind := x.form["client_assertion_type"]; (assertion != "" || kind != "") && kind != assertionType {
+	if asserted && kind != assertionType {
 		return nil, malformed("client_assertion_type is not that of a signed assertion").Try("send client_assertion_type=%s", assertionType)
+	}
+	if !asserted && (len(x.r.Header.Values("Authorization")) > 0 || x.form["client_secret"] != "") {
+		return x.prove("", dpop)
 	}
 	who, _ := x.claimed(assertion)
 	who = cmp.Or(who, x.form["client_id"])

@@ -242,7 +242,7 @@ func TestCodeRefused(t *testing.T) {
 			"unknown":           {f.redeem("x"), f.proof(f.signer, tokenPath), 400, "invalid_grant", "unknown"},
 			"no client":         {f.redeem("x", "client_id", ""), "", 401, "invalid_client", ""},
 			"unknown client":    {f.redeem("x", "client_id", "app_x"), "", 401, "invalid_client", ""},
-			"a secret":          {f.redeem("x", "client_secret", "y"), "", 400, "invalid_request", "malformed"},
+			"a secret":          {f.redeem("x", "client_secret", "y"), "", 401, "invalid_client", ""},
 			"mixed":             {f.redeem("x", "client_assertion", "y", "client_assertion_type", assertionType, "client_secret", "z"), "", 400, "invalid_request", "malformed"},
 			"an old proof":      {f.redeem("x"), f.proofAt(f.signer, "POST", tokenPath, "", ""), 400, "use_dpop_nonce", ""},
 			"a refresh unknown": {f.refresh("attorn_rt_x"), f.proof(f.signer, tokenPath), 400, "invalid_grant", "unknown"},
