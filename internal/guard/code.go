@@ -245,7 +245,7 @@ func (g *Guard) endLent(tx *audit.Tx, ws id.Workspace, agent id.Agent, dlg id.De
 		return nil, err
 	}
 	var toll Toll
-	if err := g.revokeTree(tx, ws, &toll, dlg, evidence.ServerSub, why); err != nil || len(toll.Delegations) == 0 {
+	if err := g.revokeTree(tx, ws, &toll, agent, dlg, evidence.ServerSub, why); err != nil || len(toll.Delegations) == 0 {
 		return nil, err
 	}
 	d := evidence.Draft{Workspace: ws, Agent: agent, Target: dlg.String()}

@@ -89,6 +89,9 @@ func (d *differ) revoke(rt *rapid.T, x doing) {
 	if !d.agree(rt, "revoke", l.link != nil, err) {
 		return
 	}
+	for d.loans[i].next > 0 { // what stands in its place ends
+		i = d.loans[i].next
+	}
 	if want := d.end(i); !slices.Equal(names(got), want) {
 		rt.Fatalf("revoking %d ended %v, and should %v", i, names(got), want)
 	}
@@ -142,7 +145,7 @@ func (d *differ) replace(rt *rapid.T, x doing) {
 	if want := d.end(i); !slices.Equal(names(got.Toll.Delegations), want) {
 		rt.Fatalf("replacing %d ended %v, and should %v", i, names(got.Toll.Delegations), want)
 	}
-	next.link, next.revoked = &got.Link, false
+	next.link, next.revoked, next.next, l.next = &got.Link, false, 0, len(d.loans)
 	d.loans = append(d.loans, &next)
 }
 

@@ -38,6 +38,7 @@ type loan struct {
 	perms   []calls
 	used    int64
 	revoked bool
+	next    int // what was lent in its place; 0: nothing
 }
 
 func (l *loan) st() *delegation.Statement { return &l.signed.Statement }

@@ -210,7 +210,7 @@ func (g *Guard) endPerson(ctx context.Context, c *Caller, user id.User, verb, wh
 }
 
 // Revoke ends a delegation and all that descends from it, and the approvals that rest on them. Its delegator, its delegate, the person in whose name it is lent and
-// whoever policy lets may do it. It returns what ended.
+// whoever policy lets may do it. Of one that was narrowed or renewed, what stands in its place ends. It returns what ended.
 func (g *Guard) Revoke(ctx context.Context, c *Caller, d id.Delegation, why string) ([]id.Delegation, evidence.Receipt, error) {
 	t, got, err := g.end(ctx, c, func() (ending, error) { return g.endDelegation(ctx, c, d, why) })
 	return t.Delegations, got, err
@@ -228,10 +228,16 @@ func (g *Guard) endDelegation(ctx context.Context, c *Caller, d id.Delegation, w
 	a.own = a.attrs["root"] == policy.UID{Type: policy.TypeUser, ID: c.person.String()}
 	a.what = &evidence.What{Delegation: d}
 	a.personal = g.reason(c, why)
-	return ending{a, func(tx *audit.Tx, t *Toll) error { return g.revokeTree(tx, c.ws, t, d, c.Sub(), why) }}, nil
+	return ending{a, func(tx *audit.Tx, t *Toll) error {
+		return g.revokeTree(tx, c.ws, t, found.Link.Statement.Delegate.Agent, d, c.Sub(), why)
+	}}, nil
 }
 
-func (g *Guard) revokeTree(tx *audit.Tx, ws id.Workspace, t *Toll, d id.Delegation, by, why string) (err error) {
+// revokeTree ends what was lent to delegate as d, or what took its place since: whoever ends what they know of means the authority, not its number.
+func (g *Guard) revokeTree(tx *audit.Tx, ws id.Workspace, t *Toll, delegate id.Agent, d id.Delegation, by, why string) (err error) {
+	if d, err = g.Lending.Successor(tx, ws, delegate, d); err != nil {
+		return err
+	}
 	if t.Delegations, err = g.Lending.Revoke(tx, ws, d, by, why); err != nil {
 		return err
 	}

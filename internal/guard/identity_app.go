@@ -74,8 +74,8 @@ func (g *Guard) ruledIn(ctx context.Context, c *Client) error {
 	switch {
 	case err != nil:
 		return err
-	case r.Client == "":
-		return fault.New(fault.Denied, "client_denied", "no rule of the workspace allows this app, and no person is asked about it here").
+	case r.Client == "" || r.Client == "*": // which was said of apps that people are asked about
+		return fault.New(fault.Denied, "client_denied", "no rule of the workspace names this app or its host, and no person is asked about it here").
 			Try("have an administrator allow it: attorn client allow %s", c.id)
 	case c.instance.IsZero() && c.app.BoundTokens: // RFC 9449 §5.2
 		return fault.New(fault.Denied, "bearer_not_allowed", "the app's metadata says that its tokens are bound to a key, and none was shown").Try("send a DPoP proof (RFC 9449)")

@@ -209,7 +209,7 @@ func (g *Guard) revokeStatement(ctx context.Context, c *Client, st delegation.St
 	var toll Toll
 	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) (err error) {
 		toll = Toll{}
-		return g.revokeTree(tx, ws, &toll, found.ID, c.Sub(), "")
+		return g.revokeTree(tx, ws, &toll, st.Delegate.Agent, found.ID, c.Sub(), "")
 	})
 	return toll.Delegations, clientReceipt(got, err)
 }

@@ -102,6 +102,41 @@ func TestReplace(t *testing.T) {
 	})
 }
 
+// TestRevokeByAnOldNumber: whoever ends what was narrowed and renewed since ends what stands in its place, by its identifier or by its statement (RFC 7009).
+func TestRevokeByAnOldNumber(t *testing.T) {
+	for how, end := range map[string]func(*story) ([]id.Delegation, error){
+		"identifier": func(s *story) ([]id.Delegation, error) {
+			ended, _, err := s.Revoke(s.t.Context(), s.priya.api(), s.root.Statement.ID, "")
+			return ended, err
+		},
+		"statement": func(s *story) ([]id.Delegation, error) {
+			return s.RevokeToken(s.t.Context(), s.bot.client(), s.root.String())
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, dsn string) {
+				s := newStory(t, dsn, 0)
+				narrowed, err := s.Replace(t.Context(), s.priya.api(), s.root.Statement.ID, s.priya.replacing(s.root, onlyWriting), false)
+				s.ok(err)
+				s.now = s.now.Add(time.Second)
+				last, err := s.Replace(t.Context(), s.priya.api(), narrowed.Link.Statement.ID,
+					s.priya.replacing(&narrowed.Link, func(st *delegation.Statement) { st.ExpiresAt += 60 }), false)
+				s.ok(err)
+				caller := s.bot.tool(&last.Link)
+				if ended, err := end(s); err != nil || !slices.Equal(ended, []id.Delegation{last.Link.Statement.ID}) {
+					t.Errorf("%v, %v", ended, err)
+				}
+				if v := s.start(caller, s.call("write", `{"path":"staging/a"}`)); v.Outcome == evidence.Permit {
+					t.Error("what stood in its place goes on")
+				}
+				if ended, err := end(s); err != nil || len(ended) != 0 {
+					t.Errorf("again: %v, %v", ended, err)
+				}
+			})
+		})
+	}
+}
+
 // TestReplaceIsForTheDelegator: nobody else replaces what somebody lent, policy can keep it from them, and a refusal is an event that changed nothing.
 func TestReplaceIsForTheDelegator(t *testing.T) {
 	s := newStory(t, dbtest.SQLite(t), 10)
