@@ -69,10 +69,13 @@ type consentView struct {
 	Signs     string // what app.js holds the statement to, as JSON
 }
 
+const furtherKeys = 5 // of an agent that may act in the client's stead, shown
+
 // further is an agent that may act in the client's stead.
 type further struct {
 	principal
-	Keys []id.Key // of its copies that can act now
+	Keys []id.Key // of its copies that can act now, the first few
+	More int      // keys that are not shown
 	Kept bool
 }
 
@@ -185,7 +188,8 @@ func (x *request) consentAsked(v *consentView, asked guard.Consent, chosen *choi
 		v.Depths = append(v.Depths, option{int64(n), furtherWords(n), n == c.Depth})
 	}
 	if to := asked.Request.Task.Delegate; !to.IsZero() {
-		v.Further = &further{x.principal(to.String()), asked.Keys, c.Further}
+		few := asked.Keys[:min(len(asked.Keys), furtherKeys)]
+		v.Further = &further{x.principal(to.String()), few, len(asked.Keys) - len(few), c.Further}
 	}
 	v.OwnTask = c.Task
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
+	"maps"
 	"slices"
 	"time"
 
@@ -147,7 +148,7 @@ type grown struct {
 	over   bool // there are more than a page shows
 }
 
-// grow leaves out what ended long ago, but for what leads to the chosen one.
+// grow leaves out what ended long ago, but for what leads to the chosen one; of more than a page shows, what has ended and then what is older.
 func (x *request) grow(t guard.Tree, chosen id.Delegation) *grown {
 	g := &grown{
 		x: x, chosen: chosen, ends: t.Ends, lent: map[id.Delegation]lending.Delegation{}, below: map[id.Delegation][]lending.Delegation{}, live: map[id.Delegation]int{},
@@ -159,29 +160,44 @@ func (x *request) grow(t guard.Tree, chosen id.Delegation) *grown {
 	for d := g.lent[chosen]; !d.ID.IsZero(); d = g.lent[d.Parent] {
 		way[d.ID] = true
 	}
-	drawn := map[id.Delegation]bool{}
 	rank := func(d lending.Delegation) int {
 		if d.StatusAt(x.now) == lending.Active {
 			return 0
 		}
 		return 1
 	}
+	kept := map[id.Delegation]bool{}
+	var rows []lending.Delegation
 	for i, d := range t.All {
-		switch {
-		case i > 0 && !way[d.ID] && (!drawn[d.Parent] || g.long(d)):
+		if i > 0 && !way[d.ID] && (!kept[d.Parent] || g.long(d)) {
 			g.left++
-		case len(drawn) >= treeRows && !way[d.ID]:
-			g.over = true
-		default:
-			drawn[d.ID], g.shown = true, append(g.shown, d)
-			if i > 0 {
-				g.below[d.Parent] = append(g.below[d.Parent], d)
-			}
+		} else {
+			kept[d.ID], rows = true, append(rows, d)
 		}
 		if d.StatusAt(x.now) == lending.Active {
 			for up := d; !up.ID.IsZero(); up = g.lent[up.Parent] {
 				g.live[up.ID]++
 			}
+		}
+	}
+	slices.Reverse(rows) // the newest first, and before that what lives
+	slices.SortStableFunc(rows, func(a, b lending.Delegation) int { return cmp.Compare(rank(a), rank(b)) })
+	drawn := maps.Clone(way)
+	for _, d := range rows {
+		if g.over = len(drawn) >= treeRows; g.over {
+			break
+		}
+		for up := d; kept[up.ID]; up = g.lent[up.Parent] {
+			drawn[up.ID] = true
+		}
+	}
+	for i, d := range t.All {
+		if !drawn[d.ID] {
+			continue
+		}
+		g.shown = append(g.shown, d)
+		if i > 0 {
+			g.below[d.Parent] = append(g.below[d.Parent], d)
 		}
 	}
 	for _, under := range g.below { // what lives comes first

@@ -137,18 +137,32 @@ func TestTreeOfHostileNames(t *testing.T) {
 	}
 }
 
-// A tree with many branches is a page of bounded length, which still shows what was asked for.
+// A tree with many branches is a page of bounded length, which shows what was asked for, what lives and what is new before the rest.
 func TestTreeOfMany(t *testing.T) {
 	s := newStory(t)
 	read := delegation.Permission{Permission: "tool:files:read_file"}
-	var last *delegation.Link
+	var all []*delegation.Link
 	for range 210 {
 		s.pass(time.Millisecond)
-		last = s.bot.lend(s.deployer, s.root, terms{ttl: time.Hour, task: "REL-481"}, read)
+		one := s.bot.lend(s.deployer, s.root, terms{ttl: time.Hour, task: "REL-481"}, read)
+		all = append(all, one)
 	}
-	page := s.priya.page("/lent/" + last.Statement.ID.String())
-	contains(t, page, `<li id="`+last.Statement.ID.String()+`" class="on">`, "There is more than this page shows", "212 delegations live", "End this, and 211 below")
-	if n := strings.Count(page, "<li id="); n != 201 {
+	first, last := all[0].Statement.ID.String(), all[209].Statement.ID.String()
+	page := s.priya.page("/lent/" + last)
+	contains(t, page, `<li id="`+last+`" class="on">`, "There is more than this page shows", "212 delegations live", "End this, and 211 below")
+	if n := strings.Count(page, "<li id="); n != 200 || strings.Contains(page, `<li id="`+first) {
+		t.Errorf("%d are listed, with the oldest", n)
+	}
+	if page = s.priya.page("/lent/" + first); !strings.Contains(page, `<li id="`+first+`" class="on">`) {
+		t.Error("what was asked for is not shown")
+	}
+	for _, one := range all[5:] {
+		_, _, err := s.Revoke(t.Context(), s.priya.caller(), one.Statement.ID, "")
+		s.ok(err)
+	}
+	page = s.priya.page("/lent/" + s.root.Statement.ID.String())
+	contains(t, page, `<li id="`+first)
+	if n := strings.Count(page, "<li id="); n != 200 {
 		t.Errorf("%d are listed", n)
 	}
 }

@@ -72,7 +72,7 @@ type Consent struct {
 	StepUp    bool              // they must sign in again first
 	Level     int64             // because of how they signed in: 1 to 3, the least that the client asks for; 0: not because of that
 	How       string            // what Level takes, in words
-	Keys      []id.Key          // with which whom Request.Task.Delegate names could act now, some of them
+	Keys      []id.Key          // with which whom Request.Task.Delegate names can act now
 }
 
 // ConsentResource is what is asked for at one resource.
@@ -291,7 +291,7 @@ func (g *Guard) Consent(ctx context.Context, c *Caller, handle string) (Consent,
 	if n := r.level(); in.acr < n {
 		out.Level, out.How = n, levelWords(n)
 	}
-	if out.Keys, err = g.keysNow(ctx, r.Workspace, r.Task.Delegate); err != nil {
+	if out.Keys, err = g.keysNow(ctx, r.Task.Delegate); err != nil {
 		return out, err
 	}
 	out.Lend, err = g.consentLend(ctx, in, r)

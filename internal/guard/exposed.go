@@ -15,7 +15,10 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-const maxExposures = 10 // events a minute about private keys that were sent: about one holder, and from one network
+const (
+	maxExposures = 10 // events a minute about private keys that were sent: about one holder, and from one network
+	formFields   = 64 // that are looked at one by one: no form that a face takes has more
+)
 
 // Sent is a request as it came in, as far as a private key may lie in it.
 type Sent struct {
@@ -28,7 +31,8 @@ type Sent struct {
 	Path     string // for the server's own log
 }
 
-// NoPrivateKeySent refuses a request that holds a private key anywhere: in a header, in its URL, in the body, whatever type that is of and however malformed. A face asks
+// NoPrivateKeySent refuses a request that holds a private key in the value of a header, in the query of its URL or in the body, whatever type that is of and however
+// malformed, in a form that jose.HoldsPrivateKey knows, which is wide: any object with kty and a private member is a key. A face asks
 // before it does anything else with what it has read, so that nothing else is said of such a request, and nothing done with it. It writes down that a key was sent:
 // in the log of whom it is about, else in the server's own; not more often than strangers may fill it. Codes: private_key, and dpop_private_key where it lies in a
 // DPoP proof.
@@ -74,7 +78,10 @@ func leaks(place, text string) error {
 
 // leaksForm looks at each parameter, as far as a text can be read as a form, and at the text as it is.
 func leaksForm(place string, text []byte) error {
-	for field := range bytes.SplitSeq(text, []byte("&")) {
+	for n, field := range bytes.SplitN(text, []byte("&"), formFields+1) {
+		if n == formFields {
+			break
+		}
 		name, value, _ := bytes.Cut(field, []byte("="))
 		for _, part := range [][]byte{name, value} {
 			plain := part

@@ -105,16 +105,14 @@ func (g *Guard) mayBeNamed(ctx context.Context, ws id.Workspace, to id.Agent) er
 	return fault.New(fault.Invalid, "may_act_invalid", "who is to act in another's stead is no agent of the workspace that can").Try("name an active agent by its id, or nobody")
 }
 
-// keysNow are the keys with which an agent can act now: of its first few running copies.
-func (g *Guard) keysNow(ctx context.Context, ws id.Workspace, agent id.Agent) (keys []id.Key, err error) {
+// keysNow are the keys with which an agent can act now.
+func (g *Guard) keysNow(ctx context.Context, agent id.Agent) (keys []id.Key, err error) {
 	if agent.IsZero() {
 		return nil, nil
 	}
-	all, err := g.Agents.Instances(ctx, ws, agent, id.Key{}, 50)
-	for _, i := range all {
-		if i.Live(g.Now()) == nil && len(keys) < 5 {
-			keys = append(keys, i.Key)
-		}
+	all, err := g.Agents.LiveKeys(ctx, agent, g.Now())
+	for _, k := range all {
+		keys = append(keys, k.Thumbprint())
 	}
 	return keys, err
 }

@@ -230,6 +230,8 @@ func TestIdentityAssertionForAnAppRefused(t *testing.T) {
 	other := f.register(f.metadata(clients.GrantAssertion))
 	f.app = other
 	f.refused("no rule", show(nil), "unauthorized_client", "client_denied")
+	f.rule("*", true, false)
+	f.refused("a rule for any app", show(nil), "unauthorized_client", "client_denied")
 	f.rule(other, false, false)
 	f.refused("a rule against it", show(nil), "unauthorized_client", "client_denied")
 	f.app = f.register(f.metadata("refresh_token"))
