@@ -38,6 +38,7 @@ type grown struct {
 	by, to    *party
 	uses, max int64
 	ended     bool
+	next      int // what was lent in its place; 0: nothing
 }
 
 // kept is a token that somebody still has: the caller is made anew for each use.
@@ -205,7 +206,8 @@ func (h *history) replace(d deed, g *guard.Guard) {
 		return
 	}
 	h.end(i)
-	n.link, n.ended = &got.Link, false
+	n.link, n.ended, n.next = &got.Link, false, 0
+	h.grown[i].next = len(h.grown)
 	h.grown = append(h.grown, n)
 }
 
@@ -224,6 +226,9 @@ func (h *history) run(d deed) {
 			i := d.at % len(h.grown)
 			_, _, err := g.Revoke(h.t.Context(), h.priya.api(), h.grown[i].link.Statement.ID, "")
 			h.ok(err)
+			for h.grown[i].next > 0 { // what stands in its place ends
+				i = h.grown[i].next
+			}
 			h.end(i)
 		}
 	case "suspend", "resume":
