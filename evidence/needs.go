@@ -41,6 +41,9 @@ func NeedsOf(e Event, content func(id.Digest) ([]byte, bool)) Needs {
 	if e.Under != nil {
 		n.under(e.Under)
 	}
+	if e.Did != nil && e.Why != nil && !e.Why.Facts.IsZero() {
+		n.take(e.Did.Pin)
+	}
 	if e.Why != nil {
 		n.take(e.Why.Facts)
 		if manifest, ok := n.take(e.Why.Bundle); ok {

@@ -321,7 +321,7 @@ func TestNeedsOfIsEnough(t *testing.T) {
 		t.Error(d)
 	}
 	lost := evidence.NeedsOf(s.question, func(id.Digest) ([]byte, bool) { return nil, false })
-	if len(lost.Missing) != 7 { // two links, token, ask, vote, facts, bundle
+	if len(lost.Missing) != 8 { // two links, token, ask, vote, facts, bundle, definition
 		t.Errorf("missing: %v", lost.Missing)
 	}
 }

@@ -265,7 +265,7 @@ func (s *story) draft() evidence.Event {
 	root, child := s.links[0], s.links[1]
 	statement, err := child.Statement.Digest()
 	s.must(err)
-	pin := id.Sum([]byte("definition of write_file"))
+	pin := s.keep([]byte(writeFile))
 	call, err := evidence.CallOf(issuer+"/mcp/files", s.action, []byte(s.args), pin)
 	s.must(err)
 	digest, err := evidence.CallDigest(call)
@@ -386,9 +386,11 @@ func (s *story) tell() (pack []byte, trust string) {
 	e.Why = &evidence.Why{Bundle: set.Digest(), Facts: s.keep(c.Body), Reasons: []string{"tool-user"}, Engine: policy.Engine}
 	if s.approved {
 		e.Why.Waived = []string{"prod-deploy"}
-		obligations := policy.Decide(set, s.factsOf(e), nil).Obligations
+		shape, err := policy.ShapeOf([]byte(writeFile))
+		s.must(err)
+		obligations := policy.Decide(set, shape, s.factsOf(e), nil).Obligations
 		if len(obligations) != 1 {
-			s.t.Fatalf("the gate did not ask: %+v", policy.Decide(set, s.factsOf(e), nil))
+			s.t.Fatalf("the gate did not ask: %+v", policy.Decide(set, shape, s.factsOf(e), nil))
 		}
 		s.approve(&e, obligations[0])
 	}
@@ -440,3 +442,6 @@ func (s *story) packed(rev int64) ([]byte, string) {
 	s.must(p.Write(&b))
 	return b.Bytes(), trust
 }
+
+// writeFile is the definition of the tool that the story calls.
+const writeFile = `{"inputSchema":{"properties":{"content":{"type":"string"},"path":{"type":"string"}},"required":["path"],"type":"object"},"name":"write_file"}`

@@ -28,6 +28,7 @@ type authority struct {
 	args   []byte            // RFC 8785 form, once disclosed
 	facts  *policy.Facts
 	set    *policy.Set
+	shape  *policy.Shape // of a tool
 	lifts  []policy.Lift
 	voted  []string
 	judged bool // the approvals hold, or none was used

@@ -49,8 +49,25 @@ func (v *verifier) checkFacts() (string, error) {
 	if err := v.checkOwners(f); err != nil {
 		return "", err
 	}
+	if err := v.checkShape(f); err != nil {
+		return "", err
+	}
 	v.facts = &f
 	return fmt.Sprintf("agree with the event on %d principals, the action and its arguments", len(f.Principals)), nil
+}
+
+// checkShape reads the definition of the tool that was called, by which policy reads its arguments.
+func (v *verifier) checkShape(f policy.Facts) error {
+	if f.Resource.Type != policy.TypeTool || f.Arguments == nil {
+		return nil
+	}
+	definition, ok := v.content[v.event.Did.Pin]
+	if !ok && !v.event.Did.Pin.IsZero() {
+		return notShown("the definition of the tool is not in the pack")
+	}
+	shape, err := policy.ShapeOf(definition)
+	v.shape = shape
+	return err
 }
 
 // restore puts back what FactsContent took out, and compares what it did not.
@@ -203,7 +220,7 @@ func (v *verifier) checkApprovals() (string, error) {
 	}
 	v.judged = true
 	refs := v.under().Approvals
-	first := policy.Decide(v.set, *v.facts, nil)
+	first := policy.Decide(v.set, v.shape, *v.facts, nil)
 	gates := slices.DeleteFunc(first.Obligations, func(o policy.Obligation) bool { return o.Kind != policy.KindApprove })
 	if len(refs) == 0 || first.Outcome == policy.Deny { // a denial is the next check's to report
 		return fmt.Sprintf("%d gates asked, %d approvals were used", len(gates), len(refs)), nil
@@ -366,7 +383,7 @@ func (v *verifier) checkDecision() (string, error) {
 	if want == OK { // an act of attorn's own API, done because it was permitted
 		want = Permit
 	}
-	d := policy.Decide(v.set, *v.facts, v.lifts)
+	d := policy.Decide(v.set, v.shape, *v.facts, v.lifts)
 	switch {
 	case want == Deny && e.Why.Code == policy.CodeUnmeetable && d.Outcome == policy.Ask:
 		return "", notShown("refused because too few people could approve, which the server knows")

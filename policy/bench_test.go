@@ -48,7 +48,7 @@ func BenchmarkDecide(b *testing.B) {
 			b.Run(fmt.Sprintf("policies=%d/principals=%s", n, name), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if d := policy.Decide(s, f, nil); d.Outcome != policy.Permit {
+					if d := policy.Decide(s, policy.Like(f), f, nil); d.Outcome != policy.Permit {
 						b.Fatal(d)
 					}
 				}
@@ -78,7 +78,7 @@ func TestIndexAsksFewPolicies(t *testing.T) {
 		f.Action, f.Resource = "tool:s7:run", policy.UID{Type: "Tool", ID: "s7:run"}
 		f.ActionParents = policy.ActionParents(f.Action, "destroy")
 		f.Entities[0] = policy.Entity{UID: f.Resource, Parents: []policy.UID{{Type: "Server", ID: "s7"}}}
-		if d := policy.Decide(s, f, nil); d.Outcome != policy.Deny {
+		if d := policy.Decide(s, policy.Like(f), f, nil); d.Outcome != policy.Deny {
 			t.Fatal(d)
 		}
 		asked = append(asked, policy.Asked(s, f))
@@ -105,7 +105,7 @@ func TestOneSetServesMany(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 50 {
-				if d := policy.Decide(s, f, nil); d.Outcome != policy.Permit || !policy.Visible(s, f) {
+				if d := policy.Decide(s, policy.Like(f), f, nil); d.Outcome != policy.Permit || !policy.Visible(s, f) {
 					t.Errorf("%+v", d)
 				}
 			}

@@ -45,17 +45,15 @@ type Decision struct {
 	Approvals   []id.Approval // that lifted them: to be spent with the permit
 }
 
-// Decide answers a request under s, by the rules in the package comment. It does not fail: facts that break a rule of their form are denied.
-func Decide(s *Set, f Facts, lifts []Lift) Decision {
+// Decide answers a request under s, by the rules in the package comment. shape is that of the tool that is called, nil for what is no tool. It does not fail: facts
+// that break a rule of their form, or have arguments of another shape, are denied.
+func Decide(s *Set, shape *Shape, f Facts, lifts []Lift) Decision {
 	if err := f.check(); err != nil {
 		return refused(err)
 	}
-	var args types.Value
-	if f.Arguments != nil {
-		var err error
-		if args, err = project(f.Arguments); err != nil {
-			return refused(err)
-		}
+	args, err := arguments(shape, f)
+	if err != nil {
+		return refused(err)
 	}
 	r := newRequest(f, args)
 	t := tally{set: s, permits: map[string]bool{}, forbids: map[string]bool{}, broken: map[string]bool{}, gates: map[string]bool{}, errors: map[string]bool{}}
@@ -63,6 +61,19 @@ func Decide(s *Set, f Facts, lifts []Lift) Decision {
 		t.ask(&r, p)
 	}
 	return t.decision(f, &r, lifts)
+}
+
+// arguments are context.args; nil where the action has none.
+func arguments(shape *Shape, f Facts) (types.Value, error) {
+	switch {
+	case shape == nil && f.Arguments == nil:
+		return nil, nil
+	case shape == nil:
+		return nil, fault.New(fault.Invalid, "schema", "this action takes no arguments")
+	case f.Arguments == nil:
+		return nil, fault.New(fault.Invalid, "schema", "this action takes arguments, if only an empty object")
+	}
+	return project(shape, f.Arguments, f.OpenArguments)
 }
 
 func refused(err error) Decision {

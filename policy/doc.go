@@ -24,9 +24,10 @@
 // Along the chain only principal changes. agent, subject and chain are derived from the principals, so they cannot contradict them. perm is the
 // action split at ":"; an action outside the grammar of permissions has n = 0 and empty segments, so only a policy written for it permits it.
 //
-// args is the call's arguments without a schema: an integer is a Long, one beyond int64 is refused (schema); any other number is a decimal if it has at
-// most four places and is in range, and absent if not; an object is a Record, an array a Set; null is absent. An author who guards an argument with `has`
-// must therefore not let a forbid depend on a number being present.
+// args is the call's arguments as the tool's accepted definition types them (Shape): an integer is a Long, and one beyond int64 is refused (schema); a boolean, a
+// string or a list of strings is a Bool or String; a number is a decimal, and absent if it has more than four places or is out of range; an object with
+// properties is a Record, a list a Set; what may be null is absent where it is. Choices between types, mappings from any name and what lies too deep have no
+// type in Cedar: policy does not see them, and digests still cover them. An argument that the definition does not declare is refused (schema).
 //
 // # Built-in roles
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/go-json-experiment/json/jsontext"
@@ -46,20 +47,79 @@ func Asked(s *Set, f Facts) int {
 }
 
 // Project shows arguments as Cedar would write them.
-func Project(raw []byte) (string, error) {
-	v, err := project(jsontext.Value(raw))
+func Project(shape *Shape, raw []byte, open bool) (string, error) {
+	v, err := project(shape, jsontext.Value(raw), open)
 	if err != nil {
 		return "", err
 	}
 	return string(v.(types.Record).MarshalCedar()), nil
 }
 
+// Like is a shape that the arguments of f fit: each has the type of its value. It is nil where f has none.
+func Like(f Facts) *Shape {
+	if f.Arguments == nil {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(f.Arguments), jsontext.AllowDuplicateNames(true))
+	t, err := like(d)
+	if err != nil || t.kind != argRecord {
+		t = argType{kind: argRecord}
+	}
+	return newShape(t, nil)
+}
+
+func like(d *jsontext.Decoder) (t argType, err error) {
+	token, err := d.ReadToken()
+	if err != nil {
+		return t, err
+	}
+	switch token.Kind() {
+	case '"':
+		return argType{kind: argString}, nil
+	case 't', 'f':
+		return argType{kind: argBool}, nil
+	case '0':
+		if text := token.String(); strings.ContainsAny(text, ".") || strings.Contains(text, "e-") {
+			return argType{kind: argDecimal}, nil
+		}
+		return argType{kind: argLong}, nil
+	case '{':
+		t = argType{kind: argRecord, fields: map[string]argField{}}
+		for d.PeekKind() == '"' {
+			name, _ := d.ReadToken()
+			key := name.String()
+			of, err := like(d)
+			if err != nil {
+				return t, err
+			}
+			t.fields[key] = argField{of, of.nullable || of.uncertain()}
+		}
+		_, err = d.ReadToken()
+		return t, err
+	case '[':
+		t = argType{kind: argSet, element: &argType{kind: argString}}
+		mixed := false
+		for first := true; d.PeekKind() != ']'; first = false {
+			of, err := like(d)
+			if err != nil {
+				return t, err
+			}
+			if !first && of.kind != t.element.kind {
+				mixed = true
+			}
+			t.element = &of
+		}
+		if _, err = d.ReadToken(); mixed {
+			return argType{}, err
+		}
+		return t, err
+	}
+	return argType{kind: argString, nullable: true}, nil
+}
+
 // CedarRequest is a request in Cedar's own types, for one of its principals.
 func CedarRequest(f Facts, i int) (types.Request, types.EntityMap) {
-	var args types.Value
-	if f.Arguments != nil {
-		args, _ = project(f.Arguments)
-	}
+	args, _ := arguments(Like(f), f)
 	r := newRequest(f, args)
 	return types.Request{Principal: entityUID(f.Principals[i]), Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}, r.entities
 }

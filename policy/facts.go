@@ -20,7 +20,8 @@ type Facts struct {
 	Action        string         `json:"action"`                   // the permission asked for
 	ActionParents []string       `json:"action_parents,omitempty"` // see ActionParents; transitive
 	Resource      UID            `json:"resource"`
-	Arguments     jsontext.Value `json:"arguments,omitzero"` // an object in RFC 8785 form; absent where an action has none
+	Arguments     jsontext.Value `json:"arguments,omitzero"`      // an object in RFC 8785 form; absent where an action has none
+	OpenArguments bool           `json:"open_arguments,omitzero"` // the tool takes arguments that its definition does not declare, which policy does not see
 	Actor         Actor          `json:"actor"`
 	Delegation    Lent           `json:"delegation,omitzero"`
 	Auth          *Auth          `json:"auth,omitempty"` // only with a person
@@ -57,10 +58,11 @@ type UID struct {
 	ID   string `json:"id"`
 }
 
-// The types of principals.
+// The types of principals, and of what is called.
 const (
 	TypeUser  = "User"
 	TypeAgent = "Agent"
+	TypeTool  = "Tool"
 )
 
 // String is Cedar's form: Type::"id".

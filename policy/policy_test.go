@@ -97,7 +97,7 @@ func TestDecideVectors(t *testing.T) {
 		for _, l := range c.Lifts {
 			lifts = append(lifts, policy.Lift{Gate: l.Gate, Approval: id.Must[id.Approval](l.Approval), Voters: l.Voters})
 		}
-		d := policy.Decide(compile(t, c.Policies), f, lifts)
+		d := policy.Decide(compile(t, c.Policies), policy.Like(f), f, lifts)
 		if d.Message == "" && d.Outcome != policy.Permit {
 			t.Error("a refusal without a message")
 		}
@@ -251,7 +251,7 @@ func TestObligationSaysEverything(t *testing.T) {
 	s := compile(t, "// why\n"+gate+" // after\n"+step)
 	f := chain("usr_p", "agt_a")
 	f.Auth = &policy.Auth{ACR: 2}
-	d := policy.Decide(s, f, nil)
+	d := policy.Decide(s, policy.Like(f), f, nil)
 	want := []policy.Obligation{
 		{
 			Gate: "fresh", GateSHA256: id.Sum([]byte(step)), Kind: policy.KindStepUp, Reason: `Policy "fresh" asks for a step-up.`,
@@ -273,7 +273,7 @@ func TestObligationSaysEverything(t *testing.T) {
 func TestEligible(t *testing.T) {
 	s := compile(t, `@id("g") @approve("1 of rm") forbid (principal, action, resource);`)
 	f := chain("usr_p", "agt_a")
-	o := policy.Decide(s, f, nil).Obligations[0]
+	o := policy.Decide(s, policy.Like(f), f, nil).Obligations[0]
 	changed := o
 	changed.GateSHA256 = id.Sum(nil)
 	gone := o
@@ -306,7 +306,7 @@ func TestEligible(t *testing.T) {
 
 func TestUnmeetable(t *testing.T) {
 	s := compile(t, `@id("g") @approve("2 of rm") forbid (principal, action, resource);`)
-	o := policy.Decide(s, chain("usr_p"), nil).Obligations[0]
+	o := policy.Decide(s, policy.Like(chain("usr_p")), chain("usr_p"), nil).Obligations[0]
 	a := policy.Entity{UID: policy.UID{Type: policy.TypeUser, ID: "a"}, Parents: []policy.UID{{Type: "Role", ID: "rm"}}}
 	b := a
 	b.UID.ID = "b"
@@ -364,11 +364,19 @@ func TestEngineIsTheOneLinked(t *testing.T) {
 
 func TestArgumentsVectors(t *testing.T) {
 	vectors(t, "args.json", func(t *testing.T, in jsontext.Value) (any, string) {
-		var text string
-		if err := read(in, &text); err != nil {
+		var c struct {
+			Schema    jsontext.Value
+			Arguments string
+			Open      bool
+		}
+		if err := read(in, &c); err != nil {
 			t.Fatal(err)
 		}
-		got, err := policy.Project([]byte(text))
+		shape, err := policy.ShapeOf([]byte(`{"name":"t","inputSchema":` + string(c.Schema) + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := policy.Project(shape, []byte(c.Arguments), c.Open)
 		return got, fault.Code(err)
 	})
 }

@@ -160,7 +160,7 @@ func TestIndexAgreesWithFullScan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := compileDrawn(t, drawPolicies(t, all(sound, erring), true))
 		f, lifts := drawFacts(t), drawLifts(t)
-		equal(t, "the index decides otherwise than a full scan", policy.Decide(policy.Flat(s), f, lifts), policy.Decide(s, f, lifts))
+		equal(t, "the index decides otherwise than a full scan", policy.Decide(policy.Flat(s), policy.Like(f), f, lifts), policy.Decide(s, policy.Like(f), f, lifts))
 		if policy.Visible(s, f) != policy.Visible(policy.Flat(s), f) {
 			t.Fatal("the index shows otherwise than a full scan")
 		}
@@ -194,7 +194,7 @@ func TestWithoutGatesAndErrorsItIsPlainCedar(t *testing.T) {
 		if f.Arguments == nil { // the sound conditions read args
 			f.Arguments = []byte("{}")
 		}
-		d := policy.Decide(compileDrawn(t, policies), f, drawLifts(t))
+		d := policy.Decide(compileDrawn(t, policies), policy.Like(f), f, drawLifts(t))
 		allowed, erred := plain(t, strings.Join(policies, ""), f)
 		if erred { // as an argument of the wrong type makes sound conditions do
 			return
@@ -209,7 +209,7 @@ func TestPermitWithoutEvidenceImpliesPlainCedarAllows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policies := drawPolicies(t, all(sound, erring), true)
 		f := drawFacts(t)
-		d := policy.Decide(compileDrawn(t, policies), f, nil)
+		d := policy.Decide(compileDrawn(t, policies), policy.Like(f), f, nil)
 		if d.Outcome == policy.Permit && len(d.Waived) == 0 {
 			if allowed, _ := plain(t, strings.Join(policies, ""), f); !allowed {
 				t.Fatalf("permitted by %v", d.Reasons)
@@ -222,12 +222,12 @@ func TestNoEvidenceBeatsAHardForbid(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policies := drawPolicies(t, all(sound, erring), true)
 		f, lifts := drawFacts(t), drawLifts(t)
-		without, with := policy.Decide(compileDrawn(t, policies), f, nil), policy.Decide(compileDrawn(t, policies), f, lifts)
+		without, with := policy.Decide(compileDrawn(t, policies), policy.Like(f), f, nil), policy.Decide(compileDrawn(t, policies), policy.Like(f), f, lifts)
 		if without.Outcome == policy.Deny {
 			equal(t, "evidence changed a denial", without, with)
 		}
 		hard := rapid.SampledFrom([]string{"", " when { context.nothing == 1 }", " when { principal.nothing == 1 }"}).Draw(t, "hard")
-		d := policy.Decide(compileDrawn(t, append(policies, "forbid (principal, action, resource)"+hard+";")), f, lifts)
+		d := policy.Decide(compileDrawn(t, append(policies, "forbid (principal, action, resource)"+hard+";")), policy.Like(f), f, lifts)
 		want := policy.CodeForbidden
 		if hard != "" && without.Code != policy.CodeForbidden {
 			want = policy.CodePolicyError
@@ -242,7 +242,7 @@ func TestNoErrorBecomesAPermit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := compileDrawn(t, drawPolicies(t, all(erring, erring, sound), true))
 		f := drawFacts(t)
-		d := policy.Decide(s, f, drawLifts(t))
+		d := policy.Decide(s, policy.Like(f), f, drawLifts(t))
 		if d.Outcome != policy.Permit {
 			return
 		}
@@ -264,7 +264,7 @@ func TestAddingNeverLoosens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policies := drawPolicies(t, all(sound, erring), true)
 		f, lifts := drawFacts(t), drawLifts(t)
-		before := policy.Decide(compileDrawn(t, policies), f, lifts)
+		before := policy.Decide(compileDrawn(t, policies), policy.Like(f), f, lifts)
 		if before.Outcome == policy.Permit {
 			return
 		}
@@ -286,7 +286,7 @@ func TestAddingNeverLoosens(t *testing.T) {
 				return // the hop would be the root
 			}
 		}
-		if after := policy.Decide(compileDrawn(t, policies), more, lifts); after.Outcome == policy.Permit {
+		if after := policy.Decide(compileDrawn(t, policies), policy.Like(more), more, lifts); after.Outcome == policy.Permit {
 			t.Fatalf("%+v became %+v", before, after)
 		}
 	})
@@ -304,7 +304,7 @@ func TestDecidingAgainFromBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "the stored facts are decided otherwise", policy.Decide(s, f, lifts), policy.Decide(s, again, lifts))
+		equal(t, "the stored facts are decided otherwise", policy.Decide(s, policy.Like(f), f, lifts), policy.Decide(s, policy.Like(again), again, lifts))
 		slices.Reverse(f.Entities)
 		slices.Reverse(f.ActionParents)
 		if c, err := f.Bytes(); err != nil || string(c) != string(b) {
@@ -320,7 +320,7 @@ func TestWhatCouldBePermittedIsVisibleAndWhatCouldAskIsGated(t *testing.T) {
 		if f.Arguments == nil {
 			f.Arguments = []byte("{}")
 		}
-		d := policy.Decide(s, f, nil)
+		d := policy.Decide(s, policy.Like(f), f, nil)
 		if d.Outcome != policy.Deny && !policy.Visible(s, f) {
 			t.Fatalf("hidden, though %s with %s: %+v", d.Outcome, f.Arguments, d)
 		}
@@ -336,7 +336,7 @@ func TestVisibleIsExactWithoutArguments(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := compileDrawn(t, drawPolicies(t, constant, true))
 		f := drawFacts(t)
-		d := policy.Decide(s, f, nil)
+		d := policy.Decide(s, policy.Like(f), f, nil)
 		denied := d.Outcome == policy.Deny && d.Code != policy.CodeUnmeetable
 		if policy.Visible(s, f) == denied {
 			t.Fatalf("visible %v with %+v", !denied, d)

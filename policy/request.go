@@ -131,18 +131,22 @@ const (
 var (
 	errTooLarge = errors.New("args_too_large")
 	errInteger  = errors.New("schema")
+	errShape    = errors.New("shape")
 )
 
-// project turns arguments in RFC 8785 form into a Cedar value, as the package comment says. Codes: schema, args_too_large.
-func project(raw jsontext.Value) (types.Value, error) {
-	p := projector{dec: jsontext.NewDecoder(bytes.NewReader(raw))}
-	v, err := p.value(1)
+// project turns arguments in RFC 8785 form into context.args as shape types them. Of those that it does not know, none may be there unless open. Codes: schema,
+// args_too_large.
+func project(shape *Shape, raw jsontext.Value, open bool) (types.Value, error) {
+	p := projector{dec: jsontext.NewDecoder(bytes.NewReader(raw)), open: open}
+	v, err := p.value(&shape.args, 1)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, fault.New(fault.Invalid, "args_too_large",
 			"the arguments are nested more than %d deep, or have more than %d attributes or %d array elements", maxArgDepth, maxAttributes, maxElements)
 	case errors.Is(err, errInteger):
 		return nil, fault.New(fault.Invalid, "schema", "an argument is an integer beyond 64 bits")
+	case errors.Is(err, errShape):
+		return nil, fault.New(fault.Invalid, "schema", "the arguments are not those that the tool's definition declares")
 	case err != nil && !errors.Is(err, io.EOF):
 		return nil, fault.Wrap(err, fault.Invalid, "schema", "the arguments are not JSON")
 	}
@@ -151,63 +155,106 @@ func project(raw jsontext.Value) (types.Value, error) {
 
 type projector struct {
 	dec                  *jsontext.Decoder
+	open                 bool
 	attributes, elements int
 }
 
-// value reads one value; nil is one that Cedar cannot hold.
-func (p *projector) value(depth int) (types.Value, error) {
-	t, err := p.dec.ReadToken()
+// value reads one value; nil is one that has no form in Cedar. t is nil where nobody asks for one, and the limits count all the same.
+func (p *projector) value(t *argType, depth int) (types.Value, error) {
+	token, err := p.dec.ReadToken()
 	if err != nil {
 		return nil, err
 	}
-	switch t.Kind() {
+	kind := argNone
+	if t != nil {
+		kind = t.kind
+	}
+	var v types.Value
+	is := argNone
+	switch token.Kind() {
 	case '"':
-		return types.String(t.String()), nil
+		v, is = types.String(token.String()), argString
 	case 't', 'f':
-		return types.Boolean(t.Bool()), nil
+		v, is = types.Boolean(token.Bool()), argBool
 	case '0':
-		return number(t.String())
+		v, is, err = number(kind, token.String())
 	case '{', '[':
 		if depth > maxArgDepth {
 			return nil, errTooLarge
 		}
-		if t.Kind() == '{' {
-			return p.object(depth)
+		if token.Kind() == '{' {
+			v, err = p.object(t, depth)
+			is = argRecord
+		} else {
+			v, err = p.array(t, depth)
+			is = argSet
 		}
-		return p.array(depth)
+	case 'n':
+		if kind != argNone && !t.nullable {
+			return nil, errShape
+		}
+		return nil, nil
 	}
-	return nil, nil // null
+	if err != nil || kind == argNone {
+		return nil, err
+	}
+	if is != kind {
+		return nil, errShape
+	}
+	return v, nil
 }
 
-func (p *projector) object(depth int) (types.Value, error) {
+func (p *projector) object(t *argType, depth int) (types.Value, error) {
+	var fields map[string]argField
+	if t != nil && t.kind == argRecord {
+		fields = t.fields
+	}
 	m := types.RecordMap{}
 	for p.dec.PeekKind() != '}' {
 		name, err := p.dec.ReadToken()
 		if err != nil {
 			return nil, err
 		}
-		key := types.String(name.String()) // before the next read, which voids the token
+		key := name.String() // before the next read, which voids the token
 		if p.attributes++; p.attributes > maxAttributes {
 			return nil, errTooLarge
 		}
-		v, err := p.value(depth + 1)
+		f, known := fields[key]
+		if !known && depth == 1 && !p.open {
+			return nil, errShape
+		}
+		v, err := p.value(&f.argType, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		if v != nil {
-			m[key] = v
+			m[types.String(key)] = v
+		}
+	}
+	for name, f := range fields {
+		if _, there := m[types.String(name)]; !there && !f.optional && f.kind != argNone {
+			return nil, errShape
 		}
 	}
 	_, err := p.dec.ReadToken()
 	return types.NewRecord(m), err
 }
 
-func (p *projector) array(depth int) (types.Value, error) {
+// array reads a set; nil if one of its elements has no form in Cedar, for a set without it would say that it is not there.
+func (p *projector) array(t *argType, depth int) (types.Value, error) {
+	var element *argType
+	if t != nil && t.kind == argSet {
+		element = t.element
+	}
 	var all []types.Value
+	whole := true
 	for {
 		switch p.dec.PeekKind() {
 		case ']':
 			_, err := p.dec.ReadToken()
+			if !whole {
+				return nil, err
+			}
 			return types.NewSet(all...), err
 		case '{', '[':
 			p.attributes++
@@ -215,32 +262,39 @@ func (p *projector) array(depth int) (types.Value, error) {
 		if p.elements++; p.elements > maxElements || p.attributes > maxAttributes {
 			return nil, errTooLarge
 		}
-		v, err := p.value(depth + 1)
+		v, err := p.value(element, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		if v != nil {
-			all = append(all, v)
-		}
+		whole = whole && v != nil
+		all = append(all, v)
 	}
 }
 
-// number reads a number in RFC 8785's form, where an integer has neither point nor exponent below 10^21 and a positive exponent from there on.
-func number(text string) (types.Value, error) {
-	switch {
-	case strings.Contains(text, "e-"): // below 10^-6
-		return nil, nil
-	case strings.Contains(text, "e"):
-		return nil, errInteger
-	case strings.Contains(text, "."):
-		if d, err := types.ParseDecimal(text); err == nil {
-			return d, nil
+// number reads a number in RFC 8785's form, where an integer has neither point nor exponent below 10^21 and a positive exponent from there on. A decimal that
+// Cedar cannot hold has no form.
+func number(kind argKind, text string) (types.Value, argKind, error) {
+	switch kind {
+	case argLong:
+		if strings.Contains(text, "e-") || strings.Contains(text, ".") {
+			return nil, argDecimal, nil
 		}
-		return nil, nil
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, argLong, errInteger
+		}
+		return types.Long(n), argLong, nil
+	case argDecimal:
+		if strings.Contains(text, "e") {
+			return nil, argDecimal, nil
+		}
+		if !strings.Contains(text, ".") {
+			text += ".0"
+		}
+		if d, err := types.ParseDecimal(text); err == nil {
+			return d, argDecimal, nil
+		}
+		return nil, argDecimal, nil
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return nil, errInteger
-	}
-	return types.Long(n), nil
+	return nil, argLong, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
+	"github.com/attorn/attorn/policy"
 )
 
 // Schema checks the arguments of calls of one definition. Safe for concurrent use.
@@ -16,6 +17,7 @@ type Schema struct {
 	resolved *jsonschema.Resolved // of a tool
 	raw      any                  // the same as plain JSON, to count the work
 	prompt   map[string]bool      // of a prompt: argument names, true where required
+	shape    *policy.Shape
 }
 
 // maxWork is how many times schemas may be applied to values in one check.
@@ -108,10 +110,19 @@ func schemaOf(t Tool) (*Schema, error) {
 	if err := jose.DecodeForeign(t.Definition, &d, definitionLimits); err != nil {
 		return nil, err
 	}
-	if t.Kind != KindPrompt {
-		return compile(d.InputSchema)
+	shape, err := policy.ShapeOf(t.Definition)
+	if err != nil {
+		return nil, err
 	}
-	s := &Schema{prompt: map[string]bool{}}
+	if t.Kind != KindPrompt {
+		s, err := compile(d.InputSchema)
+		if err != nil {
+			return nil, err
+		}
+		s.shape = shape
+		return s, nil
+	}
+	s := &Schema{prompt: map[string]bool{}, shape: shape}
 	for _, a := range d.Arguments {
 		s.prompt[a.Name] = a.Required
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/db"
+	"github.com/attorn/attorn/policy"
 )
 
 // Room reads the catalogue; what changes it takes the transaction.
@@ -93,6 +94,18 @@ func (r *Room) Check(t Tool, arguments []byte) error {
 		return err
 	}
 	return s.Check(arguments)
+}
+
+// Shape is what policy sees of the arguments of a call of t's accepted definition. Code: schema.
+func (r *Room) Shape(t Tool) (*policy.Shape, error) {
+	if t.Kind == KindResource {
+		return policy.ShapeOf(nil)
+	}
+	s, err := r.Schema(t)
+	if err != nil {
+		return nil, err
+	}
+	return s.shape, nil
 }
 
 // Schema is the check for calls of t's accepted definition, compiled once per pin. Code: schema, when it cannot be compiled.

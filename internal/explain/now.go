@@ -84,7 +84,11 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 		return "", err
 	}
 	facts.Now = at.UnixMicro()
-	d := policy.Decide(set, facts, nil)
+	shape, err := g.shape(ws, facts.Resource)
+	if err != nil {
+		return "", err
+	}
+	d := policy.Decide(set, shape, facts, nil)
 	if d.Outcome == policy.Deny {
 		return "", fault.New(fault.Denied, d.Code, "%s", d.Message)
 	}
@@ -140,6 +144,19 @@ func (g *gathering) callable(ws id.Workspace, did *evidence.Did) error {
 		err = fault.New(fault.Denied, "tool_quarantined", "the definition of %s is not the one that was accepted then", segment)
 	}
 	return err
+}
+
+// shape is that of the arguments of a tool; nil for what is none.
+func (g *gathering) shape(ws id.Workspace, resource policy.UID) (*policy.Shape, error) {
+	server, segment, ok := strings.Cut(resource.ID, ":")
+	if resource.Type != policy.TypeTool || !ok {
+		return nil, nil
+	}
+	t, err := g.Catalog.Callable(g.ctx, ws, server, segment)
+	if err != nil {
+		return nil, err
+	}
+	return g.Catalog.Shape(t)
 }
 
 var errErased = errors.New("a value of the event was erased")

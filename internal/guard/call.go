@@ -76,7 +76,11 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 	if err := g.Catalog.Check(tool, call.Arguments); err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
-	a, err := g.decide(ctx, c, s, g.toolQuestion(c.ws, call), func(o policy.Obligation) evidence.Approval { return g.object(c, s, call, o) })
+	q := g.toolQuestion(c.ws, call)
+	if q.shape, err = g.Catalog.Shape(tool); err != nil {
+		return g.refuseCall(ctx, c, s, call, nil, err)
+	}
+	a, err := g.decide(ctx, c, s, q, func(o policy.Obligation) evidence.Approval { return g.object(c, s, call, o) })
 	if err != nil {
 		return Verdict{}, err
 	}

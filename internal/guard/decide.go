@@ -18,12 +18,14 @@ type question struct {
 	resource  policy.Entity
 	more      []policy.Entity // what the resource is in
 	arguments []byte          // RFC 8785; nil where the action has none
+	shape     *policy.Shape   // of the arguments of a tool; nil for what is none
 }
 
 // answer is policy's decision with all that evidence needs to decide again.
 type answer struct {
 	policy.Decision
 	set   *policy.Set
+	shape *policy.Shape
 	facts policy.Facts
 	kept  evidence.Content // of facts, without what is personal
 	lifts []lift
@@ -62,12 +64,12 @@ func (g *Guard) decide(ctx context.Context, c *Caller, s *standing, q question, 
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{set: set, facts: policy.Facts{
+	a := &answer{set: set, shape: q.shape, facts: policy.Facts{
 		Principals: s.principals, Action: q.action, ActionParents: policy.ActionParents(q.action, q.class), Resource: q.resource.UID,
 		Arguments: q.arguments, Actor: s.actor, Delegation: s.lent(), Auth: s.auth(c), Now: s.now.UnixMicro(), IP: c.ip,
 	}}
 	a.facts.Entities = merge(s.entities, append([]policy.Entity{q.resource}, q.more...))
-	a.Decision = policy.Decide(set, a.facts, nil)
+	a.Decision = policy.Decide(set, a.shape, a.facts, nil)
 	if a.Outcome == policy.Ask {
 		if err := g.approvals(ctx, c, a, bind); err != nil {
 			return nil, err
@@ -135,7 +137,7 @@ func (g *Guard) approvals(ctx context.Context, c *Caller, a *answer, bind func(p
 		for i, l := range a.lifts {
 			lifts[i] = l.Lift
 		}
-		a.Decision = policy.Decide(a.set, a.facts, lifts)
+		a.Decision = policy.Decide(a.set, a.shape, a.facts, lifts)
 		for _, u := range a.used { // approved, but too few of its voters may still vote: it lifts nothing any more
 			if a.Outcome == policy.Ask && slices.ContainsFunc(a.Obligations, func(o policy.Obligation) bool { return o.Gate == u.obligation.Gate }) {
 				a.lost = append(a.lost, u.pending.ID)

@@ -119,7 +119,11 @@ func TestPolicySpeaksOfGroups(t *testing.T) {
 	s.ok(err)
 	s.ok(s.leave("trusted-bots", s.bot))
 	facts.Arguments = call.Arguments
-	if d := policy.Decide(set, facts, nil); d.Outcome != policy.Permit {
+	tool, err := s.Catalog.Callable(t.Context(), id.Default, call.Server, call.Tool)
+	s.ok(err)
+	shape, err := s.Catalog.Shape(tool)
+	s.ok(err)
+	if d := policy.Decide(set, shape, facts, nil); d.Outcome != policy.Permit {
 		t.Errorf("decided again later: %+v", d)
 	}
 	if v := s.start(s.bot.tool(s.root), call); v.Code != "no_permit" {

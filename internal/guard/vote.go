@@ -138,7 +138,7 @@ func (g *Guard) eligible(ctx context.Context, ws id.Workspace, voter id.User, a 
 	}
 	server, segment, _ := strings.Cut(a.Object.Resource.ID, ":")
 	q := g.toolQuestion(ws, Call{Server: server, Tool: segment, Pin: a.Object.Pin, Action: "attorn:approval:vote"})
-	d := policy.Decide(set, policy.Facts{
+	d := policy.Decide(set, nil, policy.Facts{
 		Principals: []policy.UID{found[0].UID}, Action: q.action, ActionParents: policy.ActionParents(q.action, ""), Resource: q.resource.UID,
 		Now: g.Now().UnixMicro(), Entities: merge(found, append(q.more, q.resource)),
 	}, nil)

@@ -118,7 +118,7 @@ func TestEntitiesDecide(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return policy.Decide(set, policy.Facts{
+			return policy.Decide(set, nil, policy.Facts{
 				Principals: []policy.UID{{Type: policy.TypeAgent, ID: bot}, {Type: policy.TypeUser, ID: maya}}, Action: action, ActionParents: policy.ActionParents(action, "write"),
 				Resource: policy.UID{Type: "Tool", ID: "x"}, Now: start.UnixMicro(), Entities: entities,
 			}, nil)
