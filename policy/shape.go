@@ -97,29 +97,6 @@ func (s *Shape) String() string { return s.text }
 // LeftOut lists the arguments that policy does not see, as paths: digests still cover them.
 func (s *Shape) LeftOut() []string { return slices.Clone(s.left) }
 
-func (s *Shape) sum() id.Digest {
-	if s == nil {
-		return id.Digest{}
-	}
-	return s.digest
-}
-
-// at is the type of the argument at a path of names, and whether it may be absent.
-func (s *Shape) at(path []string) (t argType, optional, ok bool) {
-	if s == nil {
-		return argType{}, false, false
-	}
-	t = s.args
-	for _, name := range path {
-		f, known := t.fields[name]
-		if !known || f.kind == argNone {
-			return argType{}, false, false
-		}
-		t, optional = f.argType, optional || f.optional
-	}
-	return t, optional, true
-}
-
 func (t argType) write(b *strings.Builder) {
 	switch t.kind {
 	case argLong:

@@ -89,7 +89,7 @@ func newDiffer(t *testing.T, dsn string) *differ {
 	for server, tools := range map[string][]string{"s": {"a", "ab", "b"}, "t": {"a", "b"}} {
 		offer := catalog.Offer{Era: catalog.Legacy}
 		for _, name := range tools {
-			item, err := catalog.ReadItem(catalog.KindTool, []byte(`{"name":"`+name+`","description":"d","inputSchema":{"type":"object","properties":{"p":{"type":"string"},"n":{}}}}`))
+			item, err := catalog.ReadItem(catalog.KindTool, []byte(`{"name":"`+name+`","description":"d","inputSchema":{"type":"object","properties":{"p":{},"n":{}}}}`))
 			d.ok(err)
 			offer.Items = append(offer.Items, item)
 		}
