@@ -47,6 +47,7 @@ type Set struct {
 	manifest []byte
 	digest   id.Digest
 	byID     map[string]*compiled
+	types    map[string]*Type
 	rules    index // permits and hard forbids
 	gates    index
 }
@@ -78,9 +79,9 @@ var (
 // Compile parses and checks files and makes a set of them. The caller passes the files of Shipped too; a path under attorn/ that Shipped does not have is
 // refused, so a bundle cannot add to the built-in roles. The set is nil exactly if one of the problems is an error. Codes: too_complex (see the
 // bounds in guard.go), bad_text, bad_path, duplicate_path, reserved_path, syntax, unknown_annotation, misplaced_annotation, bad_annotation,
-// unknown_flow, missing_id, duplicate_id; as a warning, unscoped.
+// unknown_flow, missing_id, duplicate_id, duplicate_type, unknown_type, and those of ParseType; as a warning, unscoped.
 func Compile(files []File) (*Set, []Problem) {
-	c := compiler{byID: map[string]*compiled{}}
+	c := compiler{byID: map[string]*compiled{}, types: map[string]*Type{}}
 	sorted := slices.Clone(files)
 	slices.SortStableFunc(sorted, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	total := 0
@@ -90,12 +91,17 @@ func Compile(files []File) (*Set, []Problem) {
 			continue
 		}
 		sorted[i].Text = bytes.Clone(f.Text)
-		c.file(f.Path, string(f.Text))
+		if typePath.MatchString(f.Path) {
+			c.typed(f.Path, string(f.Text))
+		} else {
+			c.file(f.Path, string(f.Text))
+		}
 	}
+	c.related()
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
-	s := &Set{files: sorted, byID: c.byID}
+	s := &Set{files: sorted, byID: c.byID, types: c.types}
 	sums := make(map[string]string, len(sorted))
 	for _, f := range sorted {
 		sums[f.Path] = id.Sum(f.Text).String()
@@ -141,6 +147,7 @@ func (s *Set) Files() []File {
 type compiler struct {
 	all      []*compiled
 	byID     map[string]*compiled
+	types    map[string]*Type
 	nodes    int
 	problems []Problem
 }
@@ -156,9 +163,9 @@ func (c *compiler) bad(p Problem) {
 func (c *compiler) admit(f File, again bool, total int) bool {
 	p := Problem{File: f.Path}
 	switch {
-	case !pathForm.MatchString(f.Path) || len(f.Path) > 255:
+	case !pathForm.MatchString(f.Path) && !typePath.MatchString(f.Path) || len(f.Path) > 255:
 		p.File, p.Code = strings.ToValidUTF8(fmt.Sprintf("%.255s", f.Path), "�"), "bad_path"
-		p.Message = "a path is policies/….cedar of letters, digits and - _ . and has at most 255 bytes"
+		p.Message = "a path is policies/….cedar or types/<name>.yaml, of letters, digits and - _ . and has at most 255 bytes"
 	case again:
 		p.Code, p.Message = "duplicate_path", "the same path twice"
 	case strings.HasPrefix(f.Path, reserved) && !slices.ContainsFunc(Shipped(), func(s File) bool { return s.Path == f.Path }):

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/cedar-policy/cedar-go/types"
@@ -31,21 +32,51 @@ func (e Entity) check() error {
 		}
 	}
 	for name, v := range e.Attrs {
-		ok := name != "" && len(name) <= maxName
-		switch v := v.(type) {
-		case string, bool:
-		case int64:
-			ok = ok && v >= -maxInteger && v <= maxInteger
-		case UID:
-			if err := v.check(); err != nil {
-				return err
-			}
-		default:
-			ok = false
+		if name == "" || len(name) > maxName || !goodValue(v, true) {
+			return fault.New(fault.Invalid, "schema", "an attribute has a name and is a string, an int64 below 2^53, a bool, a decimal, a UID or a list of them")
 		}
-		if !ok {
-			return fault.New(fault.Invalid, "schema", "an attribute has a name and is a string, an int64 below 2^53, a bool or a UID")
+	}
+	return nil
+}
+
+// goodValue says whether an attribute can be this.
+func goodValue(v any, list bool) bool {
+	switch v := v.(type) {
+	case string, bool:
+		return true
+	case int64:
+		return v >= -maxInteger && v <= maxInteger
+	case Decimal:
+		d, err := types.ParseDecimal(string(v))
+		return err == nil && d.String() == string(v) // in one form, so that equal facts are equal bytes
+	case UID:
+		return v.check() == nil
+	case []any:
+		return list && len(v) <= maxElements && !slices.ContainsFunc(v, func(e any) bool { return !goodValue(e, false) })
+	}
+	return false
+}
+
+// cedarValue is a checked attribute in Cedar's form.
+func cedarValue(v any) types.Value {
+	switch v := v.(type) {
+	case string:
+		return types.String(v)
+	case int64:
+		return types.Long(v)
+	case bool:
+		return types.Boolean(v)
+	case Decimal:
+		d, _ := types.ParseDecimal(string(v)) // checked
+		return d
+	case UID:
+		return entityUID(v)
+	case []any:
+		all := make([]types.Value, len(v))
+		for i, e := range v {
+			all[i] = cedarValue(e)
 		}
+		return types.NewSet(all...)
 	}
 	return nil
 }
@@ -64,16 +95,7 @@ func (e Entity) cedar() types.Entity {
 	if len(e.Attrs) > 0 {
 		m := make(types.RecordMap, len(e.Attrs))
 		for name, v := range e.Attrs {
-			switch v := v.(type) {
-			case string:
-				m[types.String(name)] = types.String(v)
-			case int64:
-				m[types.String(name)] = types.Long(v)
-			case bool:
-				m[types.String(name)] = types.Boolean(v)
-			case UID:
-				m[types.String(name)] = entityUID(v)
-			}
+			m[types.String(name)] = cedarValue(v)
 		}
 		out.Attributes = types.NewRecord(m)
 	}
@@ -110,13 +132,34 @@ func (e *Entity) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 
 type attribute struct{ value any }
 
-// UnmarshalJSONFrom reads a string, integer, boolean or {"type","id"}.
+// MarshalJSONTo writes {"decimal":"1.25"}.
+func (d Decimal) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return json.MarshalEncode(enc, struct {
+		Decimal string `json:"decimal"`
+	}{string(d)})
+}
+
+// UnmarshalJSONFrom reads a string, integer, boolean, {"type","id"}, {"decimal"}, or a list of them.
 func (a *attribute) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	switch dec.PeekKind() {
 	case '{':
-		var u UID
+		var u struct {
+			UID
+			Decimal *Decimal `json:"decimal"`
+		}
 		err := json.UnmarshalDecode(dec, &u)
-		a.value = u
+		if a.value = u.UID; u.Decimal != nil {
+			a.value = *u.Decimal
+		}
+		return err
+	case '[':
+		var all []attribute
+		err := json.UnmarshalDecode(dec, &all)
+		values := make([]any, len(all))
+		for i := range all {
+			values[i] = all[i].value
+		}
+		a.value = values
 		return err
 	case '"', 't', 'f', '0':
 		t, err := dec.ReadToken()
@@ -135,5 +178,5 @@ func (a *attribute) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		}
 		return nil
 	}
-	return fault.New(fault.Invalid, "malformed", "an attribute is a string, an integer, a boolean or an entity's type and id")
+	return fault.New(fault.Invalid, "malformed", "an attribute is a string, an integer, a boolean, a decimal, an entity's type and id, or a list of them")
 }

@@ -75,14 +75,17 @@ func (u UID) compare(o UID) int {
 	return strings.Compare(u.ID, o.ID)
 }
 
-// Entity is what is known of a principal, resource or group. An attribute is a string, int64 (below 2^53), bool or UID. Parents need not hold
-// grandparents if those have entities of their own on the way.
+// Entity is what is known of a principal, resource or group. An attribute is a string, int64 (below 2^53), bool, Decimal, UID, or a []any of
+// those. Parents need not hold grandparents if those have entities of their own on the way.
 type Entity struct {
 	UID     UID               `json:"uid"`
 	Parents []UID             `json:"parents,omitempty"`
 	Attrs   map[string]any    `json:"attrs,omitempty"`
 	Tags    map[string]string `json:"tags,omitempty"`
 }
+
+// Decimal is a number with one to four decimals, as Cedar writes it: "1.25".
+type Decimal string
 
 // The bounds of facts. Arguments have bounds of their own (see project).
 const (

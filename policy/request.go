@@ -85,7 +85,7 @@ func contextOf(f Facts) types.RecordMap {
 		facts["ip"] = ip
 	}
 	c := types.RecordMap{
-		"actor": types.NewRecord(actor), "chain": types.NewSet(chain...), "facts": types.NewRecord(facts), "perm": perm(f.Action),
+		"actor": types.NewRecord(actor), "chain": types.NewSet(chain...), "facts": types.NewRecord(facts), "perm": perm(f.permission()),
 	}
 	if person, ok := f.Person(); ok {
 		c["subject"] = entityUID(person)
@@ -106,9 +106,9 @@ func contextOf(f Facts) types.RecordMap {
 	return c
 }
 
-// perm is the action split at ":"; n is 0 for what is no permission.
-func perm(action string) types.Value {
-	segments := segmentsOf(action)
+// perm is the permission asked for split at ":"; n is 0 for what is no permission.
+func perm(permission string) types.Value {
+	segments := segmentsOf(permission)
 	m := types.RecordMap{"n": types.Long(len(segments))}
 	for i := range 8 {
 		s := ""
