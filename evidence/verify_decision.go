@@ -210,6 +210,9 @@ func (v *verifier) checkBundle() (string, error) {
 		return "", wrong("the bundle published last before the decision, at #%d, is another one", published.Rev)
 	}
 	v.set = set
+	if v.facts != nil {
+		v.shape = cmp.Or(v.shape, set.ShapeOf(*v.facts))
+	}
 	return fmt.Sprintf("%s, published at #%d", why.Bundle, published.Rev), nil
 }
 

@@ -16,7 +16,7 @@ func Shipped() []File {
 }
 
 // ActionParents lists, sorted, the groups that an action belongs to: for "tool:files:read_file" of class "read" these are "call", "read", "tool:*" and
-// "tool:files:*"; for "attorn:agent:create" they are "attorn:*" and "attorn:agent:*". A tool whose class is not known counts as "destroy". An action outside
+// "tool:files:*"; for "repo:write" of a resource type, of class write, "call", "write" and "repo:*"; for "attorn:agent:create" they are "attorn:*" and "attorn:agent:*". What is of no known class counts as "destroy". An action outside
 // the grammar of permissions belongs to nothing.
 func ActionParents(action, class string) []string {
 	segments := segmentsOf(action)
@@ -27,7 +27,7 @@ func ActionParents(action, class string) []string {
 	for i := 1; i < len(segments); i++ {
 		parents = append(parents, strings.Join(segments[:i], ":")+":*")
 	}
-	if segments[0] == "tool" {
+	if segments[0] != "attorn" && (segments[0] == "tool" || class != "") {
 		if class != "read" && class != "write" {
 			class = "destroy"
 		}

@@ -27,7 +27,8 @@ type Type struct {
 	// acts. Stored types alone have one. A principal's objects give it tags: "<type>.<attribute>" for each of their texts.
 	Principal string `json:"principal,omitempty"`
 
-	path string
+	path   string
+	shapes map[string]*Shape
 }
 
 // Attribute is what an object has, or an action is told.
@@ -136,6 +137,10 @@ func ParseType(path string, text []byte) (*Type, *Problem) {
 	}
 	if what := t.wrong(); what != "" {
 		return bad("%s", what)
+	}
+	t.shapes = make(map[string]*Shape, len(t.Actions))
+	for name, a := range t.Actions {
+		t.shapes[name] = shapeOfContext(a.Context)
 	}
 	return t, nil
 }
@@ -279,4 +284,14 @@ func (c *compiler) known(t *Type, other string) {
 	if c.types[other] == nil {
 		c.bad(Problem{File: t.path, Code: "unknown_type", Message: fmt.Sprintf("there is no type %s", other)})
 	}
+}
+
+// ShapeOf is the shape of what the action of f is told, where it is one of a resource type of the bundle; else nil.
+func (s *Set) ShapeOf(f Facts) *Shape {
+	t := s.types[f.Resource.Type]
+	verb, ok := strings.CutPrefix(f.Action, f.Resource.Type+":")
+	if t == nil || !ok {
+		return nil
+	}
+	return t.Shape(verb)
 }

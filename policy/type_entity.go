@@ -95,9 +95,25 @@ func (t *Type) Context(action string, properties jsontext.Value) (jsontext.Value
 	return jose.CanonicalRaw(raw, argumentLimits())
 }
 
+// Shape is what an action of the type is told, as policy sees it; nil where the type has no such action.
+func (t *Type) Shape(action string) *Shape { return t.shapes[action] }
+
+func shapeOfContext(context map[string]Attribute) *Shape {
+	kinds := map[string]argKind{"string": argString, "long": argLong, "bool": argBool, "decimal": argDecimal}
+	args := argType{kind: argRecord, fields: make(map[string]argField, len(context))}
+	for name, a := range context {
+		of := argType{kind: kinds[a.Type.Of]}
+		if a.Type.Set {
+			of = argType{kind: argSet, element: &argType{kind: kinds[a.Type.Of]}}
+		}
+		args.fields[name] = argField{of, a.Optional || of.uncertain()}
+	}
+	return newShape(args, nil)
+}
+
 func members(properties jsontext.Value) (map[string]jsontext.Value, error) {
 	var given map[string]jsontext.Value
-	if properties == nil {
+	if len(properties) == 0 {
 		return nil, nil
 	}
 	return given, jose.Decode(properties, &given, jose.Limits{Bytes: maxProperties, Depth: 16, Values: 1000})
