@@ -75,6 +75,8 @@ const (
 
 	PolicyPublished Kind = "policy.published"
 
+	ResourceChanged Kind = "resource.changed" // an object of a resource type that is kept here
+
 	KeyCreated   Kind = "key.created"
 	KeyPublished Kind = "key.published"
 	KeyRetired   Kind = "key.retired"
@@ -148,6 +150,7 @@ var kinds = map[Kind]bool{
 	BindingAdded:        true,
 	BindingRemoved:      true,
 	PolicyPublished:     true,
+	ResourceChanged:     true,
 	KeyCreated:          false,
 	KeyPublished:        true,
 	KeyRetired:          true,

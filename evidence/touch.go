@@ -11,9 +11,12 @@ const (
 // Group begins the identifier of a group: "group:<name>". Decisions of its members rest on it, for what is bound to it and whom it has.
 const Group = "group:"
 
+// ResourceID is the identifier of an object of a resource type that is kept here: decisions about it, and about what is in it, rest on it.
+func ResourceID(r Resource) string { return "resource:" + r.Type + ":" + r.ID }
+
 // Touches lists the identifiers whose earlier state ends with e. It follows from the event alone, so every node, and every later reader of
 // the log, sees the same end at the same place. Draft.Depends speaks of the same identifiers: principals, instances (thumbprints),
-// delegations, tokens (jti), "tool:<server>:<tool>", "server:<name>", "group:<name>", keys of the server that are compromised (thumbprints), Policy,
+// delegations, tokens (jti), "tool:<server>:<tool>", "server:<name>", "group:<name>", "resource:<type>:<id>", keys of the server that are compromised (thumbprints), Policy,
 // Workspace and IssuerKey.
 func (e Event) Touches() []string {
 	if !e.Kind.Alters() || e.Outcome == Deny || e.What == nil {
@@ -45,6 +48,9 @@ func (e Event) Touches() []string {
 	}
 	if w.Group != "" {
 		add(Group + w.Group)
+	}
+	if w.Resource != nil {
+		add(ResourceID(*w.Resource))
 	}
 	if w.Count > int64(len(w.Ended)) {
 		add(Workspace)

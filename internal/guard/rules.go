@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/attorn/attorn/evidence"
@@ -43,19 +44,25 @@ func bundleContent(set *policy.Set) []evidence.Content {
 	return content
 }
 
-// Publish makes files, with the built-in policies, the live bundle. base, unless zero, must be the one that is live. Codes: policy_invalid,
+// Publish makes files, with the built-in policies and what the API made, the live bundle. base, unless zero, must be the one that is live. Codes: policy_invalid,
 // with what is wrong and where; stale_base.
 func (g *Guard) Publish(ctx context.Context, c *Caller, files []policy.File, base id.Digest) (id.Digest, []policy.Problem, evidence.Receipt, error) {
-	set, problems := policy.Compile(append(policy.Shipped(), files...))
 	a := act{action: "attorn:policy:publish", noun: "policy", kind: evidence.PolicyPublished, target: "policy"}
+	if slices.ContainsFunc(files, func(f policy.File) bool { return strings.HasPrefix(f.Path, storePath) }) {
+		return id.Digest{}, nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Invalid, "bad_path", "%s holds what commands made, and stays as it is", storePath))
+	}
+	before, err := g.live(ctx, c.ws)
+	if err != nil {
+		return id.Digest{}, nil, evidence.Receipt{}, err
+	}
+	set, problems := policy.Compile(slices.Concat(policy.Shipped(), kept(before), files))
 	if set == nil {
-		var text strings.Builder
-		for _, p := range problems {
-			text.WriteString("\n  " + p.String())
-		}
-		return id.Digest{}, problems, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Invalid, "policy_invalid", "the policies have errors:%s", text.String()))
+		return id.Digest{}, problems, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, invalid(problems))
 	}
 	a.what, a.content = &evidence.What{Bundle: set.Digest()}, bundleContent(set)
+	if base.IsZero() && len(kept(before)) > 0 { // or it could take back what a command made just now
+		base = before.Digest()
+	}
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Publish(tx, c.ws, set, base) })
 	return set.Digest(), problems, got, err
 }
