@@ -118,6 +118,15 @@ var routes = []Route{
 	{Name: "Bindings", Method: "GET", Path: "/v1/bindings", Permission: "attorn:role:read", Status: 200, Doc: "List who has which role."},
 	{Name: "Unbind", Method: "POST", Path: "/v1/bindings/remove", Permission: "attorn:role:bind", Status: 200, Doc: "Take a role away."},
 
+	{Name: "ResourceTypes", Method: "GET", Path: "/v1/resource-types", Permission: "attorn:resource:read", Status: 200, Doc: "List the types of services' own objects."},
+	{Name: "ResourceType", Method: "GET", Path: "/v1/resource-types/{name}", Permission: "attorn:resource:read", Status: 200, Doc: "Read a type with its file."},
+	{Name: "SetResourceType", Method: "PUT", Path: "/v1/resource-types/{name}", Permission: "attorn:resource:write", Status: 200, Doc: "Make a type of a service's own objects, or change one that was made so; it makes a new bundle."},
+	{Name: "RemoveResourceType", Method: "DELETE", Path: "/v1/resource-types/{name}", Permission: "attorn:resource:write", Status: 200, Doc: "Take a type away that no object is of."},
+	{Name: "Resources", Method: "GET", Path: "/v1/resources/{type}", Query: page, Permission: "attorn:resource:read", Status: 200, Doc: "List the objects of a type that are kept here."},
+	{Name: "Resource", Method: "GET", Path: "/v1/resource", Query: []string{"type", "id"}, Permission: "attorn:resource:read", Status: 200, Doc: "Read an object."},
+	{Name: "SetResource", Method: "PUT", Path: "/v1/resource", Permission: "attorn:resource:write", Status: 200, Doc: "Keep an object, or change one: its attributes and what it is in become these."},
+	{Name: "RemoveResource", Method: "POST", Path: "/v1/resource/remove", Permission: "attorn:resource:write", Status: 200, Doc: "End an object that nothing is in."},
+
 	{Name: "Approvals", Method: "GET", Path: "/v1/approvals", Query: []string{"status", "before", "limit"}, Permission: "attorn:approval:read", Status: 200, Doc: "List approvals, newest first; without the permission, those that the caller could vote on or that are asked in their name."},
 	{Name: "Approval", Method: "GET", Path: "/v1/approvals/{id}", Query: []string{"wait"}, Permission: "attorn:approval:read", Status: 200, Doc: "Read an approval; wait, at most 45s, holds the answer until it is decided. Who asks and who may vote need no permission."},
 	{Name: "ProposeVote", Method: "POST", Path: "/v1/approvals/{id}/proposal", Status: 200, Doc: "Make the statement that the caller signs to vote."},

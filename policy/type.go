@@ -117,26 +117,26 @@ func ParseType(path string, text []byte) (*Type, *Problem) {
 	if p := decodeYAML(path, text, t); p != nil {
 		return nil, p
 	}
-	bad := func(message string, args ...any) (*Type, *Problem) {
+	isNone := func(message string, args ...any) (*Type, *Problem) {
 		return nil, &Problem{File: path, Code: "bad_type", Message: fmt.Sprintf(message, args...), Severity: SeverityError}
 	}
 	m := typePath.FindStringSubmatch(path)
 	switch {
 	case !GoodType(t.Name):
-		return bad("%q is no name of a type: letters, digits and _ that mean nothing else", t.Name)
+		return isNone("%q is no name of a type: letters, digits and _ that mean nothing else", t.Name)
 	case m == nil || m[1] != t.Name:
 		return nil, &Problem{File: path, Code: "bad_path", Message: fmt.Sprintf("the type %s belongs into types/%s.yaml", t.Name, t.Name), Severity: SeverityError}
 	case t.Source != SourceStored && t.Source != SourceRequest:
-		return bad("source is %s or %s", SourceStored, SourceRequest)
+		return isNone("source is %s or %s", SourceStored, SourceRequest)
 	case len(t.Actions) == 0 || len(t.Actions) > maxActionsN:
-		return bad("a type has 1 to %d actions", maxActionsN)
+		return isNone("a type has 1 to %d actions", maxActionsN)
 	case len(t.Parents) > maxParentsN || len(t.Attributes) > maxAttributeN:
-		return bad("a type has at most %d parents and %d attributes", maxParentsN, maxAttributeN)
+		return isNone("a type has at most %d parents and %d attributes", maxParentsN, maxAttributeN)
 	case len(t.Doc) > maxDoc:
-		return bad("doc has at most %d bytes", maxDoc)
+		return isNone("doc has at most %d bytes", maxDoc)
 	}
 	if what := t.wrong(); what != "" {
-		return bad("%s", what)
+		return isNone("%s", what)
 	}
 	t.shapes = make(map[string]*Shape, len(t.Actions))
 	for name, a := range t.Actions {

@@ -38,6 +38,9 @@ func endpoints() map[string]endpoint {
 
 		"Publish": on(publish), "Policy": on(livePolicy), "Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings),
 
+		"ResourceTypes": on(resourceTypes), "ResourceType": on(oneResourceType), "SetResourceType": on(setResourceType), "RemoveResourceType": on(removeResourceType),
+		"Resources": on(listResources), "Resource": on(oneResource), "SetResource": on(setResource), "RemoveResource": on(removeResource),
+
 		"Approvals": on(listApprovals), "Approval": on(oneApproval), "ProposeVote": on(proposeVote), "Vote": on(vote), "CancelApproval": on(cancelApproval),
 
 		"Events": on(events), "Event": on(oneEvent), "Why": on(why), "Pack": on(pack), "Head": on(head), "Trust": on(trust),

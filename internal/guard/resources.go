@@ -127,6 +127,9 @@ func (g *Guard) storedType(ctx context.Context, ws id.Workspace, name string) (*
 func (g *Guard) SetResource(ctx context.Context, c *Caller, u policy.UID, parents []policy.UID, attributes map[string]jsontext.Value) (evidence.Receipt, error) {
 	a := resourceAct(u, resourceSet)
 	r := rules.Resource{UID: u, Parents: parents}
+	if _, _, err := g.judge(ctx, c, a); err != nil { // before a stranger is told what there is
+		return evidence.Receipt{}, err
+	}
 	if err := g.fitResource(ctx, c, &r, attributes); err != nil {
 		return evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}

@@ -29,6 +29,9 @@ func (g *Guard) live(ctx context.Context, ws id.Workspace) (*policy.Set, error) 
 // fills in. fits may refuse on the bundle that there was. Codes: policy_invalid, stale_base while others keep changing it, and those of policy.
 func (g *Guard) changeStored(ctx context.Context, c *Caller, a act, path string, text []byte, fits func(live *policy.Set) error) (*policy.Set, evidence.Receipt, error) {
 	a.kind = evidence.PolicyPublished
+	if _, _, err := g.judge(ctx, c, a); err != nil { // before a stranger is told what there is
+		return nil, evidence.Receipt{}, err
+	}
 	for round := 1; ; round++ {
 		base, err := g.live(ctx, c.ws)
 		if err != nil {

@@ -37,11 +37,11 @@ func GoodResourceID(s string) bool {
 	return s != "" && len(s) <= MaxResourceID && utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// SetResource stores a resource, or changes one that is there. What it is in must be there. Codes: resource_invalid, not_found, resource_cycle; principal_taken where
+// SetResource stores a resource, or changes one that is there. What it is in must be there. Codes: object_invalid, not_found, resource_cycle; principal_taken where
 // another one of its type stands for that principal.
 func (*Room) SetResource(tx *audit.Tx, ws id.Workspace, r Resource) error {
 	if !policy.GoodType(r.UID.Type) || !GoodResourceID(r.UID.ID) || len(r.Attrs) == 0 || len(r.Attrs) > maxAttrs || len(r.Parents) > maxParents {
-		return fault.New(fault.Invalid, "resource_invalid", "a resource has an id of 1 to %d bytes on one line, at most %d bytes of attributes and %d parents", MaxResourceID, maxAttrs, maxParents)
+		return fault.New(fault.Invalid, "object_invalid", "a resource has an id of 1 to %d bytes on one line, at most %d bytes of attributes and %d parents", MaxResourceID, maxAttrs, maxParents)
 	}
 	for _, p := range r.Parents {
 		there, err := hasResource(tx, ws, p)
@@ -74,7 +74,7 @@ func upwards(tx *audit.Tx, ws id.Workspace, r Resource) error {
 		return err
 	}
 	if len(above) > maxAbove {
-		return fault.New(fault.Invalid, "resource_invalid", "it would be in more than %d others, one above the other", maxAbove)
+		return fault.New(fault.Invalid, "object_invalid", "it would be in more than %d others, one above the other", maxAbove)
 	}
 	for _, u := range above {
 		if u == r.UID {

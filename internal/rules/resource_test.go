@@ -41,9 +41,9 @@ func TestResources(t *testing.T) {
 		wantCode(t, set(root, "", root), "resource_cycle")
 		wantCode(t, set(doc, "", uid("folder", "none")), "not_found")
 		wantCode(t, set(uid("user", "ann2"), ann), "principal_taken")
-		wantCode(t, set(uid("User", "x"), ""), "resource_invalid")
+		wantCode(t, set(uid("User", "x"), ""), "object_invalid")
 		for _, bad := range []string{"", " x", "a\nb", "\xff", strings.Repeat("x", 256)} {
-			wantCode(t, set(uid("doc", bad), ""), "resource_invalid")
+			wantCode(t, set(uid("doc", bad), ""), "object_invalid")
 		}
 		wantCode(t, remove(sub), "resource_in_use")
 		wantCode(t, remove(uid("doc", "none")), "not_found")
@@ -95,5 +95,5 @@ func TestResourcesAreNotTooDeep(t *testing.T) {
 		}
 		return nil
 	})
-	wantCode(t, err, "resource_invalid")
+	wantCode(t, err, "object_invalid")
 }
