@@ -21,7 +21,9 @@ type ErrorGroup struct {
 }
 
 // ErrorGroups are the pages of all codes: each code that the product gives has one.
-func ErrorGroups() []ErrorGroup { return slices.Concat(oauthPages, whoPages, actPages, resourcePages, operatorPages) }
+func ErrorGroups() []ErrorGroup {
+	return slices.Concat(oauthPages, whoPages, actPages, resourcePages, operatorPages)
+}
 
 // ErrorPageOf finds the page of a code.
 func ErrorPageOf(code string) (ErrorPage, bool) {

@@ -162,7 +162,7 @@ type What struct {
 	Possession id.Digest       `json:"possession,omitzero"`  // of the same as the new key signed it, kept as content
 	Before     id.Key          `json:"predecessor,omitzero"` // instance.rotated: the key that Instance replaces
 	Replaces   id.Delegation   `json:"replaces,omitzero"`    // delegation.replaced: the one that ended, whose place Delegation took
-	Resource   *Resource       `json:"resource,omitempty"` // resource.changed: the object, as it is now in Rule
+	Resource   *Resource       `json:"resource,omitempty"`   // resource.changed: the object, as it is now in Rule
 	Role       string          `json:"role,omitempty"`
 	Rule       id.Digest       `json:"rule,omitzero"` // of the trust rule that matched, of the rule about apps, of what an app registered with, or of a resource, kept as content
 	Scope      string          `json:"scope,omitempty"`
