@@ -126,3 +126,36 @@ func CedarRequest(f Facts, i int) (types.Request, types.EntityMap) {
 
 // IsForbid reports whether id names a forbid of s.
 func IsForbid(s *Set, id string) bool { return s.byID[id].forbid }
+
+// Parted checks, for each principal, that every policy of s whose scope fits matches, or errs, exactly as its conditions do one by one; it says of which this is not so.
+func Parted(s *Set, f Facts) (wrong []string) {
+	args, err := arguments(Like(f), f)
+	if err != nil {
+		return nil
+	}
+	r := newRequest(f, args)
+	for _, p := range f.Principals {
+		h := newHearing(s, &r, entityUID(p))
+		keys := h.keys()
+		for _, c := range s.byID {
+			if near, _ := h.fits(c, keys); near.missed != 0 {
+				continue
+			}
+			matches, errs := h.says(c)
+			for _, conditions := range [][]condition{s.conditions(c), made(c)} {
+				all, failed := true, false
+				for _, part := range conditions {
+					ok, err := h.holds(part)
+					failed = err != nil
+					if all = ok; !ok {
+						break
+					}
+				}
+				if all != matches || failed != errs {
+					wrong = append(wrong, c.id)
+				}
+			}
+		}
+	}
+	return wrong
+}
