@@ -63,6 +63,15 @@ Agent::"agt_a"
   near any fails 1, 1:20 principal in Role::"everything": needs the role everything
 `,
 		},
+		"what is guarded fails once, and && binds closer than ||": {
+			`@id("a") permit (principal, action, resource) when { context.args has gone && context.args.gone == "x" };
+@id("b") permit (principal, action, resource) when { context.args.n == 3 && true || false && false } unless { context.args has env && context.args has n };`,
+			`deny no_permit
+Agent::"agt_a"
+  near b fails 1, 2:111 context.args has env && context.args has n: context.args.env must not be there, or context.args.n must not be there
+  near a fails 1, 1:54 context.args has gone: context.args.gone must be there
+`,
+		},
 		"what cannot be evaluated": {
 			`@id("p") permit (principal, action, resource);
 @id("f") forbid (principal, action, resource) when { context.args.env == "prod" && (if context.args.n == 3 then context.args.secret > 1 else principal.x == 1) };
@@ -115,7 +124,8 @@ func TestExplanationsAgreeWithDecisions(t *testing.T) {
 func agrees(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, s *policy.Set, f policy.Facts, lifts []policy.Lift) {
+}, s *policy.Set, f policy.Facts, lifts []policy.Lift,
+) {
 	t.Helper()
 	x := policy.Explain(s, policy.Like(f), f, lifts)
 	d := policy.Decide(s, policy.Like(f), f, lifts)
