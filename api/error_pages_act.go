@@ -57,6 +57,7 @@ var actPages = []ErrorGroup{
 		{"bad_annotation", "An annotation has a value that it cannot have.", "The message says what it takes."},
 		{"misplaced_annotation", "An annotation stands where it says nothing.", "Move it, or remove it."},
 		{"unknown_annotation", "There is no such annotation.", "The message lists those that there are."},
+		{"type_error", "A policy does not fit the types of what it speaks of.", "The message names the policy and what is wrong; ask with `has` for what may be absent, and compare values of one type."},
 		{"unknown_key", "A file of a bundle has a key that is not known.", "The message names it and its place; look for a misspelling."},
 		{"unknown_flow", "There is no such approval flow.", "Write @approve(\"<n> of <role>\")."},
 		{"missing_id", "A policy that is a gate has an @id.", "Give it one."},

@@ -10,7 +10,9 @@ import (
 
 	cedar "github.com/cedar-policy/cedar-go"
 	cedarast "github.com/cedar-policy/cedar-go/ast"
+	"github.com/cedar-policy/cedar-go/types"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
 
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/jose"
@@ -50,6 +52,8 @@ type Set struct {
 	types    map[string]*Type
 	rules    index // permits and hard forbids
 	gates    index
+	entities map[types.EntityType]resolved.Entity // that policies are typed by
+	typed    *typed
 }
 
 // compiled is one policy, ready to be asked.
@@ -62,6 +66,7 @@ type compiled struct {
 	policy *cedar.Policy
 	ast    *xast.Policy
 	whole  bool // uses context other than by naming one of its members
+	args   bool // speaks of arguments, or of context as a whole
 }
 
 // reserved begins the paths of shipped files and the ids of their policies.
@@ -101,7 +106,7 @@ func Compile(files []File) (*Set, []Problem) {
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
-	s := &Set{files: sorted, byID: c.byID, types: c.types}
+	s := &Set{files: sorted, byID: c.byID, types: c.types, entities: entityTypes(c.types), typed: &typed{}}
 	sums := make(map[string]string, len(sorted))
 	for _, f := range sorted {
 		sums[f.Path] = id.Sum(f.Text).String()
@@ -228,7 +233,7 @@ func (c *compiler) policy(path string, n int, st statement) {
 		c.bad(at)
 		return
 	}
-	p.whole = whole
+	p.whole, p.args = whole, whole || speaksOfArgs(tree)
 	for _, w := range p.annotations(tree, strings.HasPrefix(path, reserved)) {
 		where := at
 		for _, k := range st.keys {
@@ -284,6 +289,26 @@ func measure(p *xast.Policy, budget int) (nodes int, whole bool) {
 		})
 	}
 	return nodes, uses != members
+}
+
+// speaksOfArgs reports whether a condition names context.args, if only to ask whether it is there.
+func speaksOfArgs(p *xast.Policy) (speaks bool) {
+	is := func(arg xast.IsNode, name types.String) {
+		v, ok := arg.(xast.NodeTypeVariable)
+		speaks = speaks || ok && v.Name == "context" && name == "args"
+	}
+	for _, cond := range p.Conditions {
+		xast.Inspect(xast.NewNode(cond.Body), func(n xast.IsNode) bool {
+			switch n := n.(type) {
+			case xast.NodeTypeAccess:
+				is(n.Arg, n.Value)
+			case xast.NodeTypeHas:
+				is(n.Arg, n.Value)
+			}
+			return !speaks
+		})
+	}
+	return speaks
 }
 
 // place turns a message of cedar-go into one about the file.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	cedar "github.com/cedar-policy/cedar-go"
+	cedarast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 
 	"github.com/attorn/attorn/fault"
@@ -56,7 +57,7 @@ func Decide(s *Set, shape *Shape, f Facts, lifts []Lift) Decision {
 		return refused(err)
 	}
 	r := newRequest(f, args)
-	t := tally{set: s, permits: map[string]bool{}, forbids: map[string]bool{}, broken: map[string]bool{}, gates: map[string]bool{}, errors: map[string]bool{}}
+	t := tally{set: s, facts: &f, shape: shape, permits: map[string]bool{}, forbids: map[string]bool{}, broken: map[string]bool{}, gates: map[string]bool{}, errors: map[string]bool{}}
 	for _, p := range f.Principals {
 		t.ask(&r, p)
 	}
@@ -87,6 +88,8 @@ func refused(err error) Decision {
 // tally collects what the policies say about each principal. The maps' keys are ids of policies.
 type tally struct {
 	set                                     *Set
+	facts                                   *Facts
+	shape                                   *Shape
 	permits, forbids, broken, gates, errors map[string]bool // broken: hard forbids that erred
 	lacking                                 []string        // principals without a permit
 }
@@ -95,9 +98,9 @@ func (t *tally) ask(r *request, principal UID) {
 	q := cedar.Request{Principal: entityUID(principal), Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}
 	keys := r.keys(q.Principal)
 	// Cedar names the permits only if no forbid matches, so gates are asked about apart.
-	answer, rules := cedar.Authorize(t.set.rules.lookup(nil, keys, r.shared), r.entities, q)
+	answer, rules := cedar.Authorize(t.fitting(t.set.rules.lookup(nil, keys, r.shared), r, q), r.entities, q)
 	allowed := bool(answer)
-	_, gates := cedar.Authorize(t.set.gates.lookup(nil, keys, r.shared), r.entities, q)
+	_, gates := cedar.Authorize(t.fitting(t.set.gates.lookup(nil, keys, r.shared), r, q), r.entities, q)
 	for _, d := range rules.Reasons {
 		if allowed {
 			t.permits[string(d.PolicyID)] = true
@@ -121,6 +124,31 @@ func (t *tally) ask(r *request, principal UID) {
 		t.errors[string(e.PolicyID)] = true
 		t.gates[string(e.PolicyID)] = true
 	}
+}
+
+// fitting leaves out the policies that do not type for the arguments' shape, which count as if they could not be evaluated.
+func (t *tally) fitting(all found, r *request, q cedar.Request) found {
+	return slices.DeleteFunc(all, func(c *compiled) bool {
+		if !c.args || t.set.fits(c, t.shape, t.facts, q.Principal.Type) || !inScope(c, r.entities, q) {
+			return false
+		}
+		t.errors[c.id] = true
+		switch {
+		case c.gate.kind != "":
+			t.gates[c.id] = true
+		case c.forbid:
+			t.broken[c.id] = true
+		}
+		return true
+	})
+}
+
+// inScope reports whether a policy's scope meets a request.
+func inScope(c *compiled, entities types.EntityGetter, q cedar.Request) bool {
+	bare := *c.ast
+	bare.Conditions = nil
+	_, d := cedar.Authorize(found{{id: c.id, policy: cedar.NewPolicyFromAST((*cedarast.Policy)(&bare))}}, entities, q)
+	return len(d.Reasons) > 0
 }
 
 func (t *tally) decision(f Facts, r *request, lifts []Lift) Decision {

@@ -159,3 +159,21 @@ func Parted(s *Set, f Facts) (wrong []string) {
 	}
 	return wrong
 }
+
+// Untyped is s as Cedar alone has it: every policy is evaluated, whether it types or not.
+func Untyped(s *Set) *Set {
+	loose := *s
+	loose.byID = map[string]*compiled{}
+	bare := func(in []*compiled) (out []*compiled) {
+		for _, c := range in {
+			p := *c
+			p.args = false
+			loose.byID[c.id] = &p
+			out = append(out, &p)
+		}
+		return out
+	}
+	flat := Flat(s)
+	loose.rules, loose.gates = index{any: bare(flat.rules.any)}, index{any: bare(flat.gates.any)}
+	return &loose
+}

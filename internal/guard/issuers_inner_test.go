@@ -53,6 +53,7 @@ func TestHeldKeysWaiters(t *testing.T) {
 					t.Fatalf("%s: %v", what, err)
 				}
 			}
+			synctest.Wait() // whoever asks next has begun to
 			if a.asked != asked {
 				t.Errorf("%s: asked %d times", what, a.asked)
 			}
@@ -75,8 +76,7 @@ func TestHeldKeysWaiters(t *testing.T) {
 		a.all(63)
 		leave()
 		a.answer <- context.Canceled
-		expect("who left", 1, context.Canceled, 3)
-		synctest.Wait()
+		expect("who left", 1, context.Canceled, 4)
 		a.answer <- nil
 		expect("who stayed", 63, nil, 4)
 
