@@ -110,6 +110,7 @@ type Action struct {
 // could be asked. Each problem is an error at its policy, once, with the first action that it was found for. Code: type_error.
 func Check(s *Set, actions []Action) []Problem {
 	var problems []Problem
+	actions = append(slices.Clone(actions), s.typeActions()...)
 	for _, c := range s.ordered() {
 		if strings.HasPrefix(c.file(), reserved) {
 			continue
@@ -145,6 +146,16 @@ func Check(s *Set, actions []Action) []Problem {
 		}
 	}
 	return problems
+}
+
+// typeActions are what is done with objects of the bundle's own types.
+func (s *Set) typeActions() (all []Action) {
+	for _, t := range s.Types() {
+		for _, name := range t.ActionNames() {
+			all = append(all, Action{Name: t.Action(name), Class: t.Class(name), Resource: UID{Type: t.Name}, Shape: t.Shape(name)})
+		}
+	}
+	return all
 }
 
 // ordered are the policies by where they stand.

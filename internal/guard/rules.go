@@ -48,6 +48,9 @@ func bundleContent(set *policy.Set) []evidence.Content {
 // with what is wrong and where; stale_base.
 func (g *Guard) Publish(ctx context.Context, c *Caller, files []policy.File, base id.Digest) (id.Digest, []policy.Problem, evidence.Receipt, error) {
 	a := act{action: "attorn:policy:publish", noun: "policy", kind: evidence.PolicyPublished, target: "policy"}
+	if _, _, err := g.judge(ctx, c, a); err != nil { // before anything is compiled, and before what is wrong with it tells of the catalogue
+		return id.Digest{}, nil, evidence.Receipt{}, err
+	}
 	if slices.ContainsFunc(files, func(f policy.File) bool { return strings.HasPrefix(f.Path, storePath) }) {
 		return id.Digest{}, nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Invalid, "bad_path", "%s holds what commands made, and stays as it is", storePath))
 	}
@@ -55,7 +58,10 @@ func (g *Guard) Publish(ctx context.Context, c *Caller, files []policy.File, bas
 	if err != nil {
 		return id.Digest{}, nil, evidence.Receipt{}, err
 	}
-	set, problems := policy.Compile(slices.Concat(policy.Shipped(), kept(before), files))
+	set, problems, err := g.compile(ctx, c.ws, slices.Concat(policy.Shipped(), kept(before), files), nil)
+	if err != nil {
+		return id.Digest{}, nil, evidence.Receipt{}, err
+	}
 	if set == nil {
 		return id.Digest{}, problems, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, invalid(problems))
 	}
@@ -65,6 +71,28 @@ func (g *Guard) Publish(ctx context.Context, c *Caller, files []policy.File, bas
 	}
 	got, err := g.do(ctx, c, a, func(tx *audit.Tx) error { return g.Rules.Publish(tx, c.ws, set, base) })
 	return set.Digest(), problems, got, err
+}
+
+// compile makes a set of files whose policies type for what the workspace has; no set where one of the problems is an error. What does not type in before either,
+// if that is given, is no reason to refuse.
+func (g *Guard) compile(ctx context.Context, ws id.Workspace, files []policy.File, before *policy.Set) (*policy.Set, []policy.Problem, error) {
+	set, problems := policy.Compile(files)
+	if set == nil {
+		return nil, problems, nil
+	}
+	actions, err := g.actions(ctx, ws)
+	if err != nil {
+		return nil, nil, err
+	}
+	types := policy.Check(set, actions)
+	if before != nil && len(types) > 0 {
+		was := policy.Check(before, actions)
+		types = slices.DeleteFunc(types, func(p policy.Problem) bool { return slices.Contains(was, p) })
+	}
+	if len(types) > 0 {
+		return nil, append(types, problems...), nil
+	}
+	return set, problems, nil
 }
 
 // LivePolicy reads the live bundle.

@@ -44,7 +44,10 @@ func (g *Guard) changeStored(ctx context.Context, c *Caller, a act, path string,
 		if text != nil {
 			files = append(files, policy.File{Path: path, Text: text})
 		}
-		set, problems := policy.Compile(files)
+		set, problems, err := g.compile(ctx, c.ws, files, base)
+		if err != nil {
+			return nil, evidence.Receipt{}, err
+		}
 		if set == nil {
 			return nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, invalid(problems))
 		}
