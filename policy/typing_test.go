@@ -144,3 +144,25 @@ func BenchmarkDecideTyped(b *testing.B) {
 		}
 	}
 }
+
+// What a policy says of a bundle's own types and their actions is held to their declaration.
+func TestCheckOwnTypes(t *testing.T) {
+	const record = "name: record\nsource: stored\nattributes:\n  region: {type: string}\n  keeper: {type: User, optional: true}\nactions:\n  open: {class: read, context: {reason: {type: string}}}\n"
+	for text, want := range map[string]string{
+		`permit (principal, action == Action::"record:open", resource) when { resource.region == "eu" && context.args.reason != "" };`:        "",
+		`permit (principal, action == Action::"record:open", resource) when { resource.keeper == principal };`:                                "keeper",
+		`permit (principal, action, resource is record) when { resource.regoin == "eu" };`:                                                    "regoin",
+		`permit (principal, action == Action::"record:open", resource) when { context.args.cause == "" };`:                                    "cause",
+		`permit (principal, action == Action::"record:open", resource == record::"42");`:                                                      "",
+		`permit (principal is User, action == Action::"record:open", resource) when { resource has keeper && resource.keeper == principal };`: "",
+	} {
+		s, problems := policy.Compile(append(policy.Shipped(), policy.File{Path: "types/record.yaml", Text: []byte(record)}, policy.File{Path: "policies/a.cedar", Text: []byte(text)}))
+		if s == nil {
+			t.Fatal(problems)
+		}
+		problems = policy.Check(s, nil)
+		if want == "" && len(problems) > 0 || want != "" && (len(problems) == 0 || !strings.Contains(problems[0].Message, want)) {
+			t.Errorf("%s: %v", text, problems)
+		}
+	}
+}
