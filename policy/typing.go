@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -253,10 +252,8 @@ func (s *Set) everything(c *compiled) []schemaAction {
 			add("tool:x:"+class, ActionParents("tool:x:x", class), TypeTool)
 		}
 		add("attorn:x:x", ActionParents("attorn:x:x", ""), typeNoun)
-		for _, name := range slices.Sorted(maps.Keys(s.entities)) {
-			if _, fixed := fixedEntities()[name]; !fixed {
-				add(string(name)+":x", ActionParents(string(name)+":x", ""), name)
-			}
+		for _, name := range s.ownTypes() {
+			add(string(name)+":x", ActionParents(string(name)+":x", ""), name)
 		}
 	case xast.ScopeTypeEq:
 		names = []types.EntityUID{a.Entity}
@@ -267,11 +264,21 @@ func (s *Set) everything(c *compiled) []schemaAction {
 	}
 	for _, uid := range names {
 		name := string(uid.ID)
-		if name == "attorn:approval:vote" { // asked on what is voted about
+		switch name {
+		case "attorn:approval:vote": // asked on what is voted about
 			add(name, nil, typeNoun, TypeTool)
-		} else {
+		case "call", "read", "write", "destroy": // of tools and of others' actions
+			add(name, nil, append(s.ownTypes(), TypeTool)...)
+		default:
 			add(name, nil, resourceType(name))
 		}
+	}
+	return all
+}
+
+func (s *Set) ownTypes() (all []types.EntityType) {
+	for _, t := range s.Types() {
+		all = append(all, types.EntityType(t.Name))
 	}
 	return all
 }

@@ -153,6 +153,7 @@ func TestCheckOwnTypes(t *testing.T) {
 		`permit (principal, action == Action::"record:open", resource) when { resource.keeper == principal };`:                                "keeper",
 		`permit (principal, action, resource is record) when { resource.regoin == "eu" };`:                                                    "regoin",
 		`permit (principal, action == Action::"record:open", resource) when { context.args.cause == "" };`:                                    "cause",
+		`permit (principal, action in Action::"read", resource is record) when { resource.region == "eu" };`:                                  "",
 		`permit (principal, action == Action::"record:open", resource == record::"42");`:                                                      "",
 		`permit (principal is User, action == Action::"record:open", resource) when { resource has keeper && resource.keeper == principal };`: "",
 	} {
