@@ -129,7 +129,7 @@ func (t *tally) ask(r *request, principal UID) {
 // fitting leaves out the policies that do not type for the arguments' shape, which count as if they could not be evaluated.
 func (t *tally) fitting(all found, r *request, q cedar.Request) found {
 	return slices.DeleteFunc(all, func(c *compiled) bool {
-		if !c.args || t.set.fits(c, t.shape, t.facts, q.Principal.Type) || !inScope(c, r.entities, q) {
+		if !c.args || t.set.fits(c, t.shape, t.facts, q.Principal.Type) || !meetsScope(c, r.entities, q) {
 			return false
 		}
 		t.errors[c.id] = true
@@ -143,8 +143,8 @@ func (t *tally) fitting(all found, r *request, q cedar.Request) found {
 	})
 }
 
-// inScope reports whether a policy's scope meets a request.
-func inScope(c *compiled, entities types.EntityGetter, q cedar.Request) bool {
+// meetsScope reports whether a policy's scope meets a request.
+func meetsScope(c *compiled, entities types.EntityGetter, q cedar.Request) bool {
 	bare := *c.ast
 	bare.Conditions = nil
 	_, d := cedar.Authorize(found{{id: c.id, policy: cedar.NewPolicyFromAST((*cedarast.Policy)(&bare))}}, entities, q)

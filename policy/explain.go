@@ -89,7 +89,7 @@ func Explain(s *Set, shape *Shape, f Facts, lifts []Lift) Explanation {
 		if slices.Contains(f.Principals[:i], p) {
 			continue
 		}
-		h := newHearing(s, &r, entityUID(p))
+		h := newHearing(s, shape, &f, &r, entityUID(p))
 		e := Explained{Principal: p, Policies: []Heard{}}
 		h.policies(&e, x.Decision.Waived)
 		if x.Decision.Outcome == Deny && !e.Permitted {
@@ -103,13 +103,15 @@ func Explain(s *Set, shape *Shape, f Facts, lifts []Lift) Explanation {
 // hearing asks the policies about one principal, one by one.
 type hearing struct {
 	set       *Set
+	shape     *Shape
+	facts     *Facts
 	request   *request
 	principal types.EntityUID
 	env       eval.Env
 }
 
-func newHearing(s *Set, r *request, principal types.EntityUID) hearing {
-	return hearing{s, r, principal, eval.Env{
+func newHearing(s *Set, shape *Shape, f *Facts, r *request, principal types.EntityUID) hearing {
+	return hearing{s, shape, f, r, principal, eval.Env{
 		Principal: principal, Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context), Entities: r.entities,
 	}}
 }
@@ -122,10 +124,22 @@ func (h *hearing) asked() found {
 
 // says is what one policy says, by itself.
 func (h *hearing) says(p *compiled) (matches, errs bool) {
-	_, d := cedar.Authorize(found{p}, h.request.entities, cedar.Request{
+	q := cedar.Request{
 		Principal: h.principal, Action: h.request.action, Resource: h.request.resource, Context: types.NewRecord(h.request.context),
-	})
+	}
+	if h.misfit(p) != nil {
+		return false, meetsScope(p, h.request.entities, q)
+	}
+	_, d := cedar.Authorize(found{p}, h.request.entities, q)
 	return len(d.Reasons) > 0, len(d.Errors) > 0
+}
+
+// misfit is what keeps a policy from being evaluated for the arguments' types.
+func (h *hearing) misfit(p *compiled) error {
+	if h.set.fits(p, h.shape, h.facts, h.principal.Type) {
+		return nil
+	}
+	return typeCheck(p, h.set.entities, actionOf(h.shape, h.facts, h.principal.Type))
 }
 
 // policies fills in which apply.

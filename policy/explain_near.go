@@ -36,7 +36,7 @@ func (h *hearing) nearest() []Near {
 	keys := h.keys()
 	var all []candidate
 	for _, p := range h.permits() {
-		if c, ok := h.fits(p, keys); ok {
+		if c, ok := h.fits(p, keys); ok && h.misfit(p) == nil {
 			all = append(all, c)
 		}
 	}

@@ -135,10 +135,13 @@ func Parted(s *Set, f Facts) (wrong []string) {
 	}
 	r := newRequest(f, args)
 	for _, p := range f.Principals {
-		h := newHearing(s, &r, entityUID(p))
+		h := newHearing(s, Like(f), &f, &r, entityUID(p))
 		keys := h.keys()
 		for _, c := range s.byID {
 			if near, _ := h.fits(c, keys); near.missed != 0 {
+				continue
+			}
+			if h.misfit(c) != nil {
 				continue
 			}
 			matches, errs := h.says(c)

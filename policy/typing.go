@@ -46,7 +46,7 @@ func (s *Set) fits(c *compiled, shape *Shape, f *Facts, principal types.EntityTy
 	if known {
 		return ok
 	}
-	ok = typeCheck(c, s.entities, schemaAction{f.Action, f.ActionParents, []types.EntityType{principal}, []types.EntityType{types.EntityType(f.Resource.Type)}, shape.args.cedar()}) == nil
+	ok = typeCheck(c, s.entities, actionOf(shape, f, principal)) == nil
 	s.typed.mu.Lock()
 	defer s.typed.mu.Unlock()
 	if s.typed.known == nil || len(s.typed.known) >= maxTyped {
@@ -54,6 +54,10 @@ func (s *Set) fits(c *compiled, shape *Shape, f *Facts, principal types.EntityTy
 	}
 	s.typed.known[key] = ok
 	return ok
+}
+
+func actionOf(shape *Shape, f *Facts, principal types.EntityType) schemaAction {
+	return schemaAction{f.Action, f.ActionParents, []types.EntityType{principal}, []types.EntityType{types.EntityType(f.Resource.Type)}, shape.args.cedar()}
 }
 
 func classOf(parents []string) string {
@@ -116,8 +120,8 @@ func Check(s *Set, actions []Action) []Problem {
 		}
 		seen := map[string]bool{}
 		report := func(err error, about string) {
-			for _, line := range strings.Split(err.Error(), "\n") {
-				if line = plainTypeError(line); seen[line] || len(problems) >= maxProblems {
+			for _, line := range typeErrors(err) {
+				if seen[line] || len(problems) >= maxProblems {
 					continue
 				}
 				seen[line] = true
@@ -283,6 +287,21 @@ func (s *Set) ownTypes() (all []types.EntityType) {
 	return all
 }
 
+// typeErrors are what the checker found, which it tells in any order, sorted.
+func typeErrors(err error) []string {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = plainTypeError(line)
+	}
+	slices.Sort(lines)
+	if lines = slices.Compact(lines); len(lines) > 1 { // then another says why
+		lines = slices.DeleteFunc(lines, func(line string) bool { return line == nothingMatches })
+	}
+	return lines
+}
+
+const nothingMatches = "nothing can ever match this scope: no action is done by such a principal to such a resource"
+
 // plainTypeError puts the checker's words for what an author can do.
 func plainTypeError(line string) string {
 	line = strings.ToValidUTF8(line, "�")
@@ -290,7 +309,7 @@ func plainTypeError(line string) string {
 	case strings.Contains(line, "unable to guarantee safety of access to optional attribute"):
 		return strings.Replace(line, "unable to guarantee safety of access to optional attribute", "this may be absent, and is not tested with `has` first: attribute", 1)
 	case strings.Contains(line, "unable to find an applicable action"):
-		return "nothing can ever match this scope: no action is done by such a principal to such a resource"
+		return nothingMatches
 	}
 	if r := []rune(line); len(r) > 300 {
 		line = string(r[:300]) + "…"
