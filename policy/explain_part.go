@@ -206,9 +206,6 @@ func (h *hearing) holds(c condition) (ok bool, err error) {
 
 // trouble finds the part of a policy that cannot be evaluated, and why.
 func (h *hearing) trouble(p *compiled) *Part {
-	if err := h.misfit(p); err != nil {
-		return &Part{Line: p.ast.Position.Line, Col: p.ast.Position.Column, Words: "it does not fit the types of the arguments: " + typeErrors(err)[0]}
-	}
 	for _, c := range h.set.conditions(p) {
 		ok, err := h.holds(c)
 		if err != nil {
@@ -217,6 +214,9 @@ func (h *hearing) trouble(p *compiled) *Part {
 		if !ok {
 			break
 		}
+	}
+	if err := h.misfit(p); err != nil {
+		return &Part{Line: p.ast.Position.Line, Col: p.ast.Position.Column, Words: "it does not fit the types of the arguments: " + typeErrors(err)[0]}
 	}
 	return nil
 }
