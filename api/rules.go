@@ -58,12 +58,16 @@ type Tool struct {
 	Class      string    `json:"class"`
 	Status     string    `json:"status"`
 	Suspended  bool      `json:"suspended,omitempty"` // nobody may call it for now
+
+	OpenArguments bool `json:"open_arguments,omitempty"` // it takes arguments that its definition does not declare, which no policy sees
 }
 
 // Pin accepts a tool's definition by the pin that was shown.
 type Pin struct {
 	Pin   id.Digest `json:"pin"`
 	Class string    `json:"class"`
+
+	OpenArguments bool `json:"open_arguments,omitempty"` // let it take arguments that the definition does not declare, which no policy sees
 }
 
 // NewService registers a resource server.

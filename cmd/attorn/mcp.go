@@ -82,6 +82,9 @@ func toolRows(w io.Writer, tools []api.Tool) {
 			status = "suspended"
 		}
 		cells := []string{t.Permission, t.Class, status, t.Pin.String()}
+		if t.OpenArguments {
+			cells = append(cells, "open arguments")
+		}
 		if !t.SeenPin.IsZero() && t.SeenPin != t.Pin {
 			cells = append(cells, "now "+t.SeenPin.String())
 		}
@@ -102,6 +105,7 @@ func (c *cli) toolCommand() *cobra.Command {
 		return c.show(all, each(all.Items, func(t api.Tool) string { return t.Permission }), func(w io.Writer) { toolRows(w, all.Items) })
 	}}
 	var class string
+	var open bool
 	pin := &cobra.Command{Use: "pin SERVER TOOL PIN", Short: "Accept a tool's definition by the pin that was shown", Args: exactly(3), RunE: func(cmd *cobra.Command, args []string) error {
 		p, err := id.ParseDigest(args[2])
 		if err != nil {
@@ -111,12 +115,13 @@ func (c *cli) toolCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := cl.PinTool(cmd.Context(), args[0], args[1], api.Pin{Pin: p, Class: class})
+		got, err := cl.PinTool(cmd.Context(), args[0], args[1], api.Pin{Pin: p, Class: class, OpenArguments: open})
 		if err != nil {
 			return err
 		}
 		return c.show(got, got.Event.String(), func(w io.Writer) { say(w, "accepted %s, log #%d", args[1], got.Rev) })
 	}}
 	pin.Flags().StringVar(&class, "class", "destroy", "what it does at worst: read, write or destroy")
+	pin.Flags().BoolVar(&open, "open-args", false, "let it take arguments that its definition does not declare, which no policy sees")
 	return noun("tool", "Tools and their pins", ls, pin, c.resumeTool())
 }

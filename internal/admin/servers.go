@@ -104,7 +104,7 @@ func tools(x *request, _ none) (api.List[api.Tool], error) {
 func toolOf(t catalog.Tool) api.Tool {
 	return api.Tool{
 		Server: t.Server, Kind: string(t.Kind), Name: t.Name, Permission: t.Action(), Pin: t.Pin, SeenPin: t.SeenPin, Class: t.Class, Status: string(t.Status),
-		Suspended: !t.SuspendedAt.IsZero(),
+		Suspended: !t.SuspendedAt.IsZero(), OpenArguments: t.OpenArguments,
 	}
 }
 
@@ -113,6 +113,6 @@ func pinTool(x *request, in api.Pin) (api.Done, error) {
 	if err != nil {
 		return api.Done{}, err
 	}
-	got, err := x.Guard.Pin(x.ctx, x.caller, name, x.path("segment"), in.Pin, in.Class)
+	got, err := x.Guard.Pin(x.ctx, x.caller, name, x.path("segment"), in.Pin, in.Class, in.OpenArguments)
 	return api.Done{Event: got.ID, Rev: got.Rev}, err
 }

@@ -170,7 +170,7 @@ func TestDriftAndPin(t *testing.T) {
 		}
 		observe(changed)
 		accept := func(name string, pin id.Digest, class string) error {
-			return r.Do(id.Default, func(tx *audit.Tx) error { return Accept(tx, id.Default, "files", KindTool, name, pin, class) })
+			return r.Do(id.Default, func(tx *audit.Tx) error { return Accept(tx, id.Default, "files", KindTool, name, pin, class, false) })
 		}
 		wantCode(t, accept("look", old.Pin, Read), "pin_changed")
 		wantCode(t, accept("none", old.Pin, Read), "unknown_tool")

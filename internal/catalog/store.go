@@ -27,7 +27,7 @@ func New(r *db.Reader) *Room { return &Room{r: r} }
 
 const (
 	serverColumns = `workspace, name, transport, url, command, env, allow_private, era, status, created_at, suspended_at`
-	toolColumns   = `workspace, server, kind, name, definition, pin, class, status, seen, seen_pin, seen_at, suspended_at`
+	toolColumns   = `workspace, server, kind, name, definition, pin, class, status, seen, seen_pin, seen_at, suspended_at, open_arguments`
 	oneServer     = `SELECT ` + serverColumns + ` FROM mcp_server WHERE workspace = $1 AND name = $2`
 	oneTool       = `SELECT ` + toolColumns + ` FROM mcp_tool WHERE workspace = $1 AND server = $2 AND kind = $3 AND name = $4`
 	allTools      = `SELECT ` + toolColumns + ` FROM mcp_tool WHERE workspace = $1 AND server = $2 ORDER BY kind, name`
@@ -194,8 +194,8 @@ func Observe(tx *audit.Tx, ws id.Workspace, server string, items []Item) ([]Chan
 }
 
 // Accept makes the definition that was last seen the served one, with a class that somebody confirmed, only if its pin is the one named: what
-// a person saw is what is accepted. Codes: unknown_tool, pin_changed, definition_refused.
-func Accept(tx *audit.Tx, ws id.Workspace, server string, kind Kind, name string, pin id.Digest, class string) error {
+// a person saw is what is accepted. open lets it take arguments that the definition does not declare. Codes: unknown_tool, pin_changed, definition_refused.
+func Accept(tx *audit.Tx, ws id.Workspace, server string, kind Kind, name string, pin id.Digest, class string, open bool) error {
 	t, err := scanTool(tx.Row(oneTool+tx.ForUpdate(), ws, server, kind, name))
 	if err != nil {
 		return err
@@ -214,8 +214,8 @@ func Accept(tx *audit.Tx, ws id.Workspace, server string, kind Kind, name string
 	if class != Read && class != Write && class != Destroy {
 		return fault.New(fault.Invalid, "malformed", "a class is read, write or destroy")
 	}
-	_, err = tx.Exec(`UPDATE mcp_tool SET definition = seen, pin = seen_pin, class = $5, status = 'accepted'
-		WHERE workspace = $1 AND server = $2 AND kind = $3 AND name = $4`, ws, server, kind, name, class)
+	_, err = tx.Exec(`UPDATE mcp_tool SET definition = seen, pin = seen_pin, class = $5, open_arguments = $6, status = 'accepted'
+		WHERE workspace = $1 AND server = $2 AND kind = $3 AND name = $4`, ws, server, kind, name, class, number(open))
 	return err
 }
 
@@ -225,7 +225,7 @@ func insertTool(tx *audit.Tx, ws id.Workspace, server string, it Item, status St
 	if status != Accepted {
 		definition, pin = "", ""
 	}
-	_, err := tx.Exec(`INSERT INTO mcp_tool (`+toolColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL)`,
+	_, err := tx.Exec(`INSERT INTO mcp_tool (`+toolColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, 0)`,
 		ws, server, it.Kind, it.Name, definition, pin, class, status, string(it.Definition), it.Pin, tx.Now().UnixMicro())
 	return err
 }
@@ -251,13 +251,13 @@ func scanServer(row scanner) (Server, error) {
 func scanTool(row scanner) (Tool, error) {
 	var t Tool
 	var definition, seen string
-	var at int64
+	var at, open int64
 	var suspended sql.Null[int64]
-	err := row.Scan(&t.Workspace, &t.Server, &t.Kind, &t.Name, &definition, &t.Pin, &t.Class, &t.Status, &seen, &t.SeenPin, &at, &suspended)
+	err := row.Scan(&t.Workspace, &t.Server, &t.Kind, &t.Name, &definition, &t.Pin, &t.Class, &t.Status, &seen, &t.SeenPin, &at, &suspended, &open)
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, unknownTool()
 	}
-	t.Definition, t.Seen, t.SeenAt, t.SuspendedAt = []byte(definition), []byte(seen), time.UnixMicro(at), moment(suspended)
+	t.Definition, t.Seen, t.SeenAt, t.SuspendedAt, t.OpenArguments = []byte(definition), []byte(seen), time.UnixMicro(at), moment(suspended), open == 1
 	return t, err
 }
 

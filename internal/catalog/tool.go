@@ -55,6 +55,8 @@ type Tool struct {
 	SeenAt     time.Time // of the last change
 
 	SuspendedAt time.Time // zero: it may be called
+
+	OpenArguments bool // it takes arguments that its definition does not declare, which policy does not see
 }
 
 // Action is the permission that using it takes (authority.md §2).

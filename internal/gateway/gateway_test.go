@@ -247,10 +247,10 @@ func TestDrift(t *testing.T) {
 	}
 	tool, err := r.catalog.Callable(t.Context(), id.Default, "sdk", "write")
 	r.must(err)
-	if _, err := r.guard.Pin(t.Context(), r.priya.caller, "sdk", "write", tool.Pin, catalog.Destroy); err == nil {
+	if _, err := r.guard.Pin(t.Context(), r.priya.caller, "sdk", "write", tool.Pin, catalog.Destroy, false); err == nil {
 		t.Error("the old pin was accepted")
 	}
-	_, err = r.guard.Pin(t.Context(), r.priya.caller, "sdk", "write", tool.SeenPin, catalog.Destroy)
+	_, err = r.guard.Pin(t.Context(), r.priya.caller, "sdk", "write", tool.SeenPin, catalog.Destroy, false)
 	r.must(err)
 	s = a.connect("sdk", modern, nil)
 	if list, err = s.ListTools(t.Context(), nil); err != nil || !slices.ContainsFunc(list.Tools, func(t *mcp.Tool) bool { return t.Name == "write" && t.Description != "" }) {

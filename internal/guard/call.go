@@ -80,6 +80,7 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 	if q.shape, err = g.Catalog.Shape(tool); err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
+	q.open = tool.OpenArguments
 	a, err := g.decide(ctx, c, s, q, func(o policy.Obligation) evidence.Approval { return g.object(c, s, call, o) })
 	if err != nil {
 		return Verdict{}, err

@@ -68,8 +68,8 @@ func (g *Guard) Tools(ctx context.Context, c *Caller, server string) ([]catalog.
 	return g.Catalog.Tools(ctx, c.ws, server)
 }
 
-// Pin accepts the definition of a tool whose pin the caller has seen.
-func (g *Guard) Pin(ctx context.Context, c *Caller, server, segment string, pin id.Digest, class string) (evidence.Receipt, error) {
+// Pin accepts the definition of a tool whose pin the caller has seen. open lets it take arguments that the definition does not declare, which no policy sees.
+func (g *Guard) Pin(ctx context.Context, c *Caller, server, segment string, pin id.Digest, class string, open bool) (evidence.Receipt, error) {
 	t, err := g.Catalog.Callable(ctx, c.ws, server, segment)
 	a := act{
 		action: "attorn:tool:pin", noun: fmt.Sprintf("tool:%s:%s", server, segment), kind: evidence.ToolPinned, target: "Tool::" + server + ":" + segment,
@@ -80,7 +80,7 @@ func (g *Guard) Pin(ctx context.Context, c *Caller, server, segment string, pin 
 	}
 	a.content = []evidence.Content{evidence.ContentOf(t.Seen)}
 	return g.do(ctx, c, a, func(tx *audit.Tx) error {
-		if err := catalog.Accept(tx, c.ws, server, t.Kind, t.Name, pin, class); err != nil {
+		if err := catalog.Accept(tx, c.ws, server, t.Kind, t.Name, pin, class, open); err != nil {
 			return err
 		}
 		_, err := g.Approvals.VoidAll(tx, c.ws, approvals.Ground{Resource: evidence.Resource{Type: "Tool", ID: server + ":" + segment}})

@@ -19,6 +19,7 @@ type question struct {
 	more      []policy.Entity // what the resource is in
 	arguments []byte          // RFC 8785; nil where the action has none
 	shape     *policy.Shape   // of the arguments of a tool; nil for what is none
+	open      bool            // the tool takes others too
 }
 
 // answer is policy's decision with all that evidence needs to decide again.
@@ -66,7 +67,7 @@ func (g *Guard) decide(ctx context.Context, c *Caller, s *standing, q question, 
 	}
 	a := &answer{set: set, shape: q.shape, facts: policy.Facts{
 		Principals: s.principals, Action: q.action, ActionParents: policy.ActionParents(q.action, q.class), Resource: q.resource.UID,
-		Arguments: q.arguments, Actor: s.actor, Delegation: s.lent(), Auth: s.auth(c), Now: s.now.UnixMicro(), IP: c.ip,
+		Arguments: q.arguments, OpenArguments: q.open, Actor: s.actor, Delegation: s.lent(), Auth: s.auth(c), Now: s.now.UnixMicro(), IP: c.ip,
 	}}
 	a.facts.Entities = merge(s.entities, append([]policy.Entity{q.resource}, q.more...))
 	a.Decision = policy.Decide(set, a.shape, a.facts, nil)

@@ -14,13 +14,13 @@ func TestAToolsClassIsThatOfTheDecision(t *testing.T) {
 	s := newStory(t, dbtest.SQLite(t), 10)
 	s.priya.publish(rulesOfTheStory + `@id("careful") forbid (principal, action in Action::"destroy", resource);`)
 	pin := s.call("write", `{"path":"a"}`).Pin
-	_, err := s.Pin(t.Context(), s.priya.api(), "files", "write", pin, catalog.Read)
+	_, err := s.Pin(t.Context(), s.priya.api(), "files", "write", pin, catalog.Read, false)
 	s.ok(err)
 	call := s.call("write", `{"path":"staging/a"}`)
 	if v := s.start(s.deployer.tool(s.leaf), call); v.Outcome != evidence.Permit {
 		t.Fatalf("while it only reads: %+v", v)
 	}
-	_, err = s.Pin(t.Context(), s.priya.api(), "files", "write", pin, catalog.Destroy)
+	_, err = s.Pin(t.Context(), s.priya.api(), "files", "write", pin, catalog.Destroy, false)
 	s.ok(err)
 	if v := s.start(s.deployer.tool(s.leaf), call); v.Outcome != evidence.Deny || v.Code != "forbidden" {
 		t.Errorf("once it destroys: %+v", v)

@@ -62,7 +62,7 @@ func TestWhoMayNotActLearnsNothing(t *testing.T) {
 	for name, do := range map[string]func(*guard.Caller) error{
 		"chain": chain(there), "chain of none": chain(missing), "revoke": revoke(there), "revoke of none": revoke(missing),
 		"pin": func(c *guard.Caller) error {
-			_, err := s.Pin(t.Context(), c, "files", "none", id.Digest{}, "")
+			_, err := s.Pin(t.Context(), c, "files", "none", id.Digest{}, "", false)
 			return err
 		},
 		"approval": func(c *guard.Caller) error { return s.Cancel(t.Context(), c, id.New[id.Approval](s.now)) },
