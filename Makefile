@@ -9,7 +9,7 @@ STEP := tools/step
 FUZZTIME ?= 10s
 BROWSER := internal/console/testdata/browser
 
-.PHONY: help build check test demo fmt fuzz bench interop
+.PHONY: help build check test nightly demo fmt fuzz bench interop
 
 help: ## list what can be made
 	@printf 'attorn: power of attorney for AI agents\n\n'
@@ -33,6 +33,10 @@ test: ## everything that must hold: check, then all tests on SQLite and on a Pos
 	@$(STEP) "the story that make demo tells, once" bin/demo -once
 	@$(STEP) "the stateful packages again, with the race detector (building it takes minutes the first time)" \
 		bin/pgtest -- tools/race
+
+nightly: ## a million random bundles and requests, decided by attorn and plainly by Cedar (about ten minutes)
+	@tools/need go
+	@$(STEP) "a million random bundles and requests" go test ./policy -run 'TestAgreesWithCedar$$' -rapid.checks=1000000 -timeout 6h
 
 demo: ## tell the story against a real MCP server, then keep the server up; ONCE=1 ends with the story
 	@tools/need go node npm
