@@ -180,15 +180,21 @@ func (c *compiler) admit(f File, again bool, total int) bool {
 	case total > maxBundle:
 		p.Code, p.Message = "too_complex", fmt.Sprintf("up to this file the bundle has more than %d bytes", maxBundle)
 	default:
-		off, what := badText(string(f.Text))
-		if off < 0 {
-			return true
-		}
-		s := scanner{src: string(f.Text), line: 1, col: 1}
-		s.step(off)
-		p.Line, p.Col, p.Code, p.Message = s.line, s.col, "bad_text", "the text holds "+what
+		return c.readable(f)
 	}
 	c.bad(p)
+	return false
+}
+
+// readable says whether a file holds what its reader sees.
+func (c *compiler) readable(f File) bool {
+	off, what := badText(string(f.Text))
+	if off < 0 {
+		return true
+	}
+	s := scanner{src: string(f.Text), line: 1, col: 1}
+	s.step(off)
+	c.bad(Problem{File: f.Path, Line: s.line, Col: s.col, Code: "bad_text", Message: "the text holds " + what})
 	return false
 }
 
