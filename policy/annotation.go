@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func (c *compiled) annotations(p *xast.Policy, shipped bool) (wrong []fieldProbl
 		values[key] = value
 		switch {
 		case !known(key):
-			wrong = append(wrong, fieldProblem{key: key, code: "unknown_annotation", message: "@" + key + " is not known; known are @id @doc @reason @approve @stepup @binds @ttl @reuse"})
+			wrong = append(wrong, fieldProblem{key: key, code: "unknown_annotation", message: "@" + key + " is not known" + meantKey(key) + "; known are @" + strings.Join(keys(), " @")})
 		case len(value) > 4096:
 			wrong = append(wrong, fieldProblem{key: key, code: "bad_annotation", message: "the value of @" + key + " has more than 4096 bytes"})
 		default:
@@ -62,12 +63,17 @@ func (c *compiled) annotations(p *xast.Policy, shipped bool) (wrong []fieldProbl
 // fieldProblem is what is wrong with one annotation; an empty key means the policy as a whole.
 type fieldProblem struct{ key, code, message string }
 
-func known(key string) bool {
-	switch key {
-	case "id", "doc", "reason", "approve", "stepup", "binds", "ttl", "reuse":
-		return true
+func keys() []string {
+	return []string{"id", "doc", "reason", "approve", "stepup", "binds", "ttl", "reuse"}
+}
+
+func known(key string) bool { return slices.Contains(keys(), key) }
+
+func meantKey(key string) string {
+	if near := nearest(key, keys()); near != "" {
+		return "; is @" + near + " meant?"
 	}
-	return false
+	return ""
 }
 
 func (c *compiled) read(values map[string]string, forbid, shipped bool) (wrong []fieldProblem) {

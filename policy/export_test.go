@@ -188,3 +188,6 @@ func Pieces(text string) []string {
 	}
 	return all
 }
+
+// Nearest is nearest.
+func Nearest(word string, known []string) string { return nearest(word, known) }

@@ -3,9 +3,9 @@ package policy
 // nearest is the known word that was most likely meant by word, or "": at most a third of its letters, and one at least, may differ. Two letters that changed places
 // are one difference.
 func nearest(word string, known []string) string {
-	best, least := "", max(1, len(word)/3)+1
+	best, least := "", max(1, len(word)/3)
 	for _, k := range known {
-		if n := differences(word, k, least); n < least || n == least && n <= max(1, len(word)/3) && k < best {
+		if n := differences(word, k, least+1); n < least || n == least && (best == "" || k < best) {
 			best, least = k, n
 		}
 	}
