@@ -114,6 +114,7 @@ var routes = []Route{
 
 	{Name: "Publish", Method: "PUT", Path: "/v1/policy", Permission: "attorn:policy:publish", Status: 200, Doc: "Make files the live policies, beside the built-in ones."},
 	{Name: "Policy", Method: "GET", Path: "/v1/policy", Permission: "attorn:policy:read", Status: 200, Doc: "Read the live policies."},
+	{Name: "PolicySchema", Method: "GET", Path: "/v1/policy/schema", Query: page, Permission: "attorn:policy:read", Status: 200, Doc: "List what policies can be about: every tool that people accepted, with its class and definition; the roles that somebody holds, and attorn's own acts."},
 	{Name: "Bind", Method: "POST", Path: "/v1/bindings", Permission: "attorn:role:bind", Status: 201, Doc: "Give a person, an agent or a group a role."},
 	{Name: "Bindings", Method: "GET", Path: "/v1/bindings", Permission: "attorn:role:read", Status: 200, Doc: "List who has which role."},
 	{Name: "Unbind", Method: "POST", Path: "/v1/bindings/remove", Permission: "attorn:role:bind", Status: 200, Doc: "Take a role away."},
