@@ -45,7 +45,7 @@ func (c *compiled) annotations(p *xast.Policy, shipped bool) (wrong []fieldProbl
 		values[key] = value
 		switch {
 		case !known(key):
-			wrong = append(wrong, fieldProblem{key: key, code: "unknown_annotation", message: "@" + key + " is not known" + meantKey(key) + "; known are @" + strings.Join(keys(), " @")})
+			wrong = append(wrong, fieldProblem{key: key, code: "unknown_annotation", message: "@" + key + " is not known" + meantKey(key)})
 		case len(value) > 4096:
 			wrong = append(wrong, fieldProblem{key: key, code: "bad_annotation", message: "the value of @" + key + " has more than 4096 bytes"})
 		default:
@@ -73,7 +73,7 @@ func meantKey(key string) string {
 	if near := nearest(key, keys()); near != "" {
 		return "; is @" + near + " meant?"
 	}
-	return ""
+	return "; known are @" + strings.Join(keys(), " @")
 }
 
 func (c *compiled) read(values map[string]string, forbid, shipped bool) (wrong []fieldProblem) {

@@ -40,6 +40,9 @@ const (
 )
 
 func (p Problem) String() string {
+	if p.Line == 0 {
+		return fmt.Sprintf("%s: %s: %s (%s)", p.File, p.Severity, p.Message, p.Code)
+	}
 	return fmt.Sprintf("%s:%d:%d: %s: %s (%s)", p.File, p.Line, p.Col, p.Severity, p.Message, p.Code)
 }
 
@@ -186,6 +189,11 @@ func (c *compiler) admit(f File, again bool, total int) bool {
 	return false
 }
 
+// Authored reports whether a file of this path can be one that people write for a bundle: no built-in one, and none that the API made.
+func Authored(path string) bool {
+	return pathForm.MatchString(path) && len(path) <= 255 && !strings.HasPrefix(path, reserved) && !strings.HasPrefix(path, "store/")
+}
+
 // readable says whether a file holds what its reader sees.
 func (c *compiler) readable(f File) bool {
 	off, what := badText(string(f.Text))
@@ -328,13 +336,13 @@ func place(message string, st statement) (line, col int, _ string) {
 			line, col = tokenBefore(st.text, line, col)
 		}
 	}
+	message = plain(strings.TrimPrefix(message, "exact "), tokenAt(st.text, line, col))
 	if line == 1 {
 		col += st.col - 1
 	}
 	if strings.Contains(message, "value out of range") {
 		message = "an integer beyond 64 bits"
 	}
-	message = strings.TrimPrefix(message, "exact ")
 	if r := []rune(message); len(r) > 200 {
 		message = string(r[:200]) + "…"
 	}

@@ -122,4 +122,3 @@ func tidy(comment string) string {
 	}
 	return strings.Join(lines, "\n")
 }
-

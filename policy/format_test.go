@@ -50,7 +50,8 @@ func TestFormat(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"nothing", " \n\t", ""},
 		{"short", "permit(principal,action,resource);", "permit (principal, action, resource);\n"},
-		{"annotations and conditions", `@id ( "a/b" )@doc("x") forbid(principal is Agent in Group::"g",action in[Action::"a",Action::"b"],resource==Tool::"a:b")when{context.args has env&&context.args["env"]=="prod"}unless{!( -1<principal.n)};permit(principal,action,resource);`,
+		{
+			"annotations and conditions", `@id ( "a/b" )@doc("x") forbid(principal is Agent in Group::"g",action in[Action::"a",Action::"b"],resource==Tool::"a:b")when{context.args has env&&context.args["env"]=="prod"}unless{!( -1<principal.n)};permit(principal,action,resource);`,
 			`@id("a/b")
 @doc("x")
 forbid (
@@ -62,8 +63,10 @@ when { context.args has env && context.args["env"] == "prod" }
 unless { !(-1 < principal.n) };
 
 permit (principal, action, resource);
-`},
-		{"long conditions", `permit(principal,action,resource)when{context.args has environment&&context.args.environment=="production"&&[1,2,3].contains(context.args.number)||ip("10.0.0.1").isInRange(ip("10.0.0.0/8"))||(if context.args has a then {a:1,"b c":context.args.a-1}.a==-1 else principal.hasTag("department")&&principal.getTag("department")=="engineering")};`,
+`,
+		},
+		{
+			"long conditions", `permit(principal,action,resource)when{context.args has environment&&context.args.environment=="production"&&[1,2,3].contains(context.args.number)||ip("10.0.0.1").isInRange(ip("10.0.0.0/8"))||(if context.args has a then {a:1,"b c":context.args.a-1}.a==-1 else principal.hasTag("department")&&principal.getTag("department")=="engineering")};`,
 			`permit (principal, action, resource)
 when {
   context.args has environment &&
@@ -76,8 +79,10 @@ when {
       else principal.hasTag("department") && principal.getTag("department") == "engineering"
   )
 };
-`},
-		{"comments", "// head  \n\n\n// of a\n@id(\"x\") // why\npermit /* all */ (principal, // who\n action,resource) when {\n// first\ncontext.a /* c */ && // one\n  context.b // two\n || true // three\n} ; // end\n\n\n/* many\n   lines  */\nforbid(principal,action,resource); // last\n// after",
+`,
+		},
+		{
+			"comments", "// head  \n\n\n// of a\n@id(\"x\") // why\npermit /* all */ (principal, // who\n action,resource) when {\n// first\ncontext.a /* c */ && // one\n  context.b // two\n || true // three\n} ; // end\n\n\n/* many\n   lines  */\nforbid(principal,action,resource); // last\n// after",
 			`// head
 
 // of a
@@ -102,13 +107,16 @@ when {
 forbid (principal, action, resource); // last
 
 // after
-`},
-		{"words that are names", `@when("x")@permit("y")permit(principal,action,resource)when{context.when.permit["in"].unless-1==2&&{permit:1,when:[]}.permit==-1};`,
+`,
+		},
+		{
+			"words that are names", `@when("x")@permit("y")permit(principal,action,resource)when{context.when.permit["in"].unless-1==2&&{permit:1,when:[]}.permit==-1};`,
 			`@when("x")
 @permit("y")
 permit (principal, action, resource)
 when { context.when.permit["in"].unless - 1 == 2 && {permit: 1, when: []}.permit == -1 };
-`},
+`,
+		},
 		{"windows", "permit(principal,\r\naction,resource); // x\r\n/* a\r\nb */\r\n", "permit (principal, action, resource); // x\n\n/* a\nb */\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -135,9 +143,9 @@ func TestFormatTouchesNothingBroken(t *testing.T) {
 func TestFormatYAML(t *testing.T) {
 	for in, want := range map[string]string{
 		"a: 1  \r\nb:\t\n  - x\n\n\n": "a: 1\nb:\n  - x\n",
-		"a: 1":                         "a: 1\n",
-		"a: |\n  x  \n  y\n":           "a: |\n  x  \n  y\n", // the space is part of the text
-		"# said  \na: 1 # why \n":      "# said\na: 1 # why\n",
+		"a: 1":                        "a: 1\n",
+		"a: |\n  x  \n  y\n":          "a: |\n  x  \n  y\n", // the space is part of the text
+		"# said  \na: 1 # why \n":     "# said\na: 1 # why\n",
 	} {
 		got, problems := policy.Format(policy.File{Path: "roles/x.yaml", Text: []byte(in)})
 		if len(problems) > 0 || string(got) != want {

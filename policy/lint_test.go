@@ -27,7 +27,8 @@ func lintWorld(t testing.TB) policy.World {
 		Actions: []policy.Action{
 			{Name: "tool:deploy:run", Class: "destroy", Resource: "Tool", Shape: shapeFor(t, `{"type":"object","properties":{"env":{"type":"string"},"dry":{"type":"boolean"},"to":{"type":"object","properties":{"host":{"type":"string"}},"required":["host"]}},"required":["env","to"]}`)},
 			{Name: "tool:deploy:status", Class: "read", Resource: "Tool", Shape: shapeFor(t, `{"type":"object","properties":{"env":{"type":"string"}}}`)},
-			{Name: "attorn:agent:create"}, {Name: "attorn:approval:vote"},
+			{Name: "attorn:agent:create"},
+			{Name: "attorn:approval:vote"},
 		},
 		Holders: map[string]int{"release-manager": 2, "oncall": 1, "admin": 1},
 	}

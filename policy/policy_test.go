@@ -207,15 +207,15 @@ func TestProblemsSayWhere(t *testing.T) {
 func TestSyntaxErrorsPointAtTheirToken(t *testing.T) {
 	for text, want := range map[string]string{
 		"\n permit (principal, action, resource) when { 9223372036854775808 == 1 };": "2:2 an integer beyond 64 bits",
-		"permit (principal, action, resource)":                                       "1:37 got  want ;",
-		"permit (principal, action, resource) when { true }\npermit (principal);":    "2:1 got permit want ;",
-		"permit (principal, action, resource); premit (principal);":                  "1:39 unexpected effect: premit",
-		"permit (principal, action, resource) when { context.if };":                  "1:53 expected ident",
-		"permit (principal, action, resource) when { foo(1) };":                      "1:48 `foo` is not a function",
-		"@id(a) permit (principal, action, resource);":                               "1:5 expected string",
-		"permit (principal in User, action, resource);":                              "1:26 got , want ::",
-		"permit (principal, action, resource) when { [1 2].isEmpty() };":             "1:48 got 2 want ,",
-		"permit (principal, action, resource) when { /* é */ + };":                   "1:53 invalid primary",
+		"permit (principal, action, resource)":                                       `1:37 ";" is expected here, not the end of the policy`,
+		"permit (principal, action, resource) when { true }\npermit (principal);":    `2:1 ";" is expected here, not "permit"`,
+		"permit (principal, action, resource); premit (principal);":                  `1:39 a policy begins with permit or forbid, after its annotations, not with "premit"; is permit meant?`,
+		"permit (principal, action, resource) when { context.if };":                  `1:53 "if" is a word of the language; where it is a name write it in quotation marks: x["if"], {"if": …}`,
+		"permit (principal, action, resource) when { foo(1) };":                      `1:48 there is no function "foo"`,
+		"@id(a) permit (principal, action, resource);":                               `1:5 a text in quotation marks is expected here, not "a"`,
+		"permit (principal in User, action, resource);":                              `1:26 "::" is expected here, not ","`,
+		"permit (principal, action, resource) when { [1 2].isEmpty() };":             `1:48 "," is expected here, not "2"`,
+		"permit (principal, action, resource) when { /* é */ + };":                   `1:53 a value or expression is expected here, not "+"`,
 		"permit (principal, action, resource) when { \"é\" == \"\\q\" };":            "1:52 invalid char escape",
 	} {
 		_, problems := policy.Compile([]policy.File{{Path: "policies/a.cedar", Text: []byte(text)}})
