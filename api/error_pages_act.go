@@ -73,7 +73,6 @@ var actPages = []ErrorGroup{
 		{"unknown_argument", "No tool that the policy is about has that argument.", "Compare the name with the tool's definition: attorn policy schema"},
 		{"unknown_action", "attorn has no act of that name.", "Compare it with the acts: attorn policy schema"},
 		{"unknown_role", "Nobody holds a role of that name, and the bundle does not state it.", "Compare the name, or bind the role."},
-		{"unused_role", "Nobody holds the role, and nothing names it.", "Remove its file, or bind it."},
 		{"loosened_by_risk", "A policy permits more where the risk is low. It is 0 also where nothing measures it.", "Forbid where the risk is high."},
 		{"gate_principal", "A gate names one principal. It is asked about everybody on the chain.", "Compare context.actor.agent or context.subject instead."},
 		{"not_looked", "Whether the delegator could do this could not be looked at. It was lent all the same.", "Try: attorn permission test"},

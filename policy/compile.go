@@ -191,7 +191,7 @@ func (c *compiler) admit(f File, again bool, total int) bool {
 
 // Authored reports whether a file of this path can be one that people write for a bundle: no built-in one, and none that the API made.
 func Authored(path string) bool {
-	return pathForm.MatchString(path) && len(path) <= 255 && !strings.HasPrefix(path, reserved) && !strings.HasPrefix(path, "store/")
+	return (pathForm.MatchString(path) || typePath.MatchString(path)) && len(path) <= 255 && !strings.HasPrefix(path, reserved) && !strings.HasPrefix(path, "store/")
 }
 
 // readable says whether a file holds what its reader sees.

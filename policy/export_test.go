@@ -179,6 +179,7 @@ func Untyped(s *Set) *Set {
 	flat := Flat(s)
 	loose.rules, loose.gates = index{any: bare(flat.rules.any)}, index{any: bare(flat.gates.any)}
 	return &loose
+}
 
 // Pieces are the tokens and comments of a text, as Format keeps them.
 func Pieces(text string) []string {

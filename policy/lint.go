@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -11,37 +10,21 @@ import (
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 )
 
-// Action is something that can be done: a tool that can be called, with its class and its shape, or an act of attorn's own, which has neither.
-type Action struct {
-	Name     string // the permission: "tool:github:merge_pr"
-	Class    string // read, write, destroy
-	Resource string // the type of what it is done to: "Tool"; "" is any
-	Shape    *Shape
-}
-
 // World is what a workspace has beside its policies. What is nil is not known, and nothing is said about it.
 type World struct {
-	Actions []Action
+	Actions []Action       // the tools that can be called
+	Acts    []string       // attorn's own
 	Holders map[string]int // how many people hold each role
 }
 
 // Lint finds what is allowed in a bundle but most likely not meant, as warnings, by place. Files under attorn/ are not looked at. Codes: unscoped, unmeetable, shadowed,
-// unguarded, unknown_argument, unknown_action, unknown_tool, unknown_server, unknown_role, unused_role, loosened_by_risk, gate_principal.
+// unguarded, unknown_argument, unknown_action, unknown_tool, unknown_server, unknown_role, unknown_type, loosened_by_risk, gate_principal.
 func Lint(s *Set, w World) []Problem {
 	l := linter{set: s, world: w, texts: map[string]string{}}
 	for _, f := range s.files {
 		l.texts[f.Path] = string(f.Text)
 	}
-	var own []*compiled
-	for _, name := range slices.Sorted(maps.Keys(s.byID)) {
-		if p := s.byID[name]; !strings.HasPrefix(p.ast.Position.Filename, reserved) && p.ast.Position.Filename != "" {
-			own = append(own, p)
-		}
-	}
-	slices.SortFunc(own, func(a, b *compiled) int {
-		x, y := a.ast.Position, b.ast.Position
-		return cmp.Or(strings.Compare(x.Filename, y.Filename), cmp.Compare(x.Offset, y.Offset))
-	})
+	own := slices.DeleteFunc(s.ordered(), func(p *compiled) bool { return strings.HasPrefix(p.file(), reserved) || p.file() == "" })
 	l.known()
 	for _, p := range own {
 		l.scope(p)
@@ -115,6 +98,10 @@ func (l *linter) known() {
 			server, _, _ := strings.Cut(rest, ":")
 			l.tools, l.servers = append(l.tools, rest), append(l.servers, server)
 		}
+	}
+	l.actions = append(l.actions, l.world.Acts...)
+	for _, a := range l.set.typeActions() {
+		l.actions = append(l.actions, a.Name)
 	}
 	l.roles = l.set.roleNames()
 	for name := range l.world.Holders {
@@ -233,6 +220,14 @@ func (l *linter) risk(p *compiled) {
 // named looks at everything that a policy names.
 func (l *linter) named(p *compiled) {
 	seen := map[types.EntityUID]bool{}
+	for _, scope := range []xast.IsScopeNode{p.ast.Principal, p.ast.Resource} {
+		switch s := scope.(type) {
+		case xast.ScopeTypeIs:
+			l.typeName(p, s.Type)
+		case xast.ScopeTypeIsIn:
+			l.typeName(p, s.Type)
+		}
+	}
 	for _, axis := range scopeKeys(p.ast) {
 		for _, k := range axis {
 			if !k.isType && !seen[k.uid] {
@@ -243,6 +238,12 @@ func (l *linter) named(p *compiled) {
 	}
 	for _, c := range p.ast.Conditions {
 		xast.Inspect(xast.NewNode(c.Body), func(n xast.IsNode) bool {
+			switch is := n.(type) {
+			case xast.NodeTypeIs:
+				l.typeName(p, is.EntityType)
+			case xast.NodeTypeIsIn:
+				l.typeName(p, is.EntityType)
+			}
 			if v, ok := n.(xast.NodeValue); ok {
 				if e, ok := v.Value.(types.EntityUID); ok && !seen[e] {
 					seen[e] = true
@@ -275,7 +276,22 @@ func (l *linter) name(p *compiled, e types.EntityUID) {
 		unknown("unknown_server", "MCP server", l.servers)
 	case "Role":
 		l.role(p, name, words(e))
+	default:
+		l.typeName(p, e.Type)
 	}
+}
+
+// typeName looks at the name of a type of entities.
+func (l *linter) typeName(p *compiled, name types.EntityType) {
+	if _, known := l.set.entities[name]; known || name == "Action" {
+		return
+	}
+	var all []string
+	for known := range l.set.entities {
+		all = append(all, string(known))
+	}
+	at := strings.Split(strings.ReplaceAll(string(name), "::", "\x00::\x00"), "\x00")
+	l.warn(p, at, "unknown_type", "there is no type %s: nothing is ever of it%s", name, meant(string(name), all))
 }
 
 // action looks at an action or group of actions.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cedar-policy/cedar-go/types"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 )
 
@@ -103,7 +102,6 @@ func (r reads) visit(n xast.IsNode, sure present) (whenTrue, whenFalse present) 
 // sometimes are the members of the context that are not always there.
 var sometimes = []string{
 	"context.actor.agent", "context.subject", "context.delegation", "context.delegation.task", "context.delegation.purpose", "context.auth", "context.facts.ip",
-	"context.args",
 }
 
 // unguarded finds members that a policy reads though they may be absent: it cannot be evaluated then.
@@ -128,47 +126,11 @@ func (l *linter) unguarded(p *compiled) {
 // reached are the tools that a policy's scope may be about.
 func (l *linter) reached(p *compiled) (all []Action) {
 	for _, a := range l.world.Actions {
-		if mayDo(p.ast, a) {
+		if p.meets(schemaAction{id: a.Name, parents: ActionParents(a.Name, a.Class)}, a.Resource) {
 			all = append(all, a)
 		}
 	}
 	return all
-}
-
-// mayDo reports whether a policy's scope leaves room for an action.
-func mayDo(p *xast.Policy, a Action) bool {
-	groups := append(ActionParents(a.Name, a.Class), a.Name)
-	in := func(e types.EntityUID) bool { return e.Type == "Action" && slices.Contains(groups, string(e.ID)) }
-	switch s := p.Action.(type) {
-	case xast.ScopeTypeEq:
-		if string(s.Entity.ID) != a.Name {
-			return false
-		}
-	case xast.ScopeTypeIn:
-		if !in(s.Entity) {
-			return false
-		}
-	case xast.ScopeTypeInSet:
-		if !slices.ContainsFunc(s.Entities, in) {
-			return false
-		}
-	}
-	rest, isTool := strings.CutPrefix(a.Name, "tool:")
-	server, _, _ := strings.Cut(rest, ":")
-	within := func(e types.EntityUID) bool {
-		return !isTool || e.Type == "Tool" && string(e.ID) == rest || e.Type == "Server" && string(e.ID) == server || e.Type == "Workspace" || e.Type == "Environment"
-	}
-	switch s := p.Resource.(type) {
-	case xast.ScopeTypeEq:
-		return within(s.Entity) && (!isTool || s.Entity.Type == "Tool")
-	case xast.ScopeTypeIn:
-		return within(s.Entity)
-	case xast.ScopeTypeIs:
-		return !isTool || s.Type == TypeTool
-	case xast.ScopeTypeIsIn:
-		return (!isTool || s.Type == TypeTool) && within(s.Entity)
-	}
-	return true
 }
 
 // read says, once, what is wrong with reading a path.
@@ -177,25 +139,15 @@ func (l *linter) read(p *compiled, path string, sure present, reached []Action) 
 	guard := strings.LastIndexByte(path, '.')
 	args, isArgument := strings.CutPrefix(path, "context.args.")
 	switch {
-	case sure.has(path) || path == "context.args" && len(reached) > 0 && !slices.ContainsFunc(reached, func(a Action) bool { return a.Shape == nil }):
+	case sure.has(path):
 		return false
-	case slices.Contains(sometimes, path) && (path != "context.args" || len(reached) > 0):
-		if path == "context.args" && slices.ContainsFunc(slices.Collect(maps.Keys(sure)), func(s string) bool { return strings.HasPrefix(s, "context.args.") }) {
-			return false // said once, where it is tested
-		}
-		if path == "context.args" && !onlyAttorn(reached) {
-			return false // what is no tool has no arguments; a policy for tools is not asked to say so
-		}
+	case slices.Contains(sometimes, path):
 		l.warn(p, words, "unguarded", "%s is not always there, and then this policy cannot be evaluated: test `%s has %s` first", path, path[:guard], path[guard+1:])
 		return true
 	case !isArgument || len(reached) == 0:
 		return false
 	}
 	return l.argument(p, path, strings.Split(args, "."), words, reached)
-}
-
-func onlyAttorn(reached []Action) bool {
-	return !slices.ContainsFunc(reached, func(a Action) bool { return strings.HasPrefix(a.Name, "tool:") })
 }
 
 // argument looks at an argument that is read untested.

@@ -25,8 +25,8 @@ func shapeFor(t testing.TB, schema string) *policy.Shape {
 func lintWorld(t testing.TB) policy.World {
 	return policy.World{
 		Actions: []policy.Action{
-			{Name: "tool:deploy:run", Class: "destroy", Resource: "Tool", Shape: shapeFor(t, `{"type":"object","properties":{"env":{"type":"string"},"dry":{"type":"boolean"},"to":{"type":"object","properties":{"host":{"type":"string"}},"required":["host"]}},"required":["env","to"]}`)},
-			{Name: "tool:deploy:status", Class: "read", Resource: "Tool", Shape: shapeFor(t, `{"type":"object","properties":{"env":{"type":"string"}}}`)},
+			{Name: "tool:deploy:run", Class: "destroy", Resource: policy.UID{Type: "Tool", ID: "deploy:run"}, Shape: shapeFor(t, `{"type":"object","properties":{"env":{"type":"string"},"dry":{"type":"boolean"},"to":{"type":"object","properties":{"host":{"type":"string"}},"required":["host"]}},"required":["env","to"]}`)},
+			{Name: "tool:deploy:status", Class: "read", Resource: policy.UID{Type: "Tool", ID: "deploy:status"}, Shape: shapeFor(t, `{"type":"object","properties":{"env":{"type":"string"}}}`)},
 			{Name: "attorn:agent:create"},
 			{Name: "attorn:approval:vote"},
 		},
@@ -80,6 +80,8 @@ func TestLint(t *testing.T) {
 		{"of some tools only", `permit (principal, action in Action::"tool:deploy:*", resource) when { context.args.env == "x" };`, "1:72 unguarded tool:deploy:status"},
 		{"the context's own", `permit (principal, ` + run + `) when { context.delegation.depth == 0 && context.facts.ip.isLoopback() };`, "1:74 unguarded; 1:107 unguarded"},
 		{"the context's own, tested", `permit (principal, ` + run + `) when { context has delegation && context.delegation has task && context.delegation.task == "x" };`, ""},
+		{"an unknown type", `permit (principal is Usr, action, resource in Invoic::"x");`, "1:22 unknown_type User meant; 1:47 unknown_type"},
+		{"an unknown type in a condition", `permit (principal is User, ` + run + `) when { principal is Agnt || context.args.env == "x" };`, "1:95 unknown_type Agent meant"},
 		{"a permit twice", `permit (principal is User, ` + run + `); permit (principal is User, ` + run + `);`, "1:76 shadowed"},
 		{"a broader one", `permit (principal == User::"usr_a", ` + run + `) when { context.args.env == "x" } unless { context.args has dry }; permit (principal is User, action in Action::"tool:deploy:*", resource) unless { context.args has dry };`, "1:1 shadowed"},
 		{"a broader one with another condition", `permit (principal is User, ` + run + `); permit (principal, ` + run + `) when { context.args.env == "x" };`, ""},
@@ -114,6 +116,34 @@ func TestLint(t *testing.T) {
 				t.Errorf("without knowing the workspace: %v", quiet)
 			}
 		})
+	}
+}
+
+// What the types show is said once, where it is.
+func TestReview(t *testing.T) {
+	run := `action == Action::"tool:deploy:run", resource`
+	for in, want := range map[string]string{
+		`permit (principal, ` + run + `) when { context.args.dry };`:                                            "1:74 error unguarded",
+		`permit (principal, ` + run + `) when { context.args.evn == "x" };`:                                     "1:74 error unknown_argument",
+		`permit (principal, ` + run + `) when { context.args.env > 3 };`:                                        "1:1 error type_error",
+		`permit (principal is Agent, ` + run + `) when { principal has owner && principal.ownr == principal };`: "1:116 error type_error owner meant",
+		`permit (principal is Agent, ` + run + `) when { principal.owner == principal };`:                       "1:93 error type_error",
+		`permit (principal, ` + run + `) when { context.delegation.depth == 0 };`:                               "1:74 error unguarded",
+		`permit (principal is Usr, ` + run + `);`:                                                               "1:22 error unknown_type User meant",
+		`permit (principal, ` + run + `);`:                                                                      "",
+	} {
+		s, problems := policy.Compile(append(policy.Shipped(), policy.File{Path: "policies/x.cedar", Text: []byte(in)}))
+		if s == nil {
+			t.Fatal(problems)
+		}
+		got := policy.Review(s, lintWorld(t))
+		parts := strings.SplitN(want, " ", 4)
+		switch {
+		case want == "" && len(got) == 0:
+		case want == "" || len(got) != 1 || fmt.Sprintf("%d:%d %s %s", got[0].Line, got[0].Col, got[0].Severity, got[0].Code) != strings.Join(parts[:3], " ") ||
+			len(parts) == 4 && !strings.Contains(got[0].Message, parts[3]):
+			t.Errorf("%s: %v, want %s", in, got, want)
+		}
 	}
 }
 
@@ -174,8 +204,8 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		for _, world := range []policy.World{{}, w} {
-			for _, p := range policy.Lint(s, world) {
-				if p.Severity != policy.SeverityWarning || p.Line < 1 || p.Line > strings.Count(text, "\n")+1 || p.Col < 1 || p.Message == "" {
+			for _, p := range policy.Review(s, world) {
+				if p.Line < 1 || p.Line > strings.Count(text, "\n")+1 || p.Col < 1 || p.Message == "" {
 					t.Errorf("%+v", p)
 				}
 			}

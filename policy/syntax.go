@@ -8,7 +8,7 @@ import (
 
 // The parser's messages that name something.
 var (
-	wanted    = regexp.MustCompile(`^got (.*) want (.+)$`)
+	gotWant   = regexp.MustCompile(`^got (.*) want (.+)$`)
 	noEffect  = regexp.MustCompile(`^unexpected effect: (.*)$`)
 	notCalled = regexp.MustCompile("^`(.*)` is (not a function|not a method|a method, not a function|a function, not a method)$")
 	twice     = regexp.MustCompile(`^duplicate (annotation|key): (.*)$`)
@@ -34,7 +34,7 @@ func plain(message, token string) string {
 		here = "the end of the policy"
 	}
 	ends := func(what string) string { return what + " is expected here, not " + here }
-	if m := wanted.FindStringSubmatch(message); m != nil {
+	if m := gotWant.FindStringSubmatch(message); m != nil {
 		return ends(fmt.Sprintf("%q", m[2])) + meant(token, operators)
 	}
 	if m := noEffect.FindStringSubmatch(message); m != nil {

@@ -81,10 +81,10 @@ func (c *cli) policyCheckCommand() *cobra.Command {
 				if world, note, err = c.world(cmd, from); err != nil {
 					return err
 				}
-				problems = append(problems, policy.Lint(set, world)...)
+				problems = append(problems, policy.Review(set, world)...)
 			}
 			f := foundOf(len(b.files), problems)
-			if f.Ignored, f.Note = b.ignored, note; set != nil {
+			if f.Ignored, f.Note = b.ignored, note; f.Errors == 0 {
 				f.Digest = set.Digest().String()
 			}
 			if err := c.show(f, f.Digest, func(w io.Writer) {
@@ -203,16 +203,13 @@ func (c *cli) world(cmd *cobra.Command, from against) (w policy.World, note stri
 
 // worldOf is a schema in policy's terms. A definition whose shape cannot be told is of a tool that nobody can call either.
 func worldOf(s api.PolicySchema) policy.World {
-	w := policy.World{Actions: []policy.Action{}, Holders: map[string]int{}}
+	w := policy.World{Actions: []policy.Action{}, Acts: s.Acts, Holders: map[string]int{}}
 	for _, t := range s.Tools {
 		shape, err := policy.ShapeOf(t.Definition)
 		if err != nil {
 			shape = nil
 		}
-		w.Actions = append(w.Actions, policy.Action{Name: t.Action, Class: t.Class, Resource: policy.TypeTool, Shape: shape})
-	}
-	for _, a := range s.Acts {
-		w.Actions = append(w.Actions, policy.Action{Name: a})
+		w.Actions = append(w.Actions, policy.Action{Name: t.Action, Class: t.Class, Resource: policy.UID{Type: policy.TypeTool, ID: strings.TrimPrefix(t.Action, "tool:")}, Shape: shape})
 	}
 	for _, r := range s.Roles {
 		w.Holders[r.Role] = r.People
