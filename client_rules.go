@@ -54,16 +54,6 @@ func (c *Client) RemoveService(ctx context.Context, service string) (api.Done, e
 	return ask[api.Done](ctx, c.door, "RemoveService", []string{service}, nil, nil)
 }
 
-// Publish makes files the live policies, beside the built-in ones.
-func (c *Client) Publish(ctx context.Context, in api.Publish) (api.Bundle, error) {
-	return ask[api.Bundle](ctx, c.door, "Publish", nil, nil, in)
-}
-
-// Policy reads the live policies, the built-in ones under attorn/ among them.
-func (c *Client) Policy(ctx context.Context) (api.Bundle, error) {
-	return ask[api.Bundle](ctx, c.door, "Policy", nil, nil, nil)
-}
-
 // Bind gives a person or an agent a role.
 func (c *Client) Bind(ctx context.Context, in api.Binding) (api.Done, error) {
 	return ask[api.Done](ctx, c.door, "Bind", nil, nil, in)

@@ -24,7 +24,7 @@ import (
 
 // Limits of what is read of an answer, in bytes.
 const (
-	maxAnswer = 8 << 20
+	maxAnswer = 24 << 20
 	maxPack   = 64 << 20
 )
 
@@ -119,22 +119,51 @@ func (d *door) learn(u *url.URL, h http.Header) {
 
 // ask sends one request with a body that is kept for a second try, and reads the answer.
 func (d *door) ask(ctx context.Context, method, target, kind string, body []byte, token Token, limit int64) (*http.Response, []byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	return d.asking(ctx, sending{method: method, target: target, kind: kind, body: body}, token, limit)
+}
+
+// sending is one request, as often as it has to be sent.
+type sending struct {
+	method, target, kind string
+	body                 []byte
+	signed               bool // by a message signature too (RFC 9421)
+}
+
+// send sends a request once. The answer's body is the caller's to close.
+func (d *door) send(ctx context.Context, hc *http.Client, s sending, token Token) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, s.method, s.target, bytes.NewReader(s.body))
 	if err != nil {
-		return nil, nil, fault.Wrap(err, fault.Invalid, "malformed", "the request cannot be made: %v", err)
+		return nil, fault.Wrap(err, fault.Invalid, "malformed", "the request cannot be made: %v", err)
 	}
-	if kind != "" {
-		r.Header.Set("Content-Type", kind)
+	if s.kind != "" {
+		r.Header.Set("Content-Type", s.kind)
 	}
 	if err := d.prove(r, token); err != nil {
+		return nil, err
+	}
+	if s.signed {
+		by := token.by
+		if by == nil {
+			by = d.keys.key()
+		}
+		if err := sign(by, r, s.body, d.api()); err != nil {
+			return nil, err
+		}
+	}
+	res, err := hc.Do(r)
+	if err != nil {
+		return nil, unreachable(ctx, err)
+	}
+	d.learn(r.URL, res.Header)
+	return res, nil
+}
+
+func (d *door) asking(ctx context.Context, s sending, token Token, limit int64) (*http.Response, []byte, error) {
+	res, err := d.send(ctx, d.http, s, token)
+	if err != nil {
 		return nil, nil, err
 	}
-	res, err := d.http.Do(r)
-	if err != nil {
-		return nil, nil, unreachable(ctx, err)
-	}
 	defer res.Body.Close()
-	d.learn(r.URL, res.Header)
 	answer, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
 		return nil, nil, unreachable(ctx, err)
@@ -185,7 +214,7 @@ func (d *door) call(ctx context.Context, name string, path []string, query url.V
 				return err
 			}
 		}
-		res, answer, err := d.ask(ctx, route.Method, target, kind, body, token, limit)
+		res, answer, err := d.asking(ctx, sending{route.Method, target, kind, body, route.Signed}, token, limit)
 		if err != nil {
 			return err
 		}

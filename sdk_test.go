@@ -166,7 +166,7 @@ func TestStory(t *testing.T) {
 	maya := w.person("Maya Chen")
 	bot, deployer := w.agent("release-bot"), w.agent("deployer")
 	server := w.files()
-	must[api.Bundle](t)(w.priya.Publish(ctx, api.Publish{Files: []api.PolicyFile{{Path: "policies/release.cedar", Text: gate}}}))
+	must[api.Published](t)(w.priya.Publish(ctx, api.Publish{Files: []api.PolicyFile{{Path: "policies/release.cedar", Text: gate}}}))
 	for principal, role := range map[string]string{bot.ID().String(): "tool-user", deployer.ID().String(): "tool-user", maya.User().String(): "release-manager"} {
 		must[api.Done](t)(w.priya.Bind(ctx, api.Binding{Principal: principal, Role: role}))
 	}

@@ -64,6 +64,10 @@ func (s *signing) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // sign adds a message signature over everything that the request has by now.
 func (a *Agent) sign(r *http.Request, body []byte, audience string) error {
+	return sign(a.door.keys.key(), r, body, audience)
+}
+
+func sign(by jose.Signer, r *http.Request, body []byte, audience string) error {
 	method := r.Method
 	if method == "" {
 		method = http.MethodGet
@@ -73,7 +77,7 @@ func (a *Agent) sign(r *http.Request, body []byte, audience string) error {
 	for _, name := range []string{"Signature-Input", "Signature"} {
 		r.Header.Del(name) // of an earlier try
 	}
-	h, err := httpsig.Sign(a.door.keys.key(), httpsig.Request{
+	h, err := httpsig.Sign(by, httpsig.Request{
 		Method: method, TargetURI: r.URL.Scheme + "://" + r.URL.Host + r.URL.RequestURI(), Header: httpsig.Fields(r.Header), Body: body,
 	}, httpsig.Params{Audience: audience, Created: time.Now(), Nonce: jose.EncodeBase64(nonce[:])})
 	if err != nil {

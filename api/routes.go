@@ -11,6 +11,8 @@ type Route struct {
 	Permission string   // what it takes; "" for what everybody may ask about themselves
 	Status     int      // of success
 	Open       bool     // takes no access token, and is not repeated under /w/{ws}
+	Signed     bool     // a person with a registered key signs the whole request (RFC 9421): a policy asks for it
+	Body       int64    // bytes of a body at most; 0 is 1 MiB
 	Doc        string   // one line
 }
 
@@ -112,9 +114,12 @@ var routes = []Route{
 	{Name: "SetClientRule", Method: "PUT", Path: "/v1/client-rules", Permission: "attorn:client:rule", Status: 200, Doc: "Say what the workspace lets an app do, all apps of a host, or all; the most particular rule decides."},
 	{Name: "RemoveClientRule", Method: "POST", Path: "/v1/client-rules/remove", Permission: "attorn:client:rule", Status: 200, Doc: "Take a rule about apps away."},
 
-	{Name: "Publish", Method: "PUT", Path: "/v1/policy", Permission: "attorn:policy:publish", Status: 200, Doc: "Make files the live policies, beside the built-in ones."},
+	{Name: "Publish", Method: "PUT", Path: "/v1/policy", Permission: "attorn:policy:publish", Status: 200, Signed: true, Body: maxBundleBody, Doc: "Make files the live policies, beside the built-in ones and what the API made."},
+	{Name: "Rollback", Method: "POST", Path: "/v1/policy/rollback", Permission: "attorn:policy:rollback", Status: 200, Signed: true, Doc: "Make a bundle that was published before the live one again."},
 	{Name: "Policy", Method: "GET", Path: "/v1/policy", Permission: "attorn:policy:read", Status: 200, Doc: "Read the live policies."},
 	{Name: "PolicySchema", Method: "GET", Path: "/v1/policy/schema", Query: page, Permission: "attorn:policy:read", Status: 200, Doc: "List what policies can be about: every tool that people accepted, with its class and definition; the roles that somebody holds, and attorn's own acts."},
+	{Name: "Bundle", Method: "GET", Path: "/v1/policy/bundles/{bundle}", Permission: "attorn:policy:read", Status: 200, Doc: "Read a bundle that was published: by its digest or an unambiguous beginning of it, or as live or previous."},
+	{Name: "PolicyLog", Method: "GET", Path: "/v1/policy/log", Query: []string{"before", "limit"}, Permission: "attorn:policy:read", Status: 200, Doc: "List who made which bundle the live one, newest first."},
 	{Name: "Bind", Method: "POST", Path: "/v1/bindings", Permission: "attorn:role:bind", Status: 201, Doc: "Give a person, an agent or a group a role."},
 	{Name: "Bindings", Method: "GET", Path: "/v1/bindings", Permission: "attorn:role:read", Status: 200, Doc: "List who has which role."},
 	{Name: "Unbind", Method: "POST", Path: "/v1/bindings/remove", Permission: "attorn:role:bind", Status: 200, Doc: "Take a role away."},
@@ -148,6 +153,9 @@ var page = []string{"after", "limit"}
 
 // Routes lists every endpoint of the API.
 func Routes() []Route { return slices.Clone(routes) }
+
+// maxBundleBody is the largest body that has a bundle, in bytes: of 8 MiB of text, written as JSON.
+const maxBundleBody = 16 << 20
 
 // HasBody reports whether requests of the route carry a body.
 func (r Route) HasBody() bool { return r.Method == "POST" || r.Method == "PUT" }

@@ -5,23 +5,10 @@ import (
 	"github.com/attorn/attorn/jose"
 )
 
-// Publish makes files the live policies, beside the built-in ones. Base, where given, must be the bundle that is live.
-type Publish struct {
-	Files []PolicyFile `json:"files"`
-	Base  id.Digest    `json:"base,omitzero"`
-}
-
 // PolicyFile is one Cedar source.
 type PolicyFile struct {
 	Path string `json:"path"`
 	Text string `json:"text"`
-}
-
-// Bundle is a set of policies, named by its digest.
-type Bundle struct {
-	Digest   id.Digest    `json:"digest"`
-	Files    []PolicyFile `json:"files"`
-	Problems []string     `json:"problems"` // warnings
 }
 
 // NewServer registers an MCP server: by URL, or by a command that attorn runs.

@@ -141,6 +141,7 @@ type What struct {
 	Ask        id.Digest       `json:"ask,omitzero"`
 	Audience   string          `json:"aud,omitempty"`
 	Auth       *Auth           `json:"auth,omitempty"` // user.signed_in through another provider
+	Base       id.Digest       `json:"base,omitzero"`  // policy.published: the bundle that was live before
 	Bundle     id.Digest       `json:"bundle,omitzero"`
 	Client     string          `json:"client,omitempty"` // an app's client_id; client.changed: what the rule is about
 	COSE       string          `json:"cose,omitempty"`   // a passkey's public key (RFC 9052), base64url

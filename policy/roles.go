@@ -9,10 +9,13 @@ import (
 //go:embed attorn/roles.cedar
 var roles string
 
+//go:embed attorn/publishing.cedar
+var publishing string
+
 // Shipped is the Cedar text of the built-in roles and of the rules that hold in every workspace. Its paths begin with attorn/ and are kept for ever, so
 // that old bundles still compile.
 func Shipped() []File {
-	return []File{{Path: "attorn/roles.cedar", Text: []byte(roles)}}
+	return []File{{Path: "attorn/publishing.cedar", Text: []byte(publishing)}, {Path: "attorn/roles.cedar", Text: []byte(roles)}}
 }
 
 // ActionParents lists, sorted, the groups that an action belongs to: for "tool:files:read_file" of class "read" these are "call", "read", "tool:*" and

@@ -36,7 +36,8 @@ func endpoints() map[string]endpoint {
 
 		"Kill": on(kill), "ResumeTool": on(resumeTool), "ResumeWorkspace": on(resumeWorkspace), "Feed": on(feed), "Confirmations": on(confirmations),
 
-		"Publish": on(publish), "Policy": on(livePolicy), "PolicySchema": on(policySchema), "Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings),
+		"Publish": on(publish), "Rollback": on(rollback), "Policy": on(livePolicy), "PolicySchema": on(policySchema), "Bundle": on(oneBundle), "PolicyLog": on(policyLog),
+		"Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings),
 
 		"ResourceTypes": on(resourceTypes), "ResourceType": on(oneResourceType), "SetResourceType": on(setResourceType), "RemoveResourceType": on(removeResourceType),
 		"Resources": on(listResources), "Resource": on(oneResource), "SetResource": on(setResource), "RemoveResource": on(removeResource),

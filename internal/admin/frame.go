@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -25,7 +26,7 @@ import (
 
 // Limits of a request, in bytes.
 const (
-	maxBody  = 1 << 20
+	maxBody  = 1 << 20 // of a route that names no other
 	maxParam = 1 << 10
 )
 
@@ -56,7 +57,7 @@ func on[In, Out any](run func(x *request, in In) (Out, error)) endpoint {
 	return func(x *request, body []byte) (any, error) {
 		var in In
 		if len(body) > 0 {
-			if err := jose.Decode(body, &in, jose.Limits{Bytes: maxBody, Values: 100_000}); err != nil {
+			if err := jose.Decode(body, &in, jose.Limits{Bytes: len(body), Values: 100_000}); err != nil {
 				return nil, err
 			}
 		}
@@ -138,7 +139,7 @@ func (f *face) answer(w http.ResponseWriter, r *http.Request, m methods) (action
 	if x.query, err = queryOf(r, a.Query); err != nil {
 		return action{}, nil, err
 	}
-	body, err := readBody(w, r)
+	body, err := readBody(w, r, cmp.Or(a.Body, maxBody))
 	if err != nil {
 		return action{}, nil, err
 	}
@@ -229,13 +230,13 @@ func queryOf(r *http.Request, known []string) (url.Values, error) {
 	return q, nil
 }
 
-// readBody reads the whole body.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+// readBody reads the whole body, of at most most bytes.
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return nil, fault.New(fault.TooLarge, "too_large", "a body has at most %d bytes", maxBody)
+		return nil, fault.New(fault.TooLarge, "too_large", "a body has at most %d bytes", most)
 	case err != nil:
 		return nil, fault.New(fault.Invalid, "malformed", "the body ended early")
 	}

@@ -64,6 +64,8 @@ func statusOf(f *fault.Error) int {
 		return http.StatusUnauthorized // whatever it was for, a new proof is the remedy
 	case "method_not_allowed":
 		return http.StatusMethodNotAllowed
+	case "stale_base":
+		return http.StatusPreconditionFailed
 	case "feed_gap":
 		return http.StatusGone
 	case "media_type":

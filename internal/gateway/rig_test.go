@@ -19,6 +19,7 @@ import (
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/approvals"
@@ -239,10 +240,29 @@ func (r *rig) register(s catalog.Server, name string) {
 
 func (r *rig) publish(cedar string) {
 	r.t.Helper()
-	_, problems, _, err := r.guard.Publish(r.t.Context(), r.priya.caller, []policy.File{{Path: "policies/test.cedar", Text: []byte(cedar)}}, id.Digest{})
-	if err != nil {
-		r.t.Fatal(err, problems)
+	_, err := r.guard.Publish(r.t.Context(), r.signed(r.priya), guard.Candidate{Files: []policy.File{{Path: "policies/test.cedar", Text: []byte(cedar)}}})
+	r.must(err)
+}
+
+// signed is a request of a person's that their key signed as a whole, as publishing takes it.
+func (r *rig) signed(p person) *guard.Caller {
+	r.t.Helper()
+	got, err := r.guard.PersonToken(r.t.Context(), r.client(p.key, p.id.String()), id.Default, guard.TokenRequest{})
+	r.must(err)
+	h, url := http.Header{}, r.http.URL+"/v1/policy"
+	h.Set("Authorization", "DPoP "+got.Token)
+	made, err := httpsig.Sign(p.key, httpsig.Request{Method: http.MethodPut, TargetURI: url, Header: h.Values, Body: []byte("{}")},
+		httpsig.Params{Audience: r.guard.API(id.Default), Created: time.Now(), Nonce: jose.EncodeBase64([]byte(rand.Text()))})
+	r.must(err)
+	for name, value := range map[string]string{"Attorn-Audience": made.Audience, "Content-Digest": made.Digest, "Signature-Input": made.Input, "Signature": made.Signature} {
+		h.Set(name, value)
 	}
+	c, err := r.guard.Authenticate(r.t.Context(), guard.Credentials{
+		Method: http.MethodPut, URL: url, Authorization: h.Values("Authorization"), DPoP: []string{r.proof(p.key, http.MethodPut, url, got.Token)}, Header: h.Values, Face: "admin",
+	}, r.guard.API(id.Default))
+	r.must(err)
+	r.must(c.CheckBody([]byte("{}")))
+	return c
 }
 
 // vote is Maya's word on an approval.

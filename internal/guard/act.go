@@ -25,6 +25,7 @@ type act struct {
 	target   string
 	what     *evidence.What
 	content  []evidence.Content
+	cause    id.Event // what led to it
 	also     []id.Workspace
 	gives    func() ([]string, error)    // roles, and groups that policy names: what their holders may do, somebody may do by it; nil: none. Read after the snapshot
 	depends  []string                    // what else it rests on
@@ -58,7 +59,7 @@ func (g *Guard) try(ctx context.Context, c *Caller, a act, change func(*audit.Tx
 		return evidence.Receipt{}, g.refuseAct(ctx, c, s, a, nil, err)
 	}
 	d := s.draft(c, a.kind)
-	d.Outcome, d.Target, d.What, d.Also = evidence.OK, a.target, a.what, a.also
+	d.Outcome, d.Target, d.What, d.Also, d.Cause = evidence.OK, a.target, a.what, a.also, a.cause
 	d.Did = &evidence.Did{Action: a.action, Resource: evidence.Resource{Type: "Noun", ID: a.noun}}
 	d.Why = ans.why(s.asOf)
 	d.Content = append(append(d.Content, ans.kept), a.content...)

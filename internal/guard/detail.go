@@ -4,10 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/attorn/attorn/evidence"
-	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/audit"
@@ -141,18 +138,6 @@ func (g *Guard) stopped(ctx context.Context, ws id.Workspace, target string, kin
 	}
 	e := found[0]
 	s := &Stopped{Event: e.ID, At: time.UnixMicro(e.At), By: e.Who.Sub}
-	if e.What == nil || e.What.Text == nil {
-		return s, nil
-	}
-	disclosure, err := g.Log.Detail(ctx, e, "text")
-	if fault.Code(err) == "not_found" { // erased
-		return s, nil
-	} else if err != nil {
-		return nil, err
-	}
-	value, err := e.What.Text.Open(disclosure, "text")
-	if err != nil {
-		return nil, err
-	}
-	return s, json.Unmarshal(value, &s.Reason)
+	s.Reason, err = g.words(ctx, e)
+	return s, err
 }

@@ -9,10 +9,12 @@ import (
 
 // Again is the same request received once more, as a thief would send it.
 func Again(c *Caller) *Caller {
-	return &Caller{
+	again := &Caller{
 		ws: c.ws, agent: c.agent, instance: c.instance, person: c.person, key: c.key, acr: c.acr, authTime: c.authTime, claims: c.claims, raw: c.raw,
-		proof: c.proof, proofRaw: c.proofRaw, once: c.once, ip: c.ip, face: c.face,
+		proof: c.proof, proofRaw: c.proofRaw, signed: c.signed, once: c.once, ip: c.ip, face: c.face,
 	}
+	again.held.Store(c.held.Load())
+	return again
 }
 
 // Rests is what a permit for c would depend on.

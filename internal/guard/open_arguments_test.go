@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/attorn/attorn/evidence"
-	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/policy"
 )
@@ -12,15 +11,14 @@ import (
 // What a definition does not declare is refused, since no policy sees it, unless somebody accepted the definition with that.
 func TestOpenArguments(t *testing.T) {
 	s := newStory(t, dbtest.SQLite(t), 10)
-	_, _, _, err := s.Publish(t.Context(), s.priya.api(), []policy.File{{Path: "policies/a.cedar", Text: []byte(`
+	s.priya.publish(`
 @id("no") forbid (principal, action == Action::"tool:files:write", resource) when { context.args has secret };
-@id("ok") permit (principal, action, resource) when { context.perm.s0 == "tool" };`)}}, id.Digest{})
-	s.ok(err)
+@id("ok") permit (principal, action, resource) when { context.perm.s0 == "tool" };`)
 	call := s.call("write", `{"path":"staging/a","secret":"x"}`)
 	if v := s.start(s.bot.tool(s.root), call); v.Outcome != evidence.Deny || v.Code != policy.CodeSchema {
 		t.Fatalf("%+v", v)
 	}
-	_, err = s.Pin(t.Context(), s.priya.api(), "files", "write", call.Pin, "write", true)
+	_, err := s.Pin(t.Context(), s.priya.api(), "files", "write", call.Pin, "write", true)
 	s.ok(err)
 	v := s.start(s.bot.tool(s.root), call)
 	if v.Outcome != evidence.Permit {

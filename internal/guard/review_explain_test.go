@@ -60,9 +60,9 @@ func TestAnExplanationAsksTheSameQuestionAgain(t *testing.T) {
 	}{
 		"nothing happens": {func(*story) {}, yes},
 		"a publication is sent twice": {func(s *story) {
-			c := s.priya.api()
+			c := s.priya.signed()
 			s.ok(s.Self(s.t.Context(), c))
-			if _, _, _, err := s.Publish(s.t.Context(), guard.Again(c), []policy.File{{Path: "policies/x.cedar", Text: []byte(`permit (principal, action, resource);`)}}, id.Digest{}); fault.Code(err) != "replayed" {
+			if _, err := s.Publish(s.t.Context(), guard.Again(c), guard.Candidate{Files: []policy.File{{Path: "policies/x.cedar", Text: []byte(`permit (principal, action, resource);`)}}}); fault.Code(err) != "replayed" {
 				s.t.Fatal(err)
 			}
 		}, yes},

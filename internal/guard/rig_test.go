@@ -12,6 +12,7 @@ import (
 	"github.com/attorn/attorn/delegation"
 	"github.com/attorn/attorn/dpop"
 	"github.com/attorn/attorn/evidence"
+	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/agents"
 	"github.com/attorn/attorn/internal/approvals"
@@ -260,10 +261,34 @@ func (p *party) addFiles() {
 // publish makes Cedar text the live policy, beside the built-in one.
 func (p *party) publish(text string) {
 	p.t.Helper()
-	_, problems, _, err := p.Publish(p.t.Context(), p.api(), []policy.File{{Path: "policies/test.cedar", Text: []byte(text)}}, id.Digest{})
-	if err != nil {
-		p.t.Fatal(err, problems)
+	_, err := p.publishing(guard.Candidate{Files: []policy.File{{Path: "policies/test.cedar", Text: []byte(text)}}})
+	p.ok(err)
+}
+
+func (p *party) publishing(in guard.Candidate) (guard.LiveBundle, error) {
+	p.t.Helper()
+	return p.Publish(p.t.Context(), p.signed(), in)
+}
+
+// signed is api for a request that the party's key also signed as a whole, as publishing takes it.
+func (p *party) signed() *guard.Caller {
+	p.t.Helper()
+	got, err := p.PersonToken(p.t.Context(), p.client(), id.Default, guard.TokenRequest{})
+	p.ok(err)
+	h, url := http.Header{}, issuer+"/v1/policy"
+	h.Set("Authorization", "DPoP "+got.Token)
+	made, err := httpsig.Sign(p.signer, httpsig.Request{Method: http.MethodPut, TargetURI: url, Header: h.Values, Body: []byte("{}")},
+		httpsig.Params{Audience: issuer + "/api", Created: p.now, Nonce: jose.EncodeBase64([]byte(rand.Text()))})
+	p.ok(err)
+	for name, value := range map[string]string{"Attorn-Audience": made.Audience, "Content-Digest": made.Digest, "Signature-Input": made.Input, "Signature": made.Signature} {
+		h.Set(name, value)
 	}
+	c, err := p.Authenticate(p.t.Context(), guard.Credentials{
+		Method: http.MethodPut, URL: url, Authorization: h.Values("Authorization"), DPoP: []string{p.proof(p.signer, http.MethodPut, url, got.Token)}, Header: h.Values, Face: "admin",
+	}, issuer+"/api")
+	p.ok(err)
+	p.ok(c.CheckBody([]byte("{}")))
+	return c
 }
 
 // call makes a call of a tool of files.

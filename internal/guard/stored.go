@@ -51,7 +51,14 @@ func (g *Guard) changeStored(ctx context.Context, c *Caller, a act, path string,
 		if set == nil {
 			return nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, invalid(problems))
 		}
-		a.what, a.content = &evidence.What{Bundle: set.Digest()}, bundleContent(set)
+		rests, err := g.open(ctx, c, set)
+		if fault.Of(err) != nil {
+			return nil, evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
+		} else if err != nil {
+			return nil, evidence.Receipt{}, err
+		}
+		a.depends = slices.Concat(a.depends, rests)
+		a.what, a.content = &evidence.What{Bundle: set.Digest(), Base: base.Digest()}, bundleContent(set)
 		var stale error
 		got, err := g.do(ctx, c, a, func(tx *audit.Tx) error {
 			stale = g.Rules.Publish(tx, c.ws, set, base.Digest())

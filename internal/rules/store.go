@@ -56,6 +56,38 @@ func (r *Room) file(ctx context.Context, digest id.Digest) ([]byte, error) {
 	return []byte(text), err
 }
 
+// Find is the one bundle that was published in the workspace whose digest begins so. Codes: not_found, ambiguous.
+func (r *Room) Find(ctx context.Context, ws id.Workspace, beginning string) (id.Digest, error) {
+	if len(beginning) < minBeginning {
+		return id.Digest{}, found(sql.ErrNoRows)
+	}
+	rows, err := r.r.Rows(ctx, `SELECT digest FROM bundle WHERE workspace = $1 AND substr(digest, 1, $2) = $3 LIMIT 2`, ws, len(beginning), beginning)
+	if err != nil {
+		return id.Digest{}, err
+	}
+	defer rows.Close()
+	var all []id.Digest
+	for rows.Next() {
+		var d id.Digest
+		if err := rows.Scan(&d); err != nil {
+			return id.Digest{}, err
+		}
+		all = append(all, d)
+	}
+	switch {
+	case rows.Err() != nil:
+		return id.Digest{}, rows.Err()
+	case len(all) == 0:
+		return id.Digest{}, found(sql.ErrNoRows)
+	case len(all) > 1:
+		return id.Digest{}, fault.New(fault.Conflict, "ambiguous", "the digests of several bundles begin with %s", beginning).Try("give more of it: attorn policy log")
+	}
+	return all[0], nil
+}
+
+// minBeginning is how much of a digest names a bundle at least, in characters.
+const minBeginning = 6
+
 func found(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.New(fault.NotFound, "not_found", "there is no such bundle")
