@@ -133,6 +133,12 @@ var routes = []Route{
 	{Name: "SetResource", Method: "PUT", Path: "/v1/resource", Permission: "attorn:resource:write", Status: 200, Doc: "Keep an object, or change one: its attributes and what it is in become these."},
 	{Name: "RemoveResource", Method: "POST", Path: "/v1/resource/remove", Permission: "attorn:resource:write", Status: 200, Doc: "End an object that nothing is in."},
 
+	{Name: "Evaluation", Method: "POST", Path: "/access/v1/evaluation", Permission: "attorn:decision:check", Status: 200, Doc: "Decide whether a subject may do something with an object of a service's own (AuthZEN 1.0); without proof of who acts it also takes attorn:decision:assert."},
+	{Name: "Evaluations", Method: "POST", Path: "/access/v1/evaluations", Permission: "attorn:decision:check", Status: 200, Doc: "Decide up to 1,000 of these at once."},
+	{Name: "SearchSubject", Method: "POST", Path: "/access/v1/search/subject", Permission: "attorn:decision:check", Status: 200, Doc: "Find who would be permitted; it also takes attorn:decision:assert."},
+	{Name: "SearchResource", Method: "POST", Path: "/access/v1/search/resource", Permission: "attorn:decision:check", Status: 200, Doc: "Find the objects with which it would be permitted; it also takes attorn:decision:assert."},
+	{Name: "SearchAction", Method: "POST", Path: "/access/v1/search/action", Permission: "attorn:decision:check", Status: 200, Doc: "Find what would be permitted; it also takes attorn:decision:assert."},
+
 	{Name: "Approvals", Method: "GET", Path: "/v1/approvals", Query: []string{"status", "before", "limit"}, Permission: "attorn:approval:read", Status: 200, Doc: "List approvals, newest first; without the permission, those that the caller could vote on or that are asked in their name."},
 	{Name: "Approval", Method: "GET", Path: "/v1/approvals/{id}", Query: []string{"wait"}, Permission: "attorn:approval:read", Status: 200, Doc: "Read an approval; wait, at most 45s, holds the answer until it is decided. Who asks and who may vote need no permission."},
 	{Name: "ProposeVote", Method: "POST", Path: "/v1/approvals/{id}/proposal", Status: 200, Doc: "Make the statement that the caller signs to vote."},

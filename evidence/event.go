@@ -103,14 +103,23 @@ type ApprovalRef struct {
 
 // Did is the act.
 type Did struct {
-	Action   string    `json:"action"`         // a permission
-	Args     *Sealed   `json:"args,omitempty"` // the RFC 8785 bytes of the arguments
+	Action   string    `json:"action"`          // a permission
+	Args     *Sealed   `json:"args,omitempty"`  // the RFC 8785 bytes of the arguments
+	Basis    string    `json:"basis,omitempty"` // of a decision that a service asked for: ByAssertion or ByProof
+	By       string    `json:"by,omitempty"`    // ByProof: the service that was shown it, and asks
 	Bytes    int64     `json:"bytes,omitzero"`
 	Digest   id.Digest `json:"digest,omitzero"`
 	Pin      id.Digest `json:"pin,omitzero"` // of the tool's definition
 	Resource Resource  `json:"resource"`
-	Result   id.Digest `json:"result,omitzero"` // tool.finished: of the result as delivered
+	Result   id.Digest `json:"result,omitzero"`   // tool.finished: of the result as delivered
+	Subject  *Resource `json:"subject,omitempty"` // ByAssertion: the principal that the decision is about; Who asked
 }
+
+// What a decision that a service asked for rests on (AuthZEN 1.0): that it says who acts, or the token and proof that it was shown, by whom the event then is.
+const (
+	ByAssertion = "asserted"
+	ByProof     = "proved"
+)
 
 // Resource is what was acted on, as in policy.
 type Resource struct {

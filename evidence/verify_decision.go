@@ -75,7 +75,7 @@ func (v *verifier) restore(f *policy.Facts) error {
 	e := v.event
 	var args jsontext.Value
 	ip := ""
-	if e.Did.Args != nil {
+	if e.Did.Args != nil || e.Did.Basis != "" { // of what a service asks, no arguments are empty ones
 		raw, err := v.arguments()
 		if err != nil {
 			return err
@@ -114,6 +114,9 @@ func (v *verifier) factMembers(f policy.Facts) []factMember {
 	if principals == nil {
 		principals = []policy.UID{principal(e.Who.Sub)}
 	}
+	if e.Did.Subject != nil {
+		return v.assertedMembers(f)
+	}
 	proof := ""
 	if e.Who.Proof != nil {
 		proof = e.Who.Proof.Type
@@ -123,9 +126,7 @@ func (v *verifier) factMembers(f policy.Facts) []factMember {
 	return []factMember{
 		{"chain", slices.Equal(f.Principals, principals)},
 		{"action", f.Action == e.Did.Action},
-		{"group of actions", slices.ContainsFunc([]string{"read", "write", "destroy"}, func(class string) bool {
-			return slices.Equal(f.ActionParents, policy.ActionParents(f.Action, class))
-		})},
+		{"group of actions", v.knownGroups(f)},
 		{"resource", f.Resource == policy.UID{Type: e.Did.Resource.Type, ID: e.Did.Resource.ID}},
 		{"instance", f.Actor.Instance == e.Who.Instance.String()},
 		{"proof", f.Actor.Proof == proof},
@@ -133,6 +134,27 @@ func (v *verifier) factMembers(f policy.Facts) []factMember {
 		{"moment", -held <= apart && apart <= held},
 		{"sign-in", v.sameSignIn(f)},
 	}
+}
+
+// assertedMembers are those of a decision about somebody who showed nothing: whoever asked says that they act.
+func (v *verifier) assertedMembers(f policy.Facts) []factMember {
+	e := v.event
+	apart := time.Duration(f.Now-e.At) * time.Microsecond
+	return []factMember{
+		{"chain", slices.Equal(f.Principals, []policy.UID{{Type: e.Did.Subject.Type, ID: e.Did.Subject.ID}})},
+		{"action", f.Action == e.Did.Action},
+		{"group of actions", v.knownGroups(f)},
+		{"resource", f.Resource == policy.UID{Type: e.Did.Resource.Type, ID: e.Did.Resource.ID}},
+		{"proof", f.Actor == policy.Actor{} && f.Delegation == policy.Lent{} && f.Auth == nil},
+		{"moment", -held <= apart && apart <= held},
+	}
+}
+
+// knownGroups holds the groups of an action to those of one of the classes that there are.
+func (v *verifier) knownGroups(f policy.Facts) bool {
+	return slices.ContainsFunc([]string{"read", "write", "destroy"}, func(class string) bool {
+		return slices.Equal(f.ActionParents, policy.ActionParents(f.Action, class))
+	})
 }
 
 // sameSignIn holds the facts about the person's sign-in to the token.

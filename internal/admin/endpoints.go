@@ -1,5 +1,7 @@
 package admin
 
+import "github.com/attorn/attorn/internal/guard"
+
 // endpoints are what answers each route of package api, by its name.
 func endpoints() map[string]endpoint {
 	return map[string]endpoint{
@@ -41,6 +43,9 @@ func endpoints() map[string]endpoint {
 
 		"ResourceTypes": on(resourceTypes), "ResourceType": on(oneResourceType), "SetResourceType": on(setResourceType), "RemoveResourceType": on(removeResourceType),
 		"Resources": on(listResources), "Resource": on(oneResource), "SetResource": on(setResource), "RemoveResource": on(removeResource),
+
+		"Evaluation": evaluation, "Evaluations": evaluations,
+		"SearchSubject": search(guard.ForSubjects), "SearchResource": search(guard.ForResources), "SearchAction": search(guard.ForActions),
 
 		"Approvals": on(listApprovals), "Approval": on(oneApproval), "ProposeVote": on(proposeVote), "Vote": on(vote), "CancelApproval": on(cancelApproval),
 

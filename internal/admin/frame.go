@@ -70,6 +70,9 @@ func (f *face) serve(w http.ResponseWriter, r *http.Request, m methods) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("DPoP-Nonce", f.Guard.Challenge())
+	if name := r.Header.Get(requestIDKey); name != "" && len(name) <= maxParam && isAuthZEN(r) {
+		w.Header().Set(requestIDKey, name)
+	}
 	written := false
 	defer func() {
 		if p := recover(); p != nil && p != http.ErrAbortHandler && !written {

@@ -66,6 +66,10 @@ func Mount(mux *http.ServeMux, cfg Config) error {
 	}
 	mux.HandleFunc("GET "+wellKnown+"/api", f.metadata)
 	mux.HandleFunc("GET "+wellKnown+"/w/{ws}/api", f.metadata)
+	mux.HandleFunc("GET "+authzenKnown, f.authzenMetadata)
+	mux.HandleFunc("GET "+authzenKnown+"/w/{ws}", f.authzenMetadata)
+	mux.HandleFunc("/access/", func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, nil) })
+	mux.HandleFunc("/w/{ws}/access/", func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, nil) })
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, nil) })
 	mux.HandleFunc("/w/{ws}/v1/", func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, nil) })
 	return nil

@@ -28,6 +28,9 @@ func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
 	p.Detail = "something went wrong here; the server's log has it under the request id"
 	if known := fault.Of(cause); known != nil && known.Kind != fault.Internal {
 		p.Status, p.Code, p.Detail, p.Remedy = statusOf(known), known.Code, known.Reason, known.Remedy
+		if p.Status == http.StatusUnsupportedMediaType && isAuthZEN(r) { // which knows no other for it
+			p.Status = http.StatusBadRequest
+		}
 	} else if r.Context().Err() == nil {
 		f.Log.Error("admin", "request", p.RequestID, "error", cause)
 	}
