@@ -349,7 +349,7 @@ func (s *stage) mask(args []string) {
 var shapes = map[string]func() any{
 	"Me": func() any { return &api.Me{} }, "User": func() any { return &api.User{} }, "Users": func() any { return &api.List[api.User]{} },
 	"Agent": func() any { return &api.Agent{} }, "Agents": func() any { return &api.List[api.Agent]{} }, "Instances": func() any { return &api.List[api.Instance]{} }, "Line": func() any { return &api.List[api.KeyRecord]{} },
-	"Bindings": func() any { return &api.List[api.Binding]{} }, "Bundle": func() any { return &api.Bundle{} }, "Published": func() any { return &api.Published{} }, "PolicyLog": func() any { return &api.List[api.Publication]{} }, "PolicySchema": func() any { return &api.PolicySchema{} }, "Server": func() any { return &api.Server{} },
+	"Bindings": func() any { return &api.List[api.Binding]{} }, "Bundle": func() any { return &api.Bundle{} }, "Checked": func() any { return &found{} }, "Published": func() any { return &api.Published{} }, "PolicyLog": func() any { return &api.List[api.Publication]{} }, "PolicySchema": func() any { return &api.PolicySchema{} }, "Server": func() any { return &api.Server{} },
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },
 	"Links": func() any { return &[]delegation.Link{} }, "Delegations": func() any { return &[]api.Delegation{} }, "Tree": func() any { return &api.Tree{} }, "Approvals": func() any { return &api.List[api.Approval]{} },
 	"Approval": func() any { return &api.Approval{} }, "Events": func() any { return &api.List[api.Event]{} }, "Answer": func() any { return &api.Answer{} },
