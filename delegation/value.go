@@ -75,6 +75,19 @@ func (v Value) String() string {
 
 var errValue = errors.New("a value is a string, an integer within ±(2^53-1) or a boolean")
 
+// Plain is the value as a string, int64 or bool; nil for the zero value.
+func (v Value) Plain() any {
+	switch v.kind {
+	case text:
+		return v.s
+	case integer:
+		return v.n
+	case boolean:
+		return v.b
+	}
+	return nil
+}
+
 // MarshalJSON implements json.Marshaler.
 func (v Value) MarshalJSON() ([]byte, error) {
 	switch v.kind {

@@ -113,3 +113,29 @@ func TestOneSetServesMany(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A principal with three built-in roles calls a tool, and is refused an act: what the roles' own policies cost.
+func BenchmarkDecideByRoles(b *testing.B) {
+	s, problems := policy.Compile(bundle(1000))
+	if s == nil {
+		b.Fatal(problems)
+	}
+	f := chain("agt_a")
+	for i := range f.Entities {
+		if f.Entities[i].UID == f.Principals[0] {
+			f.Entities[i].Parents = []policy.UID{{Type: "Role", ID: "developer"}, {Type: "Role", ID: "security-auditor"}, {Type: "Role", ID: "tool-user"}}
+		}
+	}
+	for name, want := range map[string]policy.Outcome{"tool:deploy:run": policy.Permit, "attorn:policy:publish": policy.Deny} {
+		f.Action, f.ActionParents = name, policy.ActionParents(name, "write")
+		b.Run(name, func(b *testing.B) {
+			shape := policy.Like(f)
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := policy.Decide(s, shape, f, nil); d.Outcome != want {
+					b.Fatal(d)
+				}
+			}
+		})
+	}
+}

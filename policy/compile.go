@@ -57,6 +57,7 @@ type Set struct {
 	gates    index
 	entities map[types.EntityType]resolved.Entity // that policies are typed by
 	typed    *typed
+	roles    heldRoles
 }
 
 // compiled is one policy, ready to be asked.
@@ -87,9 +88,10 @@ var (
 // Compile parses and checks files and makes a set of them. The caller passes the files of Shipped too; a path under attorn/ that Shipped does not have is
 // refused, so a bundle cannot add to the built-in roles. The set is nil exactly if one of the problems is an error. Codes: too_complex (see the
 // bounds in guard.go), bad_text, bad_path, duplicate_path, reserved_path, syntax, unknown_annotation, misplaced_annotation, bad_annotation,
-// unknown_flow, missing_id, duplicate_id, duplicate_type, unknown_type, and those of ParseType; as a warning, unscoped.
+// unknown_flow, missing_id, duplicate_id, duplicate_type, unknown_type, those of ParseType, those of ParseRole, duplicate_role, role_unknown, role_cycle; as a warning,
+// unscoped.
 func Compile(files []File) (*Set, []Problem) {
-	c := compiler{byID: map[string]*compiled{}, types: map[string]*Type{}}
+	c := compiler{byID: map[string]*compiled{}, types: map[string]*Type{}, roles: map[string]*role{}}
 	sorted := slices.Clone(files)
 	slices.SortStableFunc(sorted, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	total := 0
@@ -99,17 +101,14 @@ func Compile(files []File) (*Set, []Problem) {
 			continue
 		}
 		sorted[i].Text = bytes.Clone(f.Text)
-		if typePath.MatchString(f.Path) {
-			c.typed(f.Path, string(f.Text))
-		} else {
-			c.file(f.Path, string(f.Text))
-		}
+		c.read(sorted[i])
 	}
 	c.related()
+	c.inherit()
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
-	s := &Set{files: sorted, byID: c.byID, types: c.types, entities: entityTypes(c.types), typed: &typed{}}
+	s := &Set{files: sorted, byID: c.byID, types: c.types, entities: entityTypes(c.types), typed: &typed{}, roles: newHeldRoles(c.roles)}
 	sums := make(map[string]string, len(sorted))
 	for _, f := range sorted {
 		sums[f.Path] = id.Sum(f.Text).String()
@@ -156,6 +155,8 @@ type compiler struct {
 	all      []*compiled
 	byID     map[string]*compiled
 	types    map[string]*Type
+	roles    map[string]*role
+	broken   []string // roles whose files have problems of their own
 	nodes    int
 	problems []Problem
 }
@@ -171,13 +172,13 @@ func (c *compiler) bad(p Problem) {
 func (c *compiler) admit(f File, again bool, total int) bool {
 	p := Problem{File: f.Path}
 	switch {
-	case !pathForm.MatchString(f.Path) && !typePath.MatchString(f.Path) || len(f.Path) > 255:
+	case !pathForm.MatchString(f.Path) && !typePath.MatchString(f.Path) && !rolePath.MatchString(f.Path) || len(f.Path) > 255:
 		p.File, p.Code = strings.ToValidUTF8(fmt.Sprintf("%.255s", f.Path), "�"), "bad_path"
-		p.Message = "a path is policies/….cedar or types/<name>.yaml, of letters, digits and - _ . and has at most 255 bytes"
+		p.Message = "a path is policies/….cedar, types/<name>.yaml or roles/<name>.yaml, of letters, digits and - _ . and has at most 255 bytes"
 	case again:
 		p.Code, p.Message = "duplicate_path", "the same path twice"
 	case strings.HasPrefix(f.Path, reserved) && !slices.ContainsFunc(Shipped(), func(s File) bool { return s.Path == f.Path }):
-		p.Code, p.Message = "reserved_path", "attorn/ holds the built-in roles only"
+		p.Code, p.Message = "reserved_path", "attorn/ holds what is built in"
 	case len(f.Text) > maxFile:
 		p.Code, p.Message = "too_complex", fmt.Sprintf("the file has more than %d bytes", maxFile)
 	case total > maxBundle:
@@ -191,7 +192,7 @@ func (c *compiler) admit(f File, again bool, total int) bool {
 
 // Authored reports whether a file of this path can be one that people write for a bundle: no built-in one, and none that the API made.
 func Authored(path string) bool {
-	return (pathForm.MatchString(path) || typePath.MatchString(path)) && len(path) <= 255 && !strings.HasPrefix(path, reserved) && !strings.HasPrefix(path, "store/")
+	return (pathForm.MatchString(path) || typePath.MatchString(path) || rolePath.MatchString(path)) && len(path) <= 255 && !strings.HasPrefix(path, reserved) && !strings.HasPrefix(path, "store/")
 }
 
 // readable says whether a file holds what its reader sees.
@@ -204,6 +205,18 @@ func (c *compiler) readable(f File) bool {
 	s.step(off)
 	c.bad(Problem{File: f.Path, Line: s.line, Col: s.col, Code: "bad_text", Message: "the text holds " + what})
 	return false
+}
+
+// read takes a file by its kind.
+func (c *compiler) read(f File) {
+	switch {
+	case rolePath.MatchString(f.Path):
+		c.role(f)
+	case typePath.MatchString(f.Path):
+		c.typed(f.Path, string(f.Text))
+	default:
+		c.file(f.Path, string(f.Text))
+	}
 }
 
 func (c *compiler) file(path, src string) {

@@ -56,7 +56,7 @@ func Decide(s *Set, shape *Shape, f Facts, lifts []Lift) Decision {
 	if err != nil {
 		return refused(err)
 	}
-	r := newRequest(f, args)
+	r := newRequest(s, shape, f, args)
 	t := tally{set: s, facts: &f, shape: shape, permits: map[string]bool{}, forbids: map[string]bool{}, broken: map[string]bool{}, gates: map[string]bool{}, errors: map[string]bool{}}
 	for _, p := range f.Principals {
 		t.ask(&r, p)
@@ -92,13 +92,25 @@ type tally struct {
 	shape                                   *Shape
 	permits, forbids, broken, gates, errors map[string]bool // broken: hard forbids that erred
 	lacking                                 []string        // principals without a permit
+	made                                    found           // for this request: no index has them
+}
+
+// policy is the one of an id that the tally names.
+func (t *tally) policy(id string) *compiled {
+	if p := t.set.byID[id]; p != nil {
+		return p
+	}
+	return t.made[slices.IndexFunc(t.made, func(p *compiled) bool { return p.id == id })]
 }
 
 func (t *tally) ask(r *request, principal UID) {
 	q := cedar.Request{Principal: entityUID(principal), Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}
 	keys := r.keys(q.Principal)
 	// Cedar names the permits only if no forbid matches, so gates are asked about apart.
-	answer, rules := cedar.Authorize(t.fitting(t.set.rules.lookup(nil, keys, r.shared), r, q), r.entities, q)
+	indexed := t.set.rules.lookup(nil, keys, r.shared)
+	all := t.set.roles.more(indexed, r, keys)
+	t.made = append(t.made, all[len(indexed):]...)
+	answer, rules := cedar.Authorize(t.fitting(all, r, q), r.entities, q)
 	allowed := bool(answer)
 	_, gates := cedar.Authorize(t.fitting(t.set.gates.lookup(nil, keys, r.shared), r, q), r.entities, q)
 	for _, d := range rules.Reasons {
@@ -113,7 +125,7 @@ func (t *tally) ask(r *request, principal UID) {
 	}
 	for _, e := range rules.Errors {
 		t.errors[string(e.PolicyID)] = true
-		if t.set.byID[string(e.PolicyID)].forbid {
+		if t.policy(string(e.PolicyID)).forbid {
 			t.broken[string(e.PolicyID)] = true
 		}
 	}
@@ -187,7 +199,7 @@ func (t *tally) open(d *Decision, f Facts, r *request, lifts []Lift) {
 			}
 			continue
 		}
-		i := slices.IndexFunc(lifts, func(l Lift) bool { return l.satisfied(o, f, r) })
+		i := slices.IndexFunc(lifts, func(l Lift) bool { return l.satisfied(t.set, o, f, r) })
 		if i < 0 {
 			approvals = append(approvals, o)
 			continue
@@ -215,7 +227,7 @@ func (t *tally) open(d *Decision, f Facts, r *request, lifts []Lift) {
 // message is the first @reason among the policies, or the fallback about the first of them.
 func (t *tally) message(ids []string, fallback string) string {
 	for _, p := range ids {
-		if r := t.set.byID[p].reason; r != "" {
+		if r := t.policy(p).reason; r != "" {
 			return r
 		}
 	}

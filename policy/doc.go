@@ -29,11 +29,16 @@
 // properties is a Record, a list a Set; what may be null is absent where it is. Choices between types, mappings from any name and what lies too deep have no
 // type in Cedar: policy does not see them, and digests still cover them. An argument that the definition does not declare is refused (schema).
 //
-// # Built-in roles
+// # Roles
 //
-// Shipped returns them as Cedar under attorn/. A binding is an edge from a principal to Role::"<name>". Their conditions test context.perm, which is derived
-// here, so they hold whatever parents a caller gives an action; only tool-reader needs the parent Action::"read". Beside them stand permits for what is
-// one's own, by the attributes owner, delegator, delegate, requester and subject of the resource, and the hard forbid that no agent votes.
+// A role (see Role) is a file of the bundle, roles/<name>.yaml, and becomes Cedar as a tree, never as text: a permit and, for what it denies, a hard forbid for
+// principal in Role::"<name>", whose conditions test context.perm, which is derived here, so they hold whatever parents a caller gives an action; a class alone needs the
+// parent Action::"read" and its like. Holders in a scope are in Role::"<name>@<scope>" (see ScopeEntity), and the same policies then hold for resources in what the scope
+// names. What a role inherits are parents of the entity Role, which the set adds to those of the facts, in every scope alike. A permission with constraints becomes one
+// policy for each combination of the types that its arguments have: a permit for which they have the wrong one is left out, a denial for which they have it matches.
+//
+// Shipped returns the built-in roles under attorn/roles/, and attorn/own.cedar: permits for what is one's own, by the attributes owner, delegator, delegate, requester and
+// subject of the resource, and the hard forbid that no agent votes.
 package policy
 
 // Engine names what evaluates the policies; the same set and facts give the same outcome under the same engine.

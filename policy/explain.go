@@ -84,7 +84,7 @@ func Explain(s *Set, shape *Shape, f Facts, lifts []Lift) Explanation {
 	if err != nil {
 		return x
 	}
-	r := newRequest(f, args)
+	r := newRequest(s, shape, f, args)
 	for i, p := range f.Principals {
 		if slices.Contains(f.Principals[:i], p) {
 			continue
@@ -119,7 +119,8 @@ func newHearing(s *Set, shape *Shape, f *Facts, r *request, principal types.Enti
 // asked are the policies that Decide asks about the principal; one may be there twice.
 func (h *hearing) asked() found {
 	keys := h.request.keys(h.principal)
-	return h.set.gates.lookup(h.set.rules.lookup(nil, keys, h.request.shared), keys, h.request.shared)
+	rules := h.set.roles.more(h.set.rules.lookup(nil, keys, h.request.shared), h.request, keys)
+	return h.set.gates.lookup(rules, keys, h.request.shared)
 }
 
 // says is what one policy says, by itself.

@@ -71,9 +71,14 @@ func (h *hearing) keys() map[axisKey]bool {
 	return keys
 }
 
-// permits are all of the set, in no order.
+// permits are all of the set, in no order: those of roles workspace-wide, and as the principal holds them.
 func (h *hearing) permits() (all []*compiled) {
 	for _, p := range h.set.byID {
+		if !p.forbid {
+			all = append(all, p)
+		}
+	}
+	for _, p := range h.set.roles.near(h.request, h.request.keys(h.principal)) {
 		if !p.forbid {
 			all = append(all, p)
 		}

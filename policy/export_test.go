@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -41,9 +42,9 @@ func Flat(s *Set) *Set {
 
 // Asked is the number of policies that the index has Cedar look at for the first principal.
 func Asked(s *Set, f Facts) int {
-	r := newRequest(f, nil)
+	r := newRequest(s, nil, f, nil)
 	keys := r.keys(entityUID(f.Principals[0]))
-	return len(s.rules.lookup(nil, keys, r.shared)) + len(s.gates.lookup(nil, keys, r.shared))
+	return len(s.roles.more(s.rules.lookup(nil, keys, r.shared), &r, keys)) + len(s.gates.lookup(nil, keys, r.shared))
 }
 
 // Project shows arguments as Cedar would write them.
@@ -120,7 +121,7 @@ func like(d *jsontext.Decoder) (t argType, err error) {
 // CedarRequest is a request in Cedar's own types, for one of its principals.
 func CedarRequest(f Facts, i int) (types.Request, types.EntityMap) {
 	args, _ := arguments(Like(f), f)
-	r := newRequest(f, args)
+	r := newRequest(&Set{}, nil, f, args)
 	return types.Request{Principal: entityUID(f.Principals[i]), Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}, r.entities
 }
 
@@ -133,7 +134,7 @@ func Parted(s *Set, f Facts) (wrong []string) {
 	if err != nil {
 		return nil
 	}
-	r := newRequest(f, args)
+	r := newRequest(s, Like(f), f, args)
 	for _, p := range f.Principals {
 		h := newHearing(s, Like(f), &f, &r, entityUID(p))
 		keys := h.keys()
@@ -192,3 +193,43 @@ func Pieces(text string) []string {
 
 // Nearest is nearest.
 func Nearest(word string, known []string) string { return nearest(word, known) }
+
+// Kept is how many nodes of syntax trees are kept for scoped roles and constraints.
+func Kept(s *Set) int {
+	n := 0
+	add := func(p *compiled) {
+		if p != nil {
+			more, _ := measure(p.ast, maxNodes)
+			n += more
+		}
+	}
+	for _, held := range s.roles.kept.scoped {
+		for _, bucket := range held.rules.buckets {
+			for _, p := range bucket {
+				add(p)
+			}
+		}
+	}
+	for _, p := range s.roles.kept.wheres {
+		add(p)
+	}
+	return n
+}
+
+// RolesType types strictly what the roles of the principals of f became for its action, with arguments of the shape.
+func RolesType(s *Set, shape *Shape, f Facts) error {
+	r := newRequest(s, shape, f, nil)
+	for _, p := range f.Principals {
+		keys := r.keys(entityUID(p))
+		for _, c := range s.roles.more(s.rules.lookup(nil, keys, r.shared), &r, keys) {
+			q := types.Request{Principal: entityUID(p), Action: r.action, Resource: r.resource}
+			if !meetsScope(c, r.entities, q) {
+				continue
+			}
+			if err := typeCheck(c, s.entities, actionOf(shape, &f, entityUID(p).Type)); err != nil {
+				return fmt.Errorf("%s: %w\n%s", c.id, err, c.policy.MarshalCedar())
+			}
+		}
+	}
+	return nil
+}

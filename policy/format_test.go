@@ -186,7 +186,7 @@ func FuzzFormat(f *testing.F) {
 	for _, text := range bombs(1000) {
 		f.Add(text)
 	}
-	raw, err := os.ReadFile("attorn/roles.cedar")
+	raw, err := os.ReadFile("attorn/own.cedar")
 	if err == nil {
 		f.Add(string(raw))
 	}

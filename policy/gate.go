@@ -61,16 +61,16 @@ func (c *compiled) obligation() Obligation {
 	}
 }
 
-// Eligible says whether voter may vote on o: a person, nobody of excluded (see Facts.Excluded), holding the role through Parents, which must be
-// transitive here. The gate must be the one that s has. Codes: changed, four_eyes, not_eligible.
+// Eligible says whether voter may vote on o: a person, nobody of excluded (see Facts.Excluded), holding the role, or one that inherits it, through Parents,
+// which must be transitive here. The gate must be the one that s has. Codes: changed, four_eyes, not_eligible.
 func Eligible(s *Set, o Obligation, voter Entity, excluded []UID) error {
 	if c := s.byID[o.Gate]; c == nil || c.gate.kind != o.Kind || c.source != o.GateSHA256 {
 		return fault.New(fault.Conflict, "changed", "the policy %q was changed or removed since this was asked", o.Gate)
 	}
-	return eligible(o, voter, excluded)
+	return eligible(s, o, voter, excluded)
 }
 
-func eligible(o Obligation, voter Entity, excluded []UID) error {
+func eligible(s *Set, o Obligation, voter Entity, excluded []UID) error {
 	switch {
 	case o.Kind != KindApprove:
 		return fault.New(fault.Denied, "not_eligible", "the policy %q is not lifted by votes", o.Gate)
@@ -79,20 +79,20 @@ func eligible(o Obligation, voter Entity, excluded []UID) error {
 	case slices.Contains(excluded, voter.UID):
 		return fault.New(fault.Denied, "four_eyes", "who asks, for whom, and who owns an agent that asks may not vote on it").
 			Try("ask another person with the role %s", o.Role)
-	case !slices.Contains(voter.Parents, UID{"Role", o.Role}):
+	case !slices.ContainsFunc(s.Heirs(o.Role), func(heir string) bool { return slices.Contains(voter.Parents, UID{"Role", heir}) }):
 		return fault.New(fault.Denied, "not_eligible", "voting on this takes the role %s", o.Role)
 	}
 	return nil
 }
 
 // Unmeetable reports whether fewer of the candidates could vote on o than its quorum wants. A step-up never is unmeetable in this sense.
-func Unmeetable(o Obligation, candidates []Entity, excluded []UID) bool {
+func Unmeetable(s *Set, o Obligation, candidates []Entity, excluded []UID) bool {
 	if o.Kind != KindApprove {
 		return false
 	}
 	able := map[UID]bool{}
 	for _, c := range candidates {
-		if eligible(o, c, excluded) == nil {
+		if eligible(s, o, c, excluded) == nil {
 			able[c.UID] = true
 		}
 	}
@@ -100,7 +100,7 @@ func Unmeetable(o Obligation, candidates []Entity, excluded []UID) bool {
 }
 
 // satisfied reports whether l lifts o: its voters, as far as the facts know them, are enough distinct eligible people.
-func (l Lift) satisfied(o Obligation, f Facts, r *request) bool {
+func (l Lift) satisfied(s *Set, o Obligation, f Facts, r *request) bool {
 	excluded := f.Excluded()
 	var voters []Entity
 	for _, v := range l.Voters {
@@ -113,7 +113,7 @@ func (l Lift) satisfied(o Obligation, f Facts, r *request) bool {
 		}
 		voters = append(voters, e)
 	}
-	return l.Gate == o.Gate && o.Kind == KindApprove && !Unmeetable(o, voters, excluded)
+	return l.Gate == o.Gate && o.Kind == KindApprove && !Unmeetable(s, o, voters, excluded)
 }
 
 // possible reports whether anybody on the chain could do what the step-up wants; met, whether it is done.

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -124,7 +125,12 @@ func (l *linter) gate(p *compiled) {
 	case "":
 		return
 	case KindApprove:
-		if n, known := l.world.Holders[p.gate.role]; l.world.Holders != nil && n < p.gate.quorum {
+		n, known := 0, false
+		for _, heir := range l.set.Heirs(p.gate.role) { // who holds two counts twice: at worst the lint is silent
+			more, held := l.world.Holders[heir]
+			n, known = n+more, known || held
+		}
+		if l.world.Holders != nil && n < p.gate.quorum {
 			if known || slices.Contains(l.roles, p.gate.role) {
 				l.warn(p, []string{"@", "approve"}, "unmeetable", "this gate wants %d of %s, and %s: nobody could lift it", p.gate.quorum, p.gate.role, people(n))
 			} else {
@@ -334,13 +340,5 @@ func (l *linter) role(p *compiled, name string, at []string) {
 	}
 }
 
-// roleNames are the roles that the bundle states.
-func (s *Set) roleNames() []string {
-	var all []string
-	for _, p := range s.byID {
-		if in, ok := p.ast.Principal.(xast.ScopeTypeIn); ok && in.Entity.Type == "Role" && strings.HasPrefix(p.id, reserved) {
-			all = append(all, string(in.Entity.ID))
-		}
-	}
-	return all
-}
+// roleNames are the roles that the bundle states, sorted.
+func (s *Set) roleNames() []string { return slices.Sorted(maps.Keys(s.roles.whole)) }

@@ -321,11 +321,11 @@ func TestUnmeetable(t *testing.T) {
 		{"one excluded", []policy.Entity{a, b}, []policy.UID{b.UID}, true},
 		{"nobody", nil, nil, true},
 	} {
-		if got := policy.Unmeetable(o, c.candidates, c.excluded); got != c.want {
+		if got := policy.Unmeetable(s, o, c.candidates, c.excluded); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}
-	if policy.Unmeetable(policy.Obligation{Kind: policy.KindStepUp, Quorum: 9}, nil, nil) {
+	if policy.Unmeetable(s, policy.Obligation{Kind: policy.KindStepUp, Quorum: 9}, nil, nil) {
 		t.Error("a step-up has no quorum")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,11 +20,13 @@ type request struct {
 	action, resource types.EntityUID
 	context          types.RecordMap
 	shared           []axisKey // of action and resource
+	shape            *Shape
 }
 
-// newRequest expects f to be checked. args becomes context.args unless nil.
-func newRequest(f Facts, args types.Value) request {
+// newRequest expects f to be checked. args, which have the shape, become context.args unless nil.
+func newRequest(s *Set, shape *Shape, f Facts, args types.Value) request {
 	r := request{
+		shape:    shape,
 		entities: make(types.EntityMap, len(f.Entities)+1),
 		action:   types.NewEntityUID("Action", types.String(f.Action)),
 		resource: entityUID(f.Resource),
@@ -33,16 +36,31 @@ func newRequest(f Facts, args types.Value) request {
 		c := e.cedar()
 		r.entities[c.UID] = c
 	}
-	groups := make([]types.EntityUID, len(f.ActionParents))
-	for i, p := range f.ActionParents {
-		groups[i] = types.NewEntityUID("Action", types.String(p))
-	}
+	s.roles.inherit(r.entities)
+	groups := actionGroups(f)
 	r.entities[r.action] = types.Entity{UID: r.action, Parents: types.NewEntityUIDSet(groups...)}
 	if args != nil {
 		r.context["args"] = args
 	}
 	r.shared = append(entityKeys('a', r.action, groups), entityKeys('r', r.resource, ancestors(r.entities, r.resource))...)
 	return r
+}
+
+// actionGroups are the parents that the facts give the action and those that follow from its name, which denials are filed under.
+func actionGroups(f Facts) []types.EntityUID {
+	var groups []types.EntityUID
+	add := func(name string) {
+		if uid := types.NewEntityUID("Action", types.String(name)); !slices.Contains(groups, uid) {
+			groups = append(groups, uid)
+		}
+	}
+	for _, p := range f.ActionParents {
+		add(p)
+	}
+	if segments := segmentsOf(f.Action); len(segments) > 2 && segments[0] == "tool" {
+		add("tool:" + segments[1] + ":*")
+	}
+	return groups
 }
 
 // keys are those under which the index finds the policies for one principal.

@@ -1,21 +1,29 @@
 package policy
 
 import (
-	_ "embed" // the built-in roles are Cedar text like any other
+	"embed"
 	"slices"
 	"strings"
 )
 
-//go:embed attorn/roles.cedar
-var roles string
+//go:embed attorn/*.cedar attorn/roles/*.yaml
+var shipped embed.FS
 
-//go:embed attorn/publishing.cedar
-var publishing string
-
-// Shipped is the Cedar text of the built-in roles and of the rules that hold in every workspace. Its paths begin with attorn/ and are kept for ever, so
-// that old bundles still compile.
+// Shipped are the files that every bundle has: the built-in roles, and the Cedar text of the rules that hold in every workspace. Their paths begin with attorn/ and are
+// kept for ever, so that old bundles still compile.
 func Shipped() []File {
-	return []File{{Path: "attorn/publishing.cedar", Text: []byte(publishing)}, {Path: "attorn/roles.cedar", Text: []byte(roles)}}
+	var all []File
+	for _, dir := range []string{"attorn", "attorn/roles"} {
+		entries, _ := shipped.ReadDir(dir) // they are in the binary
+		for _, e := range entries {
+			if !e.IsDir() {
+				path := dir + "/" + e.Name()
+				text, _ := shipped.ReadFile(path)
+				all = append(all, File{Path: path, Text: text})
+			}
+		}
+	}
+	return all
 }
 
 // ActionParents lists, sorted, the groups that an action belongs to: for "tool:files:read_file" of class "read" these are "call", "read", "tool:*" and

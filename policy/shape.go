@@ -97,6 +97,18 @@ func (s *Shape) String() string { return s.text }
 // LeftOut lists the arguments that policy does not see, as paths: digests still cover them.
 func (s *Shape) LeftOut() []string { return slices.Clone(s.left) }
 
+// kindAt is the kind of the argument at a path of names; argNone for one that policy does not see.
+func (s *Shape) kindAt(path ...string) argKind {
+	if s == nil {
+		return argNone
+	}
+	t := s.args
+	for _, name := range path {
+		t = t.fields[name].argType
+	}
+	return t.kind
+}
+
 func (t argType) write(b *strings.Builder) {
 	switch t.kind {
 	case argLong:

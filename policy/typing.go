@@ -161,11 +161,13 @@ func (s *Set) typeActions() (all []Action) {
 	return all
 }
 
-// ordered are the policies by where they stand.
+// ordered are the policies that people wrote, by where they stand. Those that roles became type by the way they are made.
 func (s *Set) ordered() []*compiled {
 	all := make([]*compiled, 0, len(s.byID))
 	for _, c := range s.byID {
-		all = append(all, c)
+		if !rolePath.MatchString(c.file()) {
+			all = append(all, c)
+		}
 	}
 	slices.SortFunc(all, func(a, b *compiled) int {
 		x, y := a.ast.Position, b.ast.Position

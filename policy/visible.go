@@ -12,7 +12,7 @@ import (
 // survive, and no hard forbid may match or err whatever the arguments are. Gates hide nothing. It errs on the side of showing where the
 // arguments decide, which is harmless: every call is decided for itself.
 func Visible(s *Set, f Facts) bool {
-	return partially(f, &s.rules, func(found []partial) bool {
+	return partially(s, f, &s.rules, func(found []partial) bool {
 		permit := false
 		for _, p := range found {
 			switch {
@@ -29,7 +29,7 @@ func Visible(s *Set, f Facts) bool {
 // MayAsk reports whether a gate could apply to the request with some arguments; those of f are not looked at. It errs on the side of saying so:
 // where it is false, no arguments lead to an obligation.
 func MayAsk(s *Set, f Facts) bool {
-	return !partially(f, &s.gates, func(found []partial) bool {
+	return !partially(s, f, &s.gates, func(found []partial) bool {
 		return !slices.ContainsFunc(found, func(p partial) bool { return p.verdict != never })
 	})
 }
@@ -42,18 +42,29 @@ type partial struct {
 
 // partially hands every principal's policies of an index to holds, and reports whether it held for all of them. Facts that break a rule of
 // their form hold for nothing.
-func partially(f Facts, in *index, holds func([]partial) bool) bool {
+func partially(s *Set, f Facts, in *index, holds func([]partial) bool) bool {
 	f.Arguments = nil
 	if f.check() != nil {
 		return false
 	}
-	r := newRequest(f, eval.Variable("args"))
+	r := newRequest(s, nil, f, eval.Variable("args"))
 	env := eval.Env{Entities: r.entities, Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}
 	for _, p := range f.Principals {
 		principal := entityUID(p)
 		env.Principal = principal
 		var found []partial
-		for _, c := range in.lookup(nil, r.keys(principal), r.shared) {
+		keys := r.keys(principal)
+		policies := in.lookup(nil, keys, r.shared)
+		if in == &s.rules {
+			scoped, maybe := s.roles.loose(&r, keys)
+			policies = append(policies, scoped...)
+			for _, c := range maybe {
+				if survives(env, c) == surely {
+					found = append(found, partial{c, perhaps})
+				}
+			}
+		}
+		for _, c := range policies {
 			found = append(found, partial{c, survives(env, c)})
 		}
 		if !holds(found) {

@@ -25,7 +25,17 @@ const (
 // What YAML has beyond them (anchors, aliases, tags, merged keys, further documents, empty values) is refused, as is a name that is there twice or that into does
 // not know; so a file says the same to a person and to every reader of YAML. Codes: too_complex, bad_text, syntax.
 func decodeYAML(path string, text []byte, into any) *Problem {
+	_, p := decodeYAMLAt(path, text, into)
+	return p
+}
+
+// decodeYAMLAt is decodeYAML, and says where each name and value stands.
+func decodeYAMLAt(path string, text []byte, into any) (map[jsontext.Pointer]spot, *Problem) {
 	d := yamlFile{path: path, at: map[jsontext.Pointer]spot{}}
+	return d.at, d.decode(text, into)
+}
+
+func (d *yamlFile) decode(text []byte, into any) *Problem {
 	if p := d.admit(text); p != nil {
 		return p
 	}
@@ -77,6 +87,11 @@ func (d *yamlFile) bad(line, col int, code, message string) *Problem {
 func (d *yamlFile) admit(text []byte) *Problem {
 	if len(text) > maxYAML {
 		return d.bad(0, 0, "too_complex", fmt.Sprintf("the file has more than %d bytes", maxYAML))
+	}
+	if off, what := badText(string(text)); off >= 0 {
+		at := scanner{src: string(text), line: 1, col: 1}
+		at.step(off)
+		return d.bad(at.line, at.col, "bad_text", "the text holds "+what)
 	}
 	for n, line := range bytes.Split(text, []byte("\n")) {
 		depth, inline := 0, 0

@@ -203,7 +203,7 @@ var rulesChecks = map[string]check{
 			publish := func(c person, in api.Publish) func() error { return func() error { return only(c.Publish(w.ctx, in)) } }
 			w.refusal("by a stranger", "no_permit", w.noor.User(), publish(w.noor, api.Publish{}))
 			w.refusal("nonsense", "policy_invalid", w.priya.User(), publish(w.priya, api.Publish{Files: []api.PolicyFile{{Path: "policies/x.cedar", Text: "permit everything"}}}))
-			w.refusal("a built-in file", "policy_invalid", w.priya.User(), publish(w.priya, api.Publish{Files: []api.PolicyFile{{Path: "attorn/roles.cedar", Text: gate}}}))
+			w.refusal("a built-in file", "policy_invalid", w.priya.User(), publish(w.priya, api.Publish{Files: []api.PolicyFile{{Path: "attorn/own.cedar", Text: gate}}}))
 			w.refusal("on another base", "stale_base", w.priya.User(), publish(w.priya, api.Publish{Base: id.Sum([]byte("x"))}))
 		},
 	},
@@ -270,7 +270,7 @@ var rulesChecks = map[string]check{
 		func(t *testing.T, w *world) {
 			b, err := w.priya.Policy(w.ctx)
 			w.ok(err)
-			if !slices.ContainsFunc(b.Files, func(f api.PolicyFile) bool { return f.Path == "attorn/roles.cedar" && f.Text != "" }) {
+			if !slices.ContainsFunc(b.Files, func(f api.PolicyFile) bool { return f.Path == "attorn/own.cedar" && f.Text != "" }) {
 				t.Errorf("live %+v", b)
 			}
 		},

@@ -189,7 +189,7 @@ func (g *Guard) addVoters(ctx context.Context, ws id.Workspace, a *answer, l lif
 
 // meetable turns an ask into a denial where fewer people could vote than must.
 func (g *Guard) meetable(ctx context.Context, ws id.Workspace, a *answer, o policy.Obligation) error {
-	holders, err := g.holders(ctx, ws, o.Role)
+	holders, err := g.holders(ctx, ws, a.set.Heirs(o.Role)...)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (g *Guard) meetable(ctx context.Context, ws id.Workspace, a *answer, o poli
 	if err != nil {
 		return err
 	}
-	if policy.Unmeetable(o, candidates, a.facts.Excluded()) {
+	if policy.Unmeetable(a.set, o, candidates, a.facts.Excluded()) {
 		a.Decision.Outcome, a.Decision.Code = policy.Deny, "unmeetable"
 		a.Message = "policy " + o.Gate + " asks for approval by " + o.Flow + ", and too few people hold that role who are not on the chain"
 	}

@@ -205,7 +205,15 @@ func (p *Page) Asked(ctx context.Context, a id.Approval) (Asked, error) {
 	if x.Tool, err = g.toolOf(ctx, found); err != nil {
 		return x, err
 	}
-	holders, err := g.holders(ctx, ws, found.Role)
+	live, err := g.Rules.Live(ctx, ws)
+	if err != nil {
+		return x, err
+	}
+	set, err := g.Rules.Load(ctx, ws, live)
+	if err != nil {
+		return x, err
+	}
+	holders, err := g.holders(ctx, ws, set.Heirs(found.Role)...)
 	if err != nil {
 		return x, err
 	}

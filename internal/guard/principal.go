@@ -28,13 +28,16 @@ func (g *Guard) known(ctx context.Context, ws id.Workspace, subs ...string) (fou
 	return found, slices.Compact(groups), err
 }
 
-// holders lists, sorted, who has a role: by their own name or a group's.
-func (g *Guard) holders(ctx context.Context, ws id.Workspace, role string) ([]string, error) {
-	bound, err := g.Rules.Holders(ctx, ws, role)
-	if err != nil {
-		return nil, err
+// holders lists, sorted, who has one of the roles: by their own name or a group's.
+func (g *Guard) holders(ctx context.Context, ws id.Workspace, of ...string) ([]string, error) {
+	var bound, groups []string
+	for _, role := range of {
+		more, err := g.Rules.Holders(ctx, ws, role)
+		if err != nil {
+			return nil, err
+		}
+		bound = append(bound, more...)
 	}
-	var groups []string
 	all := slices.DeleteFunc(bound, func(p string) bool {
 		name, isGroup := strings.CutPrefix(p, rules.Group)
 		if isGroup {
