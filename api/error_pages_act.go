@@ -77,7 +77,7 @@ var actPages = []ErrorGroup{
 		{"shadowed", "A permit changes nothing: another one permits all that it does, or a forbid that always wins forbids it.", "Remove it, or say what it is to add."},
 		{"unguarded", "A policy reads something that is not always there, and cannot be evaluated where it is not: a permit does not permit then, a forbid or gate denies or asks.", "Test for it first, with has."},
 		{"unknown_argument", "No tool that the policy is about has that argument.", "Compare the name with the tool's definition: attorn policy schema"},
-		{"unknown_action", "attorn has no act of that name.", "Compare it with the acts: attorn policy schema"},
+		{"unknown_action", "There is no act of that name, or nothing like it is done with objects of that type.", "Compare it with what there is: attorn policy schema, attorn resource type show TYPE"},
 		{"unknown_role", "Nobody holds a role of that name, and the bundle does not state it.", "Compare the name, or bind the role."},
 		{"loosened_by_risk", "A policy permits more where the risk is low. It is 0 also where nothing measures it.", "Forbid where the risk is high."},
 		{"gate_principal", "A gate names one principal. It is asked about everybody on the chain.", "Compare context.actor.agent or context.subject instead."},

@@ -13,6 +13,7 @@ var resourcePages = []ErrorGroup{
 		{"resource_cycle", "The object would be in itself.", "Take it out of what is below it first."},
 		{"resource_in_use", "Another object is in it.", "Move or remove that one first."},
 		{"unknown_subject", "Nobody here is called so: names identify nobody.", "Give the id that attorn has, or keep an object that stands for the person or agent."},
+		{"approval_needed", "People would have to approve this first.", "Have it done through attorn, which asks them."},
 		{"subject_mismatch", "The token that was shown is somebody else's.", "Ask about who the token says acts."},
 		{"page_token", "The page token is not of this search, or not of this caller.", "Begin again without a token."},
 		{"principal_taken", "Another object of the type stands for this person or agent.", "Change or remove that one first."},

@@ -27,7 +27,7 @@ func (c *cli) root() *cobra.Command {
 		c.userCommand(), c.groupCommand(), c.roleCommand(), c.agentCommand(), c.instanceCommand(), c.deviceCommand(),
 		c.lendCommand(), c.narrowCommand(), c.revokeCommand(), c.delegationCommand(), c.tokenCommand(),
 		c.approvalCommand(), c.approveCommand(), c.denyCommand(),
-		c.policyCommand(), c.resourceCommand(), c.mcpCommand(), c.toolCommand(), c.serviceCommand(), c.issuerCommand(), c.clientCommand(),
+		c.checkCommand(), c.policyCommand(), c.resourceCommand(), c.mcpCommand(), c.toolCommand(), c.serviceCommand(), c.issuerCommand(), c.clientCommand(),
 		c.signCommand(), c.fetchCommand(),
 		c.whyCommand(), c.auditCommand(), c.verifyCommand(), c.keysCommand(),
 	)

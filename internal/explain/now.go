@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
@@ -83,10 +85,16 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 	if err := g.refresh(ws, &facts); err != nil {
 		return "", err
 	}
+	if err := g.objects(ws, set, &facts); err != nil {
+		return "", err
+	}
 	facts.Now = at.UnixMicro()
 	shape, err := g.shape(ws, facts.Resource)
 	if err != nil {
 		return "", err
+	}
+	if shape == nil {
+		shape = set.ShapeOf(facts)
 	}
 	d := policy.Decide(set, shape, facts, nil)
 	if d.Outcome == policy.Deny {
@@ -118,6 +126,9 @@ func (g *gathering) restore(e audit.Entry, f *policy.Facts) error {
 	var err error
 	if f.Arguments, err = g.opened(e, e.Did.Args, "args"); err != nil {
 		return err
+	}
+	if f.Arguments == nil && e.Did.Basis != "" { // empty ones are not kept
+		f.Arguments = jsontext.Value("{}")
 	}
 	ip, err := g.opened(e, e.Where.IP, "ip")
 	if err != nil || ip == nil {
