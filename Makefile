@@ -9,7 +9,7 @@ STEP := tools/step
 FUZZTIME ?= 10s
 BROWSER := internal/console/testdata/browser
 
-.PHONY: help build check test nightly demo fmt fuzz bench interop
+.PHONY: help build check test nightly demo fmt fuzz bench interop authzen
 
 help: ## list what can be made
 	@printf 'attorn: power of attorney for AI agents\n\n'
@@ -65,6 +65,10 @@ interop: ## run clients that other people wrote against a running server: one li
 interop/node_modules/.package-lock.json: interop/package-lock.json interop/package.json
 	@$(STEP) "installing the clients of interop/ (npm ci)" npm --prefix interop ci --no-audit --no-fund
 	@touch $@
+
+authzen: ## send the public interoperability cases of the AuthZEN working group to a running server: passed and failed by scenario
+	@tools/need go
+	@go test ./cmd/attorn -run '^TestAuthZEN$$' -count=1 -v | sed -n -e 's/^authzen: /  /p' -e '/^ *authzen_test.go/p'
 
 fmt: ## format the source
 	@$(STEP) "formatting (gofumpt)" go tool -modfile=tools/go.mod gofumpt -l -w .
