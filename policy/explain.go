@@ -128,19 +128,16 @@ func (h *hearing) says(p *compiled) (matches, errs bool) {
 	q := cedar.Request{
 		Principal: h.principal, Action: h.request.action, Resource: h.request.resource, Context: types.NewRecord(h.request.context),
 	}
-	if h.misfit(p) != nil {
+	if !h.types(p) {
 		return false, meetsScope(p, h.request.entities, q)
 	}
 	_, d := cedar.Authorize(found{p}, h.request.entities, q)
 	return len(d.Reasons) > 0, len(d.Errors) > 0
 }
 
-// misfit is what keeps a policy from being evaluated for the arguments' types.
-func (h *hearing) misfit(p *compiled) error {
-	if h.set.fits(p, h.shape, h.facts, h.principal.Type) {
-		return nil
-	}
-	return typeCheck(p, h.set.entities, actionOf(h.shape, h.facts, h.principal.Type))
+// types reports whether a policy types for the arguments' shape; if not, it counts as one that cannot be evaluated.
+func (h *hearing) types(p *compiled) bool {
+	return h.set.fits(p, h.shape, h.facts, h.principal.Type)
 }
 
 // policies fills in which apply.
@@ -169,7 +166,7 @@ func (h *hearing) policies(e *Explained, waived []string) {
 		e.More, all = len(all)-maxHeard, all[:maxHeard]
 	}
 	for _, p := range all {
-		heard := Heard{Source: p.where(), Effect: [...]string{EffectForbid, EffectGate, EffectPermit}[effectRank(p.compiled)], Erred: p.errs}
+		heard := Heard{Source: h.set.where(p.compiled), Effect: [...]string{EffectForbid, EffectGate, EffectPermit}[effectRank(p.compiled)], Erred: p.errs}
 		if heard.Effect == EffectGate {
 			heard.Needs, heard.Lifted = p.gate.needs(), slices.Contains(waived, p.id)
 		}
@@ -190,16 +187,23 @@ func effectRank(p *compiled) int {
 	return 0
 }
 
-// where is the policy as a person finds it.
-func (c *compiled) where() Source {
+// where is a policy as a person finds it; one that a role was made into is explained by the role.
+func (s *Set) where(c *compiled) Source {
 	at := c.ast.Position
-	s := Source{ID: c.id, File: at.Filename, Line: at.Line, Col: at.Column, Reason: c.reason}
+	w := Source{ID: c.id, File: at.Filename, Line: at.Line, Col: at.Column, Reason: c.reason}
 	for _, a := range c.ast.Annotations {
 		if a.Key == "doc" {
-			s.Doc = string(a.Value)
+			w.Doc = string(a.Value)
 		}
 	}
-	return s
+	if holders, ok := strings.CutPrefix(c.id, "role/"); ok {
+		name, _, _ := strings.Cut(holders, "#")
+		name, _, _ = strings.Cut(name, "@")
+		if r := s.roles.whole[name]; r != nil {
+			w.Doc = r.Doc
+		}
+	}
+	return w
 }
 
 // needs says what lifts a gate.

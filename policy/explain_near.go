@@ -28,15 +28,18 @@ const (
 	costAction    = 6
 )
 
-// maxTried is how many permits' conditions are tried for what is nearest.
-const maxTried = 5000
+// How many permits' conditions are tried for what is nearest, and of how many of the nearest it is looked whether they type.
+const (
+	maxTried = 5000
+	maxShown = 100
+)
 
 // nearest finds the permits that fail the least, of those whose scope fits but for one axis at most.
 func (h *hearing) nearest() []Near {
 	keys := h.keys()
 	var all []candidate
 	for _, p := range h.permits() {
-		if c, ok := h.fits(p, keys); ok && h.misfit(p) == nil {
+		if c, ok := h.fits(p, keys); ok {
 			all = append(all, c)
 		}
 	}
@@ -50,14 +53,19 @@ func (h *hearing) nearest() []Near {
 		return cmp.Or(cmp.Compare(a.cost, b.cost), cmp.Compare(b.narrow, a.narrow), cmp.Compare(b.first, a.first), strings.Compare(a.id, b.id))
 	})
 	var out []Near
-	for _, c := range all[:min(len(all), maxNearest)] {
-		n := Near{Source: c.where(), Fails: c.fails}
-		if c.missed != 0 {
-			n.First = h.missing(c)
-		} else if n.First = h.firstFailing(c.compiled); n.First == (Part{}) {
+	for _, c := range all[:min(len(all), maxShown)] {
+		n := Near{Source: h.set.where(c.compiled), Fails: c.fails}
+		switch {
+		case !h.types(c.compiled): // it is of other arguments, whatever else were different
 			continue
+		case c.missed != 0:
+			n.First = h.missing(c)
+		default:
+			n.First = h.firstFailing(c.compiled)
 		}
-		out = append(out, n)
+		if out = append(out, n); len(out) == maxNearest {
+			break
+		}
 	}
 	return out
 }

@@ -215,10 +215,19 @@ func (h *hearing) trouble(p *compiled) *Part {
 			break
 		}
 	}
-	if err := h.misfit(p); err != nil {
-		return &Part{Line: p.ast.Position.Line, Col: p.ast.Position.Column, Words: "it does not fit the types of the arguments: " + typeErrors(err)[0]}
+	return h.mistyped(p)
+}
+
+// mistyped says why a policy does not type for the arguments' shape; nil where it does.
+func (h *hearing) mistyped(p *compiled) *Part {
+	if h.types(p) {
+		return nil
 	}
-	return nil
+	words := "it does not fit the arguments that the action declares"
+	if err := typeCheck(p, h.set.entities, actionOf(h.shape, h.facts, h.principal.Type)); err != nil {
+		words = short(words + ": " + strings.Join(typeErrors(err), "; "))
+	}
+	return &Part{Line: p.ast.Position.Line, Col: p.ast.Position.Column, Text: "context.args", Words: words}
 }
 
 // why says what went wrong in an expression, without any value: the innermost part that cannot be evaluated, as Cedar, and how.

@@ -76,11 +76,15 @@ Agent::"agt_a"
 			`@id("p") permit (principal, action, resource);
 @id("f") forbid (principal, action, resource) when { context.args.env == "prod" && (if context.args.n == 3 then context.args.secret > 1 else principal.x == 1) };
 @id("q") permit (principal, action, resource) when { context.args.n + 9223372036854775807 > 0 };
-@id("g") @stepup("acr>=2,age<5m") forbid (principal, action, resource) unless { context.args.env < 3 };`,
+@id("g") @stepup("acr>=2,age<5m") forbid (principal, action, resource) unless { context.args.env < 3 };
+@id("h") forbid (principal, action, resource) when { context.facts.risk == 0 && principal is Agent && (if principal is Agent then principal.x == 1 else context.delegation.depth == 1) };
+@id("i") @stepup("proof=httpsig") forbid (principal, action, resource) when { context.args.n == 4 && context.args.gone };`,
 			`deny policy_error
 Agent::"agt_a"
   forbid f policies/x.cedar:2:1 erred 2:85 if context.args.n == 3 then context.args.secret > 1 else principal.x == 1: ` + "`context.args.secret` is not there; test it with `has` first" + `
+  forbid h policies/x.cedar:5:1 erred 5:104 if principal is Agent then principal.x == 1 else context.delegation.depth == 1: ` + "`principal.x` is not there; test it with `has` first" + `
   gate g policies/x.cedar:4:1 erred 4:81 context.args.env < 3: ` + "`context.args.env < 3` takes a value of another type than it is given" + ` needs a sign-in with a second factor (acr 2), a sign-in less than 5m ago, lifted false
+  gate i policies/x.cedar:6:1 erred 6:1 context.args: it does not fit the arguments that the action declares: attribute ` + "`gone` in context for Action::\"tool:deploy:run\" not found" + ` needs a proof of type httpsig, lifted false
   permit p policies/x.cedar:1:1
   permit q policies/x.cedar:3:1 erred 3:54 context.args.n + 9223372036854775807 > 0: ` + "`context.args.n + 9223372036854775807` goes beyond what a Long holds" + `
 `,
@@ -109,6 +113,53 @@ Agent::"agt_a"
 				t.Fatal(diff)
 			}
 		})
+	}
+}
+
+// Roles are explained by their files, where a permission stands.
+func TestExplainRoles(t *testing.T) {
+	set, problems := policy.Compile(append(policy.Shipped(), policy.File{Path: "roles/deployer.yaml", Text: []byte(`doc: "who \u200b <b>deploys"
+permissions:
+  - tool:deploy:status
+  - { permission: tool:deploy:run, where: { env: { in: [staging] } } }
+deny:
+  - tool:deploy:delete
+`)}, policy.File{Path: "policies/x.cedar", Text: []byte(`@id("x") permit (principal is User, action == Action::"tool:deploy:run", resource);`)}))
+	if set == nil {
+		t.Fatal(problems)
+	}
+	f := chain("agt_a")
+	with := func(role string) policy.Facts {
+		g := f
+		g.Entities = slices.Clone(f.Entities)
+		for i := range g.Entities {
+			if g.Entities[i].UID == f.Principals[0] {
+				g.Entities[i].Parents = []policy.UID{{Type: "Role", ID: role}}
+			}
+		}
+		return g
+	}
+	for role, want := range map[string]string{
+		"deployer": `deny no_permit
+Agent::"agt_a"
+  near role/deployer#2 fails 1, 4:5 context.args.env == "staging": context.args.env must be "staging"
+  near role/tool-user#1 fails 1, 3:5 principal in Role::"tool-user": needs the role tool-user
+  near role/owner#1 fails 1, 3:5 principal in Role::"owner": needs the role owner
+`,
+		"deployer@server:deploy": `deny no_permit
+Agent::"agt_a"
+  near role/deployer@server:deploy#2 fails 1, 4:5 context.args.env == "staging": context.args.env must be "staging"
+  near role/tool-user#1 fails 1, 3:5 principal in Role::"tool-user": needs the role tool-user
+  near role/owner#1 fails 1, 3:5 principal in Role::"owner": needs the role owner
+`,
+	} {
+		x := policy.Explain(set, policy.Like(f), with(role), nil)
+		if diff := cmp.Diff(want, told(x)); diff != "" {
+			t.Error(diff)
+		}
+		if near := x.Principals[0].Nearest[0]; near.Doc != "who \u200b <b>deploys" || near.File != "roles/deployer.yaml" {
+			t.Errorf("%+v", near)
+		}
 	}
 }
 

@@ -142,7 +142,7 @@ func Parted(s *Set, f Facts) (wrong []string) {
 			if near, _ := h.fits(c, keys); near.missed != 0 {
 				continue
 			}
-			if h.misfit(c) != nil {
+			if !h.types(c) {
 				continue
 			}
 			matches, errs := h.says(c)

@@ -21,6 +21,14 @@ const (
 	maxYAMLDepth = 16       // lists and mappings inside one another
 )
 
+// DecodeYAML reads a text that people write as files of bundles are written (see ParseType), strictly, into what into points at.
+func DecodeYAML(name string, text []byte, into any) []Problem {
+	if p := decodeYAML(name, text, into); p != nil {
+		return []Problem{*p}
+	}
+	return nil
+}
+
 // decodeYAML reads the one document of a file of a bundle into what into points at, by way of JSON: plain texts, numbers, true and false, lists and mappings.
 // What YAML has beyond them (anchors, aliases, tags, merged keys, further documents, empty values) is refused, as is a name that is there twice or that into does
 // not know; so a file says the same to a person and to every reader of YAML. Codes: too_complex, bad_text, syntax.

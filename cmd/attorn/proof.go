@@ -43,7 +43,12 @@ func (c *cli) whyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.show(a, a.Event.String(), func(w io.Writer) { fmt.Fprint(w, whyText(a)) })
+			return c.show(a, a.Event.String(), func(w io.Writer) {
+				fmt.Fprint(w, whyText(a))
+				if a.Policy != "" {
+					say(c.talk, "Policy by policy: attorn policy explain %s", a.Event)
+				}
+			})
 		},
 	}
 }

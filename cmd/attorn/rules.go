@@ -4,5 +4,5 @@ import "github.com/spf13/cobra"
 
 func (c *cli) policyCommand() *cobra.Command {
 	return noun("policy", "What is permitted, and what asks people", c.policyCheckCommand(), c.policyFmtCommand(), c.policySchemaCommand(),
-		c.publishCommand(), c.rollbackCommand(), c.policyLogCommand(), c.policyShowCommand())
+		c.publishCommand(), c.rollbackCommand(), c.policyLogCommand(), c.policyShowCommand(), c.policyExplain(), c.policySimulate())
 }

@@ -357,7 +357,7 @@ var shapes = map[string]func() any{
 	"PersonKeys": func() any { return &api.List[api.PersonKey]{} },
 	"Device":     func() any { return &api.Device{} }, "DeviceMade": func() any { return &api.DeviceMade{} }, "TrustRule": func() any { return &api.TrustRule{} }, "TrustRules": func() any { return &api.List[api.TrustRule]{} }, "TrustTested": func() any { return &api.TrustTested{} },
 	"TrustedIssuer": func() any { return &api.TrustedIssuer{} }, "TrustedIssuers": func() any { return &api.List[api.TrustedIssuer]{} },
-	"Ended": func() any { return &api.Ended{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
+	"Ended": func() any { return &api.Ended{} }, "Explanation": func() any { return &api.Explanation{} }, "Done": func() any { return &api.Done{} }, "Report": func() any { return &evidence.Report{} },
 	"App": func() any { return &api.App{} }, "Apps": func() any { return &api.List[api.ConsentedApp]{} }, "ClientRules": func() any { return &api.List[api.ClientRule]{} }, "AppInvited": func() any { return &api.AppInvited{} },
 	"ServerKeys": func() any { return &api.List[api.ServerKey]{} }, "RotatedKey": func() any { return &api.RotatedKey{} },
 	"Head": func() any { return &api.Head{} }, "SignedIn": func() any { return &api.SignedIn{} }, "Enrolment": func() any { return &api.Enrolment{} }, "Accounts": func() any { return &accounts{} },

@@ -51,6 +51,8 @@ func endpoints() map[string]endpoint {
 
 		"Events": on(events), "Event": on(oneEvent), "Why": on(why), "Pack": on(pack), "Head": on(head), "Trust": on(trust),
 
+		"Explain": on(explainDecision), "ExplainWith": on(explainWith), "Simulate": on(simulate),
+
 		"Keys": on(serverKeys), "RotateKey": on(rotateKey),
 	}
 }

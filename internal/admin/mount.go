@@ -12,6 +12,7 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/catalog"
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/policy"
 )
 
 // Upstream contacts MCP servers.
@@ -25,6 +26,8 @@ type Upstream interface {
 // Explainer answers for an event. Whether the caller may know is decided before it is asked.
 type Explainer interface {
 	Answer(ctx context.Context, ws id.Workspace, e id.Event) (api.Answer, error)
+	// Decision explains what policy said of the event, by the bundle that decided, or by with, unless that is nil.
+	Decision(ctx context.Context, ws id.Workspace, e id.Event, with *policy.Set) (api.Explanation, error)
 	Pack(ctx context.Context, ws id.Workspace, e id.Event) ([]byte, error)
 	Trust(ctx context.Context) ([]byte, error)
 }

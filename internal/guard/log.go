@@ -8,6 +8,7 @@ import (
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
+	"github.com/attorn/attorn/policy"
 )
 
 // Events searches the log, newest first, for who may read it. A search for the caller's own events, as the agent that acted or the person in whose
@@ -36,6 +37,27 @@ func (g *Guard) MayExplain(ctx context.Context, c *Caller, e id.Event) error {
 	return err
 }
 
+// MayExplainWith decides whether the caller may have an event explained by policies that did not decide it, and gives these: what publishing files would make, or, where
+// they are nil, a bundle that was published, by its digest's beginning, live or previous. It takes leave to simulate too, also of whom the event names. Codes: not_found,
+// also for who may not see the event; ambiguous, policy_invalid, bad_path.
+func (g *Guard) MayExplainWith(ctx context.Context, c *Caller, e id.Event, ref string, files []policy.File) (*policy.Set, error) {
+	a := act{action: "attorn:decision:explain", noun: "event:" + e.String(), needs: []string{"attorn:policy:simulate"}}
+	if err := g.may(ctx, c, a); err != nil {
+		if f := fault.Of(err); f == nil || f.Kind != fault.Denied {
+			return nil, err
+		}
+		return nil, noEvent()
+	}
+	if _, err := g.Log.Event(ctx, c.ws, e); err != nil {
+		return nil, err
+	}
+	return g.tried(ctx, c.ws, ref, files)
+}
+
+func noEvent() error {
+	return fault.New(fault.NotFound, "not_found", "there is no such event in this workspace").Try("see the newest: attorn audit tail")
+}
+
 // event asks for leave before it says whether there is such an event, so that both answers are the same for a stranger.
 func (g *Guard) event(ctx context.Context, c *Caller, e id.Event, action string) (audit.Entry, error) {
 	found, err := g.Log.Event(ctx, c.ws, e)
@@ -49,7 +71,7 @@ func (g *Guard) event(ctx context.Context, c *Caller, e id.Event, action string)
 		if f := fault.Of(leave); f == nil || f.Kind != fault.Denied {
 			return audit.Entry{}, leave
 		}
-		return audit.Entry{}, fault.New(fault.NotFound, "not_found", "there is no such event in this workspace").Try("see the newest: attorn audit tail")
+		return audit.Entry{}, noEvent()
 	}
 	return found, err
 }
