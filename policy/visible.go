@@ -92,7 +92,7 @@ func survives(env eval.Env, c *compiled) verdict {
 	left, keep := eval.PartialPolicy(env, &p)
 	switch {
 	case !keep && c.forbid:
-		return undecided(env, p)
+		return undecided(env, p, c.args)
 	case !keep:
 		return never
 	case c.whole:
@@ -113,8 +113,8 @@ func survives(env eval.Env, c *compiled) verdict {
 }
 
 // undecided is the verdict on a forbid that cannot match: conditions are tried in order, so one that the arguments decide may err before the
-// one that is false is reached.
-func undecided(env eval.Env, p xast.Policy) verdict {
+// one that is false is reached; and one that speaks of arguments may not type for what the tool declares, whatever they are.
+func undecided(env eval.Env, p xast.Policy, args bool) verdict {
 	conditions := p.Conditions
 	for i := range conditions {
 		p.Conditions = conditions[:i]
@@ -122,7 +122,7 @@ func undecided(env eval.Env, p xast.Policy) verdict {
 		if !keep {
 			return never
 		}
-		if len(left.Conditions) > 0 {
+		if args || len(left.Conditions) > 0 {
 			return perhaps
 		}
 	}
