@@ -31,7 +31,7 @@ import (
 
 // issuing reports whether a scenario is of the product, not of a handler behind its Verifier.
 func issuing(scenario string) bool {
-	return scenario == "token" || scenario == "exchange" || scenario == "exchange-new"
+	return scenario == "token" || scenario == "exchange" || scenario == "exchange-new" || scenario == "decide"
 }
 
 // copies is how many agents ask for tokens: each key may do so 50 times a second.
@@ -79,6 +79,8 @@ type issuer struct {
 	first  id.Agent
 	lender *attorn.Agent // the first
 	root   string        // what the person lent to it
+
+	deciding deciding
 }
 
 type asker struct {
@@ -138,7 +140,7 @@ func (p *product) prepare(ctx context.Context, secret string) (*issuer, error) {
 		}
 		i.asking = append(i.asking, asker{agent.ID(), key, link})
 	}
-	return i, nil
+	return i, i.prepareDecisions(ctx, priya)
 }
 
 // lend has the first agent lend to another.
@@ -205,7 +207,10 @@ func (i *issuer) nonce() (string, error) {
 
 // make makes n requests for tokens, each with an assertion and a proof of its own.
 func (i *issuer) make(ctx context.Context, name string, n int) (batch, error) {
-	b := batch{address: fmt.Sprintf("127.0.0.1:%d", i.port), events: 1}
+	if name == "decide" {
+		return i.decisions(ctx, n)
+	}
+	b := batch{address: fmt.Sprintf("127.0.0.1:%d", i.port), events: 1, kind: "token.issued", outcome: "ok"}
 	var fresh []string
 	if name == "exchange-new" {
 		var err error
@@ -294,8 +299,8 @@ func (i *issuer) issued(name string, a asker, body []byte) error {
 	return nil
 }
 
-// growing notes how long the log is; grown demands that since then it got exactly so many events, all of tokens that were issued.
-func (i *issuer) growing(events int) (grown func() error, err error) {
+// growing notes how long the log is; grown demands that since then it got exactly so many events, all of a kind and outcome.
+func (i *issuer) growing(events int, kind, outcome string) (grown func() error, err error) {
 	size := func() (n int, err error) {
 		return n, i.db.QueryRow(`SELECT base + size FROM log WHERE workspace = 'default' AND closed = 0`).Scan(&n)
 	}
@@ -307,9 +312,9 @@ func (i *issuer) growing(events int) (grown func() error, err error) {
 		}
 		var issued int
 		err = i.db.QueryRow(`SELECT COUNT(*) FROM event e JOIN log l ON l.log = e.log WHERE l.workspace = 'default' AND l.closed = 0
-			AND e.seq >= $1 - l.base AND e.kind = 'token.issued' AND e.outcome = 'ok'`, before).Scan(&issued)
+			AND e.seq >= $1 - l.base AND e.kind = $2 AND e.outcome = $3`, before, kind, outcome).Scan(&issued)
 		if err == nil && (after-before != events || issued != events) {
-			err = fmt.Errorf("the log grew by %d events, %d of them tokens that were issued, not by %d", after-before, issued, events)
+			err = fmt.Errorf("the log grew by %d events, %d of them %s, not by %d", after-before, issued, kind, events)
 		}
 		return err
 	}, err

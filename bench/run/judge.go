@@ -28,6 +28,8 @@ var rows = []row{
 	{"exchange, statement seen", "exchange", "64v", 64, 3.9},
 	{"exchange, to its floor", "exchange", "floor", 1, 1.5},
 	{"exchange, nothing seen before", "exchange-new", "floor+2v", 1, 1.35},
+	{"decision over HTTP, 1,000 policies", "decide", "json+v", 1, 1.5},
+	{"decision, to its floor", "decide", "row+v", 1, 1.5},
 }
 
 // needed are the scenarios that rows measure, their yardsticks first.

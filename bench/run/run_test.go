@@ -112,7 +112,7 @@ func TestRunRejectsAMissingEvent(t *testing.T) {
 	}
 	add("token.issued", "ok")
 	i := &issuer{db: db}
-	grown, err := i.growing(2)
+	grown, err := i.growing(2, "token.issued", "ok")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestRunRejectsAMissingEvent(t *testing.T) {
 	if grown() == nil {
 		t.Error("a refusal counts as a token")
 	}
-	if grown, err = i.growing(1); err != nil {
+	if grown, err = i.growing(1, "token.issued", "ok"); err != nil {
 		t.Fatal(err)
 	}
 	add("token.issued", "ok")

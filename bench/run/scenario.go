@@ -75,6 +75,8 @@ type batch struct {
 	requests [][]byte
 	check    func(n int64, body []byte) error
 	events   int
+
+	kind, outcome string // of those
 }
 
 // make makes n requests of a scenario, no two with the same proof, and says what each is answered.
@@ -98,7 +100,7 @@ func (m *maker) make(name string, n int) (requests [][]byte, answer string, err 
 	switch name {
 	case "hello", "hello+v", "64v":
 		return same(wire("GET", "/"+name, host, nil, ""), "ok\n")
-	case "json+v", "floor", "floor+2v":
+	case "json+v", "floor", "floor+2v", "row+v":
 		return same(wire("POST", "/"+name, host, post, payload), payloadAnswer)
 	case "token-bearer":
 		t, err := m.token(false)

@@ -168,7 +168,7 @@ func (s *server) run(ctx context.Context, name string, n, callers int) (int64, e
 	}
 	grown := func() error { return nil }
 	if b.events > 0 {
-		if grown, err = s.issuing.growing(n * b.events); err != nil {
+		if grown, err = s.issuing.growing(n*b.events, b.kind, b.outcome); err != nil {
 			return 0, err
 		}
 	}

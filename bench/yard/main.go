@@ -158,7 +158,7 @@ func verifying(n int, next http.HandlerFunc) (http.HandlerFunc, error) {
 }
 
 // floor is what a token cannot cost less than: a small body decoded strictly, two proofs checked, a token signed, a row committed; and that with the two
-// signatures of a statement that is new.
+// signatures of a statement that is new. What a decision cannot cost less than: that body, a proof, a row.
 func floor(mux *http.ServeMux, dir string) error {
 	r, err := newRows(filepath.Join(dir, "yard.db"))
 	if err != nil {
@@ -171,5 +171,10 @@ func floor(mux *http.ServeMux, dir string) error {
 		}
 		mux.HandleFunc(path, h)
 	}
+	h, err := verifying(1, r.stored(decode))
+	if err != nil {
+		return err
+	}
+	mux.HandleFunc("POST /row+v", h)
 	return nil
 }

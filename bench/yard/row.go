@@ -84,11 +84,22 @@ func (r *rows) commit(n int, add, head *sql.Stmt) error {
 
 // durable is next once a row of its own is committed, and once something was signed.
 func (r *rows) durable(next http.HandlerFunc) http.HandlerFunc {
+	stored := r.stored(next)
 	return func(w http.ResponseWriter, req *http.Request) {
-		sig := ed25519.Sign(r.key, make([]byte, 600)) // about as long as a token
+		if sig := ed25519.Sign(r.key, make([]byte, 600)); len(sig) == 0 { // about as long as a token
+			http.Error(w, "not signed", http.StatusInternalServerError)
+			return
+		}
+		stored(w, req)
+	}
+}
+
+// stored is next once a row of its own is committed.
+func (r *rows) stored(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
 		wait := make(chan error, 1)
 		r.queue <- wait
-		if err := <-wait; err != nil || len(sig) == 0 {
+		if err := <-wait; err != nil {
 			http.Error(w, "not stored", http.StatusInternalServerError)
 			return
 		}
