@@ -2,6 +2,7 @@ package guard
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/attorn/attorn/evidence"
@@ -144,6 +145,9 @@ func (r *round) said(p policy.UID) (*about, error) {
 
 // tagged gives principals the tags of the objects that stand for them.
 func (r *round) tagged(s *about) error {
+	if !slices.ContainsFunc(r.set.Types(), func(t *policy.Type) bool { return t.Principal != "" }) {
+		return nil
+	}
 	subs := make([]string, len(s.principals))
 	for i, p := range s.principals {
 		subs[i] = p.ID
