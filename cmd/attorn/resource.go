@@ -176,7 +176,7 @@ func (c *cli) resourceTypeCommand() *cobra.Command {
 			}
 			name := typeName(string(text))
 			if name == "" {
-				return usageError{fmt.Errorf("%s has no line that begins with name:", args[0])}
+				return usageError{fmt.Errorf("%s does not say what the type is called: it has no line with its name", args[0])}
 			}
 			cl, _, err := c.client(cmd.Context())
 			if err != nil {
