@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/policy"
 )
 
 // eventView is the explanation of one event.
@@ -23,7 +25,15 @@ type eventView struct {
 	Answers   []answerRow // nil where the reader may not be told
 	Remarks   []lineRow
 	Approvals []string
+	Early     string     // the code of a refusal before policy was asked
+	Heard     []heardRow // what the policies said of everybody on the chain
 	Raw       shown
+}
+
+// heardRow is a principal, and the policies that applied to them or, where none permits, came nearest to it.
+type heardRow struct {
+	Who   principal
+	Lines []lineRow
 }
 
 type hopRow struct {
@@ -80,6 +90,16 @@ func eventPage(x *request) (view, error) {
 			return view{}, err
 		}
 		x.explain(&v, answer)
+		decision, err := x.Explain.Decision(x.ctx, x.caller.Workspace(), event, nil)
+		if err != nil {
+			return view{}, err
+		}
+		if decision.Unasked != "" && e.Outcome == evidence.Deny {
+			v.Early = decision.Event.Code
+		}
+		for _, p := range decision.Principals {
+			v.Heard = append(v.Heard, heardRow{x.principal(p.Principal.ID), heard(p)})
+		}
 	}
 	return view{Name: "event", Title: fmt.Sprintf("Event #%d", e.Rev), Data: v}, nil
 }
@@ -122,6 +142,35 @@ func (x *request) explain(v *eventView, a api.Answer) {
 			v.Remarks = append(v.Remarks, lineRow{show(l.Name), verdict(l.Verdict), show(l.Detail)})
 		}
 	}
+}
+
+// heard is a line for each policy: what it said, where it stands, and its author's words; of what is near, what would have to be different.
+func heard(p policy.Explained) (lines []lineRow) {
+	for _, h := range p.Policies {
+		said := map[string]pill{policy.EffectForbid: {"no", "Forbids"}, policy.EffectGate: {"wait", "Asks"}, policy.EffectPermit: {"ok", "Permits"}}[h.Effect]
+		words := []string{fmt.Sprintf("%s:%d:%d", h.File, h.Line, h.Col)}
+		switch {
+		case h.Erred:
+			said = pill{"no", "Errs"}
+		case h.Lifted:
+			said = pill{"ok", "Lifted"}
+		}
+		if h.Needs != "" {
+			words = append(words, "it takes "+h.Needs)
+		}
+		if h.Trouble != nil {
+			words = append(words, fmt.Sprintf("line %d: %s", h.Trouble.Line, h.Trouble.Words))
+		}
+		if text := cmp.Or(h.Reason, h.Doc); text != "" {
+			words = append(words, text)
+		}
+		lines = append(lines, lineRow{show(h.ID), said, show(strings.Join(words, " · "))})
+	}
+	for _, n := range p.Nearest {
+		words := fmt.Sprintf("%s:%d:%d · %s", n.File, n.First.Line, n.First.Col, n.First.Words)
+		lines = append(lines, lineRow{show(n.ID), pill{"plain", "Near"}, show(words)})
+	}
+	return lines
 }
 
 func verdict(v evidence.Verdict) pill {

@@ -69,6 +69,7 @@ func TestHostileText(t *testing.T) {
 	page := s.maya.page("/approvals/" + s.asked.String())
 	contains(t, page, `<span class="mark">U&#43;202E</span>`, "&lt;script&gt;alert(1)&lt;/script&gt;", strings.Repeat("A", 48<<10), `\u0000\u001b[2J\r\n`)
 	b := newBrowser(t, s.url)
+	contains(t, s.priya.page("/events/"+approved), "Policy by policy", "&lt;script&gt;alert(1)&lt;/script&gt;", "approval by 1 of release-manager")
 	for _, path := range []string{"/signin?next=" + `%22%3E%3Cscript%3E`, "/%3Cscript%3Ealert(1)%3C/script%3E", "/approvals/%3Cscript%3E", "/events/%E2%80%AE", "/static/%3Cb%3E"} {
 		harmless(t, path, b.get(path).body)
 	}

@@ -13,11 +13,14 @@ import (
 	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/policy"
 )
 
 // Explainer answers for an event. Whether the reader may know is decided before it is asked.
 type Explainer interface {
 	Answer(ctx context.Context, ws id.Workspace, e id.Event) (api.Answer, error)
+	// Decision explains what policy said of the event, by the bundle that decided, or by with, unless that is nil.
+	Decision(ctx context.Context, ws id.Workspace, e id.Event, with *policy.Set) (api.Explanation, error)
 	// Name is what people call a principal now; "" where nobody knows.
 	Name(ctx context.Context, ws id.Workspace, sub string) string
 }
