@@ -30,8 +30,8 @@ type PolicyRole struct {
 // Acts lists, sorted, the permissions of attorn's own acts: those of the routes, and those that a route takes besides.
 func Acts() []string {
 	all := []string{
-		"attorn:agent:propose", "attorn:agent:tag", "attorn:challenge:answer", "attorn:challenge:ask", "attorn:device:ask", "attorn:device:confirm", "attorn:device:deny",
-		"attorn:owner:accept", "attorn:owner:assign", "attorn:role:escalate", "attorn:server:run", "attorn:session:end", "attorn:session:use", "attorn:workspace:read",
+		"attorn:agent:propose", "attorn:agent:tag", "attorn:challenge:answer", "attorn:challenge:ask", "attorn:decision:assert", "attorn:device:ask", "attorn:device:confirm", "attorn:device:deny",
+		"attorn:owner:accept", "attorn:owner:assign", "attorn:policy:replay", "attorn:role:escalate", "attorn:server:run", "attorn:session:end", "attorn:session:use", "attorn:workspace:read",
 	}
 	for _, r := range routes {
 		if r.Permission != "" {

@@ -57,7 +57,7 @@ func (r *round) subject(q Inquiry) (*about, error) {
 // identity is either, and a person is also "<issuer>#<subject>", their account at a sign-in provider. A name identifies nobody: people choose their own.
 func (r *round) named(u policy.UID) (policy.UID, error) {
 	unknown := fault.New(fault.NotFound, "unknown_subject", "nobody here is the %.64s %.255q", u.Type, u.ID).
-		Try("give the id that attorn has (usr_…, agt_…), or say who is called so with a resource type that has principals")
+		Try("give the id of a user or agent (usr_…, agt_…), or say who is called so with a resource type that has principals")
 	if t := r.set.Type(u.Type); t != nil && t.Principal != "" {
 		k, err := r.Rules.Resource(r.ctx, r.caller.ws, u)
 		if fault.Code(err) == "not_found" || err == nil && k.Principal == "" {
