@@ -57,6 +57,7 @@ type Set struct {
 	gates    index
 	entities map[types.EntityType]resolved.Entity // that policies are typed by
 	typed    *typed
+	perms    *perms
 	roles    heldRoles
 }
 
@@ -67,10 +68,11 @@ type compiled struct {
 	reason string    // @reason
 	gate   gate      // zero for a permit and a hard forbid
 	source id.Digest // of the text from its first annotation or effect to its ";"
-	policy *cedar.Policy
 	ast    *xast.Policy
-	whole  bool // uses context other than by naming one of its members
-	args   bool // speaks of arguments, or of context as a whole
+	policy *cedar.Policy // the conditions alone: the scope is tested before. nil: there are none
+	spares contextSet       // of the context, that no condition names
+	whole  bool          // uses context other than by naming one of its members
+	args   bool          // speaks of arguments, or of context as a whole
 }
 
 // reserved begins the paths of shipped files and the ids of their policies.
@@ -108,7 +110,7 @@ func Compile(files []File) (*Set, []Problem) {
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
-	s := &Set{files: sorted, byID: c.byID, types: c.types, entities: entityTypes(c.types), typed: &typed{}, roles: newHeldRoles(c.roles)}
+	s := &Set{files: sorted, byID: c.byID, types: c.types, entities: entityTypes(c.types), typed: &typed{}, perms: &perms{}, roles: newHeldRoles(c.roles)}
 	sums := make(map[string]string, len(sorted))
 	for _, f := range sorted {
 		sums[f.Path] = id.Sum(f.Text).String()
@@ -260,7 +262,7 @@ func (c *compiler) policy(path string, n int, st statement) {
 		c.bad(at)
 		return
 	}
-	p.whole, p.args = whole, whole || speaksOfArgs(tree)
+	p.whole, p.args = whole, whole || speaksOf(tree)&memberArgs != 0
 	for _, w := range p.annotations(tree, strings.HasPrefix(path, reserved)) {
 		where := at
 		for _, k := range st.keys {
@@ -276,7 +278,7 @@ func (c *compiler) policy(path string, n int, st statement) {
 		c.bad(at)
 		return
 	}
-	p.policy = cedar.NewPolicyFromAST(&parsed)
+	p.ready()
 	c.byID[p.id] = p
 	c.all = append(c.all, p)
 }
@@ -318,24 +320,38 @@ func measure(p *xast.Policy, budget int) (nodes int, whole bool) {
 	return nodes, uses != members
 }
 
-// speaksOfArgs reports whether a condition names context.args, if only to ask whether it is there.
-func speaksOfArgs(p *xast.Policy) (speaks bool) {
-	is := func(arg xast.IsNode, name types.String) {
-		v, ok := arg.(xast.NodeTypeVariable)
-		speaks = speaks || ok && v.Name == "context" && name == "args"
+// ready makes the conditions what Cedar evaluates.
+func (c *compiled) ready() {
+	if len(c.ast.Conditions) == 0 {
+		return
+	}
+	bare := *c.ast
+	bare.Principal, bare.Action, bare.Resource, bare.Annotations = xast.ScopeTypeAll{}, xast.ScopeTypeAll{}, xast.ScopeTypeAll{}, nil
+	c.policy = cedar.NewPolicyFromAST((*cedarast.Policy)(&bare))
+	if !c.whole {
+		c.spares = allMembers &^ speaksOf(c.ast)
+	}
+}
+
+// speaksOf are the members of the context that conditions name, if only to ask whether they are there.
+func speaksOf(p *xast.Policy) (of contextSet) {
+	add := func(arg xast.IsNode, name types.String) {
+		if v, ok := arg.(xast.NodeTypeVariable); ok && v.Name == "context" {
+			of |= memberOf(name)
+		}
 	}
 	for _, cond := range p.Conditions {
 		xast.Inspect(xast.NewNode(cond.Body), func(n xast.IsNode) bool {
 			switch n := n.(type) {
 			case xast.NodeTypeAccess:
-				is(n.Arg, n.Value)
+				add(n.Arg, n.Value)
 			case xast.NodeTypeHas:
-				is(n.Arg, n.Value)
+				add(n.Arg, n.Value)
 			}
-			return !speaks
+			return true
 		})
 	}
-	return speaks
+	return of
 }
 
 // place turns a message of cedar-go into one about the file.

@@ -2,12 +2,10 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	cedar "github.com/cedar-policy/cedar-go"
-	cedarast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 
 	"github.com/attorn/attorn/fault"
@@ -56,12 +54,9 @@ func Decide(s *Set, shape *Shape, f Facts, lifts []Lift) Decision {
 	if err != nil {
 		return refused(err)
 	}
-	r := newRequest(s, shape, f, args)
-	t := tally{set: s, facts: &f, shape: shape, permits: map[string]bool{}, forbids: map[string]bool{}, broken: map[string]bool{}, gates: map[string]bool{}, errors: map[string]bool{}}
-	for _, p := range f.Principals {
-		t.ask(&r, p)
-	}
-	return t.decision(f, &r, lifts)
+	t := tally{request: newRequest(s, shape, &f, args)}
+	t.hear()
+	return t.decision(lifts)
 }
 
 // arguments are context.args; nil where the action has none.
@@ -85,14 +80,12 @@ func refused(err error) Decision {
 	return d
 }
 
-// tally collects what the policies say about each principal. The maps' keys are ids of policies.
+// tally collects what the policies say about each principal. The lists are of policies' ids, and may have one twice.
 type tally struct {
-	set                                     *Set
-	facts                                   *Facts
-	shape                                   *Shape
-	permits, forbids, broken, gates, errors map[string]bool // broken: hard forbids that erred
-	lacking                                 []string        // principals without a permit
-	made                                    found           // for this request: no index has them
+	*request
+	permits, forbids, broken, gates, errors []string // broken: hard forbids that erred
+	lacking                                 []string // principals without a permit
+	made                                    found    // for this request: no index has them
 }
 
 // policy is the one of an id that the tally names.
@@ -103,103 +96,148 @@ func (t *tally) policy(id string) *compiled {
 	return t.made[slices.IndexFunc(t.made, func(p *compiled) bool { return p.id == id })]
 }
 
-func (t *tally) ask(r *request, principal UID) {
-	q := cedar.Request{Principal: entityUID(principal), Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}
-	keys := r.keys(q.Principal)
-	// Cedar names the permits only if no forbid matches, so gates are asked about apart.
-	indexed := t.set.rules.lookup(nil, keys, r.shared)
-	all := t.set.roles.more(indexed, r, keys)
-	t.made = append(t.made, all[len(indexed):]...)
-	answer, rules := cedar.Authorize(t.fitting(all, r, q), r.entities, q)
-	allowed := bool(answer)
-	_, gates := cedar.Authorize(t.fitting(t.set.gates.lookup(nil, keys, r.shared), r, q), r.entities, q)
-	for _, d := range rules.Reasons {
-		if allowed {
-			t.permits[string(d.PolicyID)] = true
-		} else {
-			t.forbids[string(d.PolicyID)] = true
+// hearing is what is asked about one principal: of the policies that the request meets by their scope, those that have conditions.
+type heard struct {
+	principal    types.EntityUID
+	rules, gates found
+	permitted    bool // by one that has none
+}
+
+// hear asks the policies about every principal. The context is made once, of what those speak of that are asked.
+func (t *tally) hear() {
+	var few [4]heard
+	all := few[:0]
+	var of contextSet
+	asked := false
+	for _, p := range t.facts.Principals {
+		h := heard{principal: entityUID(p)}
+		q := t.about(h.principal)
+		indexed := t.set.rules.lookup(nil, &q)
+		h.rules = t.set.roles.more(indexed, t.request, &q)
+		t.made = append(t.made, h.rules[len(indexed):]...)
+		h.gates = t.set.gates.lookup(nil, &q)
+		h.rules, h.gates = t.fitting(&h, h.rules), t.fitting(&h, h.gates)
+		for _, list := range [...]found{h.rules, h.gates} {
+			for _, c := range list {
+				of |= allMembers &^ c.spares
+				asked = true
+			}
 		}
+		all = append(all, h)
 	}
-	if !allowed && !slices.Contains(t.lacking, principal.String()) {
-		t.lacking = append(t.lacking, principal.String())
+	var context types.Record
+	if asked {
+		context = t.context(of)
 	}
-	for _, e := range rules.Errors {
-		t.errors[string(e.PolicyID)] = true
-		if t.policy(string(e.PolicyID)).forbid {
-			t.broken[string(e.PolicyID)] = true
-		}
-	}
-	for _, d := range gates.Reasons {
-		t.gates[string(d.PolicyID)] = true
-	}
-	for _, e := range gates.Errors {
-		t.errors[string(e.PolicyID)] = true
-		t.gates[string(e.PolicyID)] = true
+	for i := range all {
+		t.ask(&all[i], context)
 	}
 }
 
-// fitting leaves out the policies that do not type for the arguments' shape, which count as if they could not be evaluated.
-func (t *tally) fitting(all found, r *request, q cedar.Request) found {
+// fitting leaves out the policies that need not be asked: those without conditions, which match, and those that do not type for the arguments' shape, which count as if they
+// could not be evaluated.
+func (t *tally) fitting(h *heard, all found) found {
 	return slices.DeleteFunc(all, func(c *compiled) bool {
-		if !c.args || t.set.fits(c, t.shape, t.facts, q.Principal.Type) || !meetsScope(c, r.entities, q) {
-			return false
-		}
-		t.errors[c.id] = true
+		fits := t.set.fits(c, t.shape, t.facts, h.principal.Type)
 		switch {
+		case !fits:
+			t.erred(c)
+		case c.policy != nil:
+			return false
 		case c.gate.kind != "":
-			t.gates[c.id] = true
+			t.gates = append(t.gates, c.id)
 		case c.forbid:
-			t.broken[c.id] = true
+			t.forbids = append(t.forbids, c.id)
+		default:
+			h.permitted = true
+			t.permits = append(t.permits, c.id)
 		}
 		return true
 	})
 }
 
-// meetsScope reports whether a policy's scope meets a request.
-func meetsScope(c *compiled, entities types.EntityGetter, q cedar.Request) bool {
-	bare := *c.ast
-	bare.Conditions = nil
-	_, d := cedar.Authorize(found{{id: c.id, policy: cedar.NewPolicyFromAST((*cedarast.Policy)(&bare))}}, entities, q)
-	return len(d.Reasons) > 0
+// erred notes a policy that cannot be evaluated.
+func (t *tally) erred(c *compiled) {
+	t.errors = append(t.errors, c.id)
+	switch {
+	case c.gate.kind != "":
+		t.gates = append(t.gates, c.id)
+	case c.forbid:
+		t.broken = append(t.broken, c.id)
+	}
 }
 
-func (t *tally) decision(f Facts, r *request, lifts []Lift) Decision {
-	d := Decision{Outcome: Deny, Errors: sortedKeys(t.errors)}
+func (t *tally) ask(h *heard, context types.Record) {
+	q := cedar.Request{Principal: h.principal, Action: t.action.self, Resource: t.resource.self, Context: context}
+	// Cedar names the permits only if no forbid matches, so gates are asked about apart.
+	answer, d := t.authorize(h.rules, q)
+	for _, reason := range d.Reasons {
+		if answer {
+			t.permits = append(t.permits, string(reason.PolicyID))
+		} else {
+			t.forbids = append(t.forbids, string(reason.PolicyID))
+		}
+	}
+	if !h.permitted && !bool(answer) {
+		if name := h.principal.String(); !slices.Contains(t.lacking, name) {
+			t.lacking = append(t.lacking, name)
+		}
+	}
+	_, d = t.authorize(h.gates, q)
+	for _, reason := range d.Reasons {
+		t.gates = append(t.gates, string(reason.PolicyID))
+	}
+}
+
+// authorize has Cedar evaluate policies, and notes those that err.
+func (t *tally) authorize(all found, q cedar.Request) (cedar.Decision, cedar.Diagnostic) {
+	if len(all) == 0 {
+		return cedar.Deny, cedar.Diagnostic{}
+	}
+	answer, d := cedar.Authorize(all, &t.entities, q)
+	for _, e := range d.Errors {
+		t.erred(t.policy(string(e.PolicyID)))
+	}
+	return answer, d
+}
+
+func (t *tally) decision(lifts []Lift) Decision {
+	d := Decision{Outcome: Deny, Errors: sorted(t.errors)}
 	switch {
 	case len(t.forbids) > 0:
-		d.Code, d.Reasons = CodeForbidden, sortedKeys(t.forbids)
+		d.Code, d.Reasons = CodeForbidden, sorted(t.forbids)
 		d.Message = t.message(d.Reasons, "Policy %q forbids this.")
 	case len(t.broken) > 0:
-		d.Code, d.Reasons = CodePolicyError, sortedKeys(t.broken)
+		d.Code, d.Reasons = CodePolicyError, sorted(t.broken)
 		d.Message = fmt.Sprintf("Policy %q cannot be evaluated for this request, so it is refused.", d.Reasons[0])
 	case len(t.lacking) > 0:
 		slices.Sort(t.lacking)
 		d.Code, d.Reasons = CodeNoPermit, t.lacking
-		d.Message = fmt.Sprintf("No policy permits %s to %s.", strings.Join(t.lacking, " or "), f.Action)
+		d.Message = fmt.Sprintf("No policy permits %s to %s.", strings.Join(t.lacking, " or "), t.facts.Action)
 	default:
-		t.open(&d, f, r, lifts)
+		t.open(&d, lifts)
 	}
 	return d
 }
 
 // open goes through the gates, once everything else permits.
-func (t *tally) open(d *Decision, f Facts, r *request, lifts []Lift) {
+func (t *tally) open(d *Decision, lifts []Lift) {
 	var unmeetable []string
 	var stepUps, approvals []Obligation
-	for _, gate := range sortedKeys(t.gates) {
+	for _, gate := range sorted(t.gates) {
 		o := t.set.byID[gate].obligation()
 		if o.Kind == KindStepUp {
 			switch {
-			case !o.StepUp.possible(f):
+			case !o.StepUp.possible(t.facts):
 				unmeetable = append(unmeetable, gate)
-			case o.StepUp.met(f):
+			case o.StepUp.met(t.facts):
 				d.Waived = append(d.Waived, gate)
 			default:
 				stepUps = append(stepUps, o)
 			}
 			continue
 		}
-		i := slices.IndexFunc(lifts, func(l Lift) bool { return l.satisfied(t.set, o, f, r) })
+		i := slices.IndexFunc(lifts, func(l Lift) bool { return l.satisfied(o, t.request) })
 		if i < 0 {
 			approvals = append(approvals, o)
 			continue
@@ -220,7 +258,7 @@ func (t *tally) open(d *Decision, f Facts, r *request, lifts []Lift) {
 		slices.Sort(d.Reasons)
 		d.Message = d.Obligations[0].Reason
 	default:
-		d.Outcome, d.Reasons = Permit, sortedKeys(t.permits)
+		d.Outcome, d.Reasons = Permit, sorted(t.permits)
 	}
 }
 
@@ -234,6 +272,8 @@ func (t *tally) message(ids []string, fallback string) string {
 	return fmt.Sprintf(fallback, ids[0])
 }
 
-func sortedKeys(m map[string]bool) []string {
-	return slices.Sorted(maps.Keys(m))
+// sorted are ids in order, each once.
+func sorted(ids []string) []string {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

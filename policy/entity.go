@@ -85,12 +85,13 @@ func entityUID(u UID) types.EntityUID {
 	return types.NewEntityUID(types.EntityType(u.Type), types.String(u.ID))
 }
 
-// cedar turns a checked entity into Cedar's form.
-func (e Entity) cedar() types.Entity {
-	parents := make([]types.EntityUID, len(e.Parents))
+// cedar turns a checked entity into Cedar's form, with more parents.
+func (e *Entity) cedar(more []types.EntityUID) types.Entity {
+	parents := make([]types.EntityUID, len(e.Parents), len(e.Parents)+len(more))
 	for i, p := range e.Parents {
 		parents[i] = entityUID(p)
 	}
+	parents = append(parents, more...)
 	out := types.Entity{UID: entityUID(e.UID), Parents: types.NewEntityUIDSet(parents...)}
 	if len(e.Attrs) > 0 {
 		m := make(types.RecordMap, len(e.Attrs))

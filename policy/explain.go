@@ -84,12 +84,12 @@ func Explain(s *Set, shape *Shape, f Facts, lifts []Lift) Explanation {
 	if err != nil {
 		return x
 	}
-	r := newRequest(s, shape, f, args)
+	r := newRequest(s, shape, &f, args)
 	for i, p := range f.Principals {
 		if slices.Contains(f.Principals[:i], p) {
 			continue
 		}
-		h := newHearing(s, shape, &f, &r, entityUID(p))
+		h := newHearing(r, entityUID(p))
 		e := Explained{Principal: p, Policies: []Heard{}}
 		h.policies(&e, x.Decision.Waived)
 		if x.Decision.Outcome == Deny && !e.Permitted {
@@ -102,36 +102,37 @@ func Explain(s *Set, shape *Shape, f Facts, lifts []Lift) Explanation {
 
 // hearing asks the policies about one principal, one by one.
 type hearing struct {
-	set       *Set
-	shape     *Shape
-	facts     *Facts
-	request   *request
+	*request
 	principal types.EntityUID
+	q         asking
 	env       eval.Env
 }
 
-func newHearing(s *Set, shape *Shape, f *Facts, r *request, principal types.EntityUID) hearing {
-	return hearing{s, shape, f, r, principal, eval.Env{
-		Principal: principal, Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context), Entities: r.entities,
+func newHearing(r *request, principal types.EntityUID) hearing {
+	return hearing{r, principal, r.about(principal), eval.Env{
+		Principal: principal, Action: r.action.self, Resource: r.resource.self, Context: r.context(allMembers), Entities: &r.entities,
 	}}
 }
 
 // asked are the policies that Decide asks about the principal; one may be there twice.
 func (h *hearing) asked() found {
-	keys := h.request.keys(h.principal)
-	rules := h.set.roles.more(h.set.rules.lookup(nil, keys, h.request.shared), h.request, keys)
-	return h.set.gates.lookup(rules, keys, h.request.shared)
+	rules := h.set.roles.more(h.set.rules.lookup(nil, &h.q), h.request, &h.q)
+	return h.set.gates.lookup(rules, &h.q)
 }
 
 // says is what one policy says, by itself.
 func (h *hearing) says(p *compiled) (matches, errs bool) {
-	q := cedar.Request{
-		Principal: h.principal, Action: h.request.action, Resource: h.request.resource, Context: types.NewRecord(h.request.context),
+	switch {
+	case !h.q.meets(p):
+		return false, false
+	case !h.types(p):
+		return false, true
+	case p.policy == nil:
+		return true, false
 	}
-	if !h.types(p) {
-		return false, meetsScope(p, h.request.entities, q)
-	}
-	_, d := cedar.Authorize(found{p}, h.request.entities, q)
+	_, d := cedar.Authorize(found{p}, &h.entities, cedar.Request{
+		Principal: h.principal, Action: h.action.self, Resource: h.resource.self, Context: h.env.Context.(types.Record),
+	})
 	return len(d.Reasons) > 0, len(d.Errors) > 0
 }
 

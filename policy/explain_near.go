@@ -36,10 +36,9 @@ const (
 
 // nearest finds the permits that fail the least, of those whose scope fits but for one axis at most.
 func (h *hearing) nearest() []Near {
-	keys := h.keys()
 	var all []candidate
 	for _, p := range h.permits() {
-		if c, ok := h.fits(p, keys); ok {
+		if c, ok := h.fits(p); ok {
 			all = append(all, c)
 		}
 	}
@@ -70,15 +69,6 @@ func (h *hearing) nearest() []Near {
 	return out
 }
 
-// keys are those of all axes.
-func (h *hearing) keys() map[axisKey]bool {
-	keys := map[axisKey]bool{}
-	for _, k := range append(h.request.keys(h.principal), h.request.shared...) {
-		keys[k] = true
-	}
-	return keys
-}
-
 // permits are all of the set, in no order: those of roles workspace-wide, and as the principal holds them.
 func (h *hearing) permits() (all []*compiled) {
 	for _, p := range h.set.byID {
@@ -86,7 +76,7 @@ func (h *hearing) permits() (all []*compiled) {
 			all = append(all, p)
 		}
 	}
-	for _, p := range h.set.roles.near(h.request, h.request.keys(h.principal)) {
+	for _, p := range h.set.roles.near(h.request, &h.q) {
 		if !p.forbid {
 			all = append(all, p)
 		}
@@ -95,16 +85,16 @@ func (h *hearing) permits() (all []*compiled) {
 }
 
 // fits reports whether the scope of a permit fits but for one axis at most, which could become another.
-func (h *hearing) fits(p *compiled, keys map[axisKey]bool) (candidate, bool) {
+func (h *hearing) fits(p *compiled) (candidate, bool) {
 	c := candidate{compiled: p}
-	selves := []types.EntityUID{h.principal, h.request.action, h.request.resource}
 	for i, scope := range []xast.IsScopeNode{p.ast.Principal, p.ast.Action, p.ast.Resource} {
-		axis := "par"[i]
+		on := &h.q.axes[i]
+		axis := on.name
 		if _, ok := scope.(xast.ScopeTypeAll); ok {
 			continue
 		}
 		c.narrow++
-		if inScope(scope, axis, selves[i], keys) {
+		if on.meets(scope) {
 			continue
 		}
 		if c.missed != 0 {
@@ -115,7 +105,7 @@ func (h *hearing) fits(p *compiled, keys map[axisKey]bool) (candidate, bool) {
 		case xast.ScopeTypeIs:
 			return c, false
 		case xast.ScopeTypeIsIn:
-			if scope.Type != selves[i].Type {
+			if scope.Type != on.self.Type {
 				return c, false
 			}
 			c.cost = map[byte]int{'p': costHolder, 'r': costResource}[axis]
@@ -126,28 +116,11 @@ func (h *hearing) fits(p *compiled, keys map[axisKey]bool) (candidate, bool) {
 		case xast.ScopeTypeInSet:
 			c.cost = costAction
 		}
-		if axis == 'a' && !siblings(scope, string(h.request.action.ID)) {
+		if axis == 'a' && !siblings(scope, string(h.action.self.ID)) {
 			return c, false
 		}
 	}
 	return c, true
-}
-
-// inScope is Cedar's test of one axis.
-func inScope(scope xast.IsScopeNode, axis byte, self types.EntityUID, keys map[axisKey]bool) bool {
-	switch s := scope.(type) {
-	case xast.ScopeTypeEq:
-		return s.Entity == self
-	case xast.ScopeTypeIn:
-		return keys[axisKey{axis: axis, uid: s.Entity}]
-	case xast.ScopeTypeInSet:
-		return slices.ContainsFunc(s.Entities, func(e types.EntityUID) bool { return keys[axisKey{axis: axis, uid: e}] })
-	case xast.ScopeTypeIs:
-		return s.Type == self.Type
-	case xast.ScopeTypeIsIn:
-		return s.Type == self.Type && keys[axisKey{axis: axis, uid: s.Entity}]
-	}
-	return true
 }
 
 // siblings reports whether a scope names an action that differs from the one asked for in its last segment alone.

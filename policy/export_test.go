@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	cedar "github.com/cedar-policy/cedar-go"
+	cedarast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -17,11 +19,11 @@ func CedarText(s *Set) string {
 	for _, p := range s.byID {
 		all = append(all, p)
 	}
-	at := func(c *compiled) int { return c.policy.Position().Offset }
+	at := func(c *compiled) int { return c.ast.Position.Offset }
 	slices.SortFunc(all, func(a, b *compiled) int { return cmp.Compare(at(a), at(b)) })
 	var out [][]byte
 	for _, p := range all {
-		out = append(out, p.policy.MarshalCedar())
+		out = append(out, cedar.NewPolicyFromAST((*cedarast.Policy)(p.ast)).MarshalCedar())
 	}
 	return string(bytes.Join(out, []byte("\n\n")))
 }
@@ -42,9 +44,8 @@ func Flat(s *Set) *Set {
 
 // Asked is the number of policies that the index has Cedar look at for the first principal.
 func Asked(s *Set, f Facts) int {
-	r := newRequest(s, nil, f, nil)
-	keys := r.keys(entityUID(f.Principals[0]))
-	return len(s.roles.more(s.rules.lookup(nil, keys, r.shared), &r, keys)) + len(s.gates.lookup(nil, keys, r.shared))
+	h := newHearing(newRequest(s, nil, &f, nil), entityUID(f.Principals[0]))
+	return len(h.asked())
 }
 
 // Project shows arguments as Cedar would write them.
@@ -118,11 +119,16 @@ func like(d *jsontext.Decoder) (t argType, err error) {
 	return argType{kind: argString, nullable: true}, nil
 }
 
-// CedarRequest is a request in Cedar's own types, for one of its principals.
+// CedarRequest is a request in Cedar's own types, for one of its principals, made apart from how Decide makes them.
 func CedarRequest(f Facts, i int) (types.Request, types.EntityMap) {
 	args, _ := arguments(Like(f), f)
-	r := newRequest(&Set{}, nil, f, args)
-	return types.Request{Principal: entityUID(f.Principals[i]), Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}, r.entities
+	r := newRequest(&Set{perms: &perms{}}, nil, &f, args)
+	entities := types.EntityMap{r.action.self: {UID: r.action.self, Parents: types.NewEntityUIDSet(r.action.in[1:]...)}}
+	for _, e := range f.Entities {
+		c := e.cedar(nil)
+		entities[c.UID] = c
+	}
+	return types.Request{Principal: entityUID(f.Principals[i]), Action: r.action.self, Resource: r.resource.self, Context: r.context(allMembers)}, entities
 }
 
 // IsForbid reports whether id names a forbid of s.
@@ -134,12 +140,11 @@ func Parted(s *Set, f Facts) (wrong []string) {
 	if err != nil {
 		return nil
 	}
-	r := newRequest(s, Like(f), f, args)
+	r := newRequest(s, Like(f), &f, args)
 	for _, p := range f.Principals {
-		h := newHearing(s, Like(f), &f, &r, entityUID(p))
-		keys := h.keys()
+		h := newHearing(r, entityUID(p))
 		for _, c := range s.byID {
-			if near, _ := h.fits(c, keys); near.missed != 0 {
+			if near, _ := h.fits(c); near.missed != 0 {
 				continue
 			}
 			if !h.types(c) {
@@ -218,16 +223,12 @@ func Kept(s *Set) int {
 
 // RolesType types strictly what the roles of the principals of f became for its action, with arguments of the shape.
 func RolesType(s *Set, shape *Shape, f Facts) error {
-	r := newRequest(s, shape, f, nil)
+	r := newRequest(s, shape, &f, nil)
 	for _, p := range f.Principals {
-		keys := r.keys(entityUID(p))
-		for _, c := range s.roles.more(s.rules.lookup(nil, keys, r.shared), &r, keys) {
-			q := types.Request{Principal: entityUID(p), Action: r.action, Resource: r.resource}
-			if !meetsScope(c, r.entities, q) {
-				continue
-			}
+		q := r.about(entityUID(p))
+		for _, c := range s.roles.more(s.rules.lookup(nil, &q), r, &q) {
 			if err := typeCheck(c, s.entities, actionOf(shape, &f, entityUID(p).Type)); err != nil {
-				return fmt.Errorf("%s: %w\n%s", c.id, err, c.policy.MarshalCedar())
+				return fmt.Errorf("%s: %w\n%s", c.id, err, cedar.NewPolicyFromAST((*cedarast.Policy)(c.ast)).MarshalCedar())
 			}
 		}
 	}

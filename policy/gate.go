@@ -100,29 +100,28 @@ func Unmeetable(s *Set, o Obligation, candidates []Entity, excluded []UID) bool 
 }
 
 // satisfied reports whether l lifts o: its voters, as far as the facts know them, are enough distinct eligible people.
-func (l Lift) satisfied(s *Set, o Obligation, f Facts, r *request) bool {
-	excluded := f.Excluded()
+func (l Lift) satisfied(o Obligation, r *request) bool {
 	var voters []Entity
 	for _, v := range l.Voters {
-		if _, ok := r.entities[entityUID(v)]; !ok {
+		if r.entities.find(entityUID(v)) < 0 {
 			continue
 		}
 		e := Entity{UID: v}
-		for _, a := range ancestors(r.entities, entityUID(v)) {
+		for _, a := range r.entities.above(entityUID(v))[1:] {
 			e.Parents = append(e.Parents, UID{string(a.Type), string(a.ID)})
 		}
 		voters = append(voters, e)
 	}
-	return l.Gate == o.Gate && o.Kind == KindApprove && !Unmeetable(s, o, voters, excluded)
+	return l.Gate == o.Gate && o.Kind == KindApprove && !Unmeetable(r.set, o, voters, r.facts.Excluded())
 }
 
 // possible reports whether anybody on the chain could do what the step-up wants; met, whether it is done.
-func (u StepUp) possible(f Facts) bool {
+func (u StepUp) possible(f *Facts) bool {
 	_, person := f.Person()
 	return person || u.ACR == 0 && u.Age == 0
 }
 
-func (u StepUp) met(f Facts) bool {
+func (u StepUp) met(f *Facts) bool {
 	var auth Auth
 	if f.Auth != nil {
 		auth = *f.Auth

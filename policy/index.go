@@ -96,25 +96,80 @@ func (f found) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	}
 }
 
-// lookup appends to f the policies that may match a request with these keys.
-func (ix *index) lookup(f found, keys ...[]axisKey) found {
-	f = append(f, ix.any...)
-	for _, axis := range keys {
-		for _, k := range axis {
-			f = append(f, ix.buckets[k]...)
+// lookup appends to f the policies whose scope a request meets.
+func (ix *index) lookup(f found, q *asking) found {
+	f = q.meeting(f, ix.any)
+	for i := range q.axes {
+		a := &q.axes[i]
+		f = q.meeting(f, ix.buckets[axisKey{axis: a.name, isType: true, uid: types.EntityUID{Type: a.self.Type}}])
+		for _, uid := range a.in {
+			f = q.meeting(f, ix.buckets[axisKey{axis: a.name, uid: uid}])
 		}
 	}
 	return f
 }
 
-// entityKeys are the keys under which an axis with this entity finds policies: itself, its ancestors and its type.
-func entityKeys(axis byte, uid types.EntityUID, ancestors []types.EntityUID) []axisKey {
-	keys := make([]axisKey, 0, len(ancestors)+2)
-	keys = append(keys, axisKey{axis: axis, isType: true, uid: types.EntityUID{Type: uid.Type}}, axisKey{axis: axis, uid: uid})
-	for _, a := range ancestors {
-		if a != uid {
-			keys = append(keys, axisKey{axis: axis, uid: a})
+// asking is a request about one principal, by the axes of scopes: principal, action, resource.
+type asking struct {
+	axes [3]axis
+}
+
+// axis is an entity, and what it is in: itself first, then all that is above it, each once.
+type axis struct {
+	name byte // 'p', 'a', 'r'
+	self types.EntityUID
+	in   []types.EntityUID
+	set  map[types.EntityUID]bool // of in, where that is long
+}
+
+// manyAbove is from where on a set is quicker than a list.
+const manyAbove = 32
+
+func newAxis(name byte, in []types.EntityUID) axis {
+	a := axis{name: name, self: in[0], in: in}
+	if len(in) > manyAbove {
+		a.set = make(map[types.EntityUID]bool, len(in))
+		for _, uid := range in {
+			a.set[uid] = true
 		}
 	}
-	return keys
+	return a
+}
+
+func (a *axis) isIn(uid types.EntityUID) bool {
+	if a.set != nil {
+		return a.set[uid]
+	}
+	return slices.Contains(a.in, uid)
+}
+
+// meets is Cedar's test of one axis of a scope. It cannot fail.
+func (a *axis) meets(scope xast.IsScopeNode) bool {
+	switch s := scope.(type) {
+	case xast.ScopeTypeEq:
+		return s.Entity == a.self
+	case xast.ScopeTypeIn:
+		return a.isIn(s.Entity)
+	case xast.ScopeTypeInSet:
+		return slices.ContainsFunc(s.Entities, a.isIn)
+	case xast.ScopeTypeIs:
+		return s.Type == a.self.Type
+	case xast.ScopeTypeIsIn:
+		return s.Type == a.self.Type && a.isIn(s.Entity)
+	}
+	return true
+}
+
+// meeting appends to f those of some policies whose whole scope is met.
+func (q *asking) meeting(f found, some []*compiled) found {
+	for _, p := range some {
+		if q.meets(p) {
+			f = append(f, p)
+		}
+	}
+	return f
+}
+
+func (q *asking) meets(p *compiled) bool {
+	return q.axes[0].meets(p.ast.Principal) && q.axes[1].meets(p.ast.Action) && q.axes[2].meets(p.ast.Resource)
 }

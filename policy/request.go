@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/go-json-experiment/json/jsontext"
@@ -14,119 +14,181 @@ import (
 	"github.com/attorn/attorn/fault"
 )
 
-// request is a checked Facts in Cedar's terms. Along the chain only the principal changes.
+// request is a checked Facts in Cedar's terms. Along the chain only the principal changes. It serves one decision at a time.
 type request struct {
-	entities         types.EntityMap
-	action, resource types.EntityUID
-	context          types.RecordMap
-	shared           []axisKey // of action and resource
+	set              *Set
+	facts            *Facts
 	shape            *Shape
+	args             types.Value // nil: there are none
+	entities         entities
+	action, resource axis
 }
 
 // newRequest expects f to be checked. args, which have the shape, become context.args unless nil.
-func newRequest(s *Set, shape *Shape, f Facts, args types.Value) request {
-	r := request{
-		shape:    shape,
-		entities: make(types.EntityMap, len(f.Entities)+1),
-		action:   types.NewEntityUID("Action", types.String(f.Action)),
-		resource: entityUID(f.Resource),
-		context:  contextOf(f),
-	}
-	for _, e := range f.Entities {
-		c := e.cedar()
-		r.entities[c.UID] = c
-	}
-	s.roles.inherit(r.entities)
-	groups := actionGroups(f)
-	r.entities[r.action] = types.Entity{UID: r.action, Parents: types.NewEntityUIDSet(groups...)}
-	if args != nil {
-		r.context["args"] = args
-	}
-	r.shared = append(entityKeys('a', r.action, groups), entityKeys('r', r.resource, ancestors(r.entities, r.resource))...)
+func newRequest(s *Set, shape *Shape, f *Facts, args types.Value) *request {
+	r := &request{set: s, facts: f, shape: shape, args: args}
+	r.entities.init(s, f)
+	r.action = newAxis('a', r.entities.action)
+	r.resource = newAxis('r', r.entities.above(entityUID(f.Resource)))
 	return r
 }
 
-// actionGroups are the parents that the facts give the action and those that follow from its name, which denials are filed under.
-func actionGroups(f Facts) []types.EntityUID {
-	var groups []types.EntityUID
-	add := func(name string) {
-		if uid := types.NewEntityUID("Action", types.String(name)); !slices.Contains(groups, uid) {
-			groups = append(groups, uid)
-		}
-	}
-	for _, p := range f.ActionParents {
-		add(p)
-	}
-	if segments := segmentsOf(f.Action); len(segments) > 2 && segments[0] == "tool" {
-		add("tool:" + segments[1] + ":*")
-	}
-	return groups
+// about is the request about one principal.
+func (r *request) about(principal types.EntityUID) asking {
+	return asking{[3]axis{newAxis('p', r.entities.above(principal)), r.action, r.resource}}
 }
 
-// keys are those under which the index finds the policies for one principal.
-func (r *request) keys(principal types.EntityUID) []axisKey {
-	return entityKeys('p', principal, ancestors(r.entities, principal))
-}
+// contextSet is a set of members of the context.
+type contextSet uint16
 
-// ancestors lists everything that uid is in, by way of the entities that are known; uid itself if it is in a circle.
-func ancestors(entities types.EntityMap, uid types.EntityUID) []types.EntityUID {
-	var out []types.EntityUID
-	known := map[types.EntityUID]bool{}
-	for next := []types.EntityUID{uid}; len(next) > 0; {
-		e := entities[next[0]]
-		next = next[1:]
-		for p := range e.Parents.All() {
-			if !known[p] {
-				known[p] = true
-				out, next = append(out, p), append(next, p)
-			}
+const (
+	memberActor contextSet = 1 << iota
+	memberSubject
+	memberChain
+	memberDelegation
+	memberAuth
+	memberFacts
+	memberPerm
+	memberArgs
+	allMembers = 1<<iota - 1
+)
+
+// memberOf is the member of a name; 0 is none.
+func memberOf(name types.String) contextSet {
+	for i, n := range [...]types.String{"actor", "subject", "chain", "delegation", "auth", "facts", "perm", "args"} {
+		if n == name {
+			return 1 << i
 		}
 	}
-	return out
+	return 0
 }
 
-func contextOf(f Facts) types.RecordMap {
-	actor := types.RecordMap{
-		"instance": types.String(f.Actor.Instance), "origin": types.String(f.Actor.Origin), "proof": types.String(f.Actor.Proof),
+// context is the context, with those members that are asked for: it costs what is in it.
+func (r *request) context(of contextSet) types.Record {
+	of &= r.there()
+	if of&^memberPerm == 0 {
+		return r.set.perms.of(r.facts.permission()).context(of)
 	}
-	if f.Principals[0].Type == TypeAgent {
-		actor["agent"] = entityUID(f.Principals[0])
-	}
-	var chain []types.Value
-	for _, p := range f.Principals {
-		if p.Type == TypeAgent {
-			chain = append(chain, entityUID(p))
+	f := r.facts
+	c := make(types.RecordMap, 8)
+	if of&memberActor != 0 {
+		actor := types.RecordMap{
+			"instance": types.String(f.Actor.Instance), "origin": types.String(f.Actor.Origin), "proof": types.String(f.Actor.Proof),
 		}
+		if f.Principals[0].Type == TypeAgent {
+			actor["agent"] = entityUID(f.Principals[0])
+		}
+		c["actor"] = types.NewRecord(actor)
 	}
-	facts := types.RecordMap{"now": types.NewDatetimeFromMillis(f.Now / 1000), "risk": types.Long(f.Risk)}
-	if ip, err := types.ParseIPAddr(f.IP); err == nil { // checked: fails only for ""
-		facts["ip"] = ip
-	}
-	c := types.RecordMap{
-		"actor": types.NewRecord(actor), "chain": types.NewSet(chain...), "facts": types.NewRecord(facts), "perm": perm(f.permission()),
-	}
-	if person, ok := f.Person(); ok {
+	if of&memberSubject != 0 {
+		person, _ := f.Person()
 		c["subject"] = entityUID(person)
 	}
-	if d := f.Delegation; d != (Lent{}) {
-		lent := types.RecordMap{"id": types.String(d.ID), "depth": types.Long(d.Depth)}
-		if d.Task != "" {
-			lent["task"] = types.String(d.Task)
+	if of&memberChain != 0 {
+		var chain []types.Value
+		for _, p := range f.Principals {
+			if p.Type == TypeAgent {
+				chain = append(chain, entityUID(p))
+			}
 		}
-		if d.Purpose != "" {
-			lent["purpose"] = types.String(d.Purpose)
-		}
-		c["delegation"] = types.NewRecord(lent)
+		c["chain"] = types.NewSet(chain...)
 	}
-	if f.Auth != nil {
+	if of&memberDelegation != 0 {
+		c["delegation"] = types.NewRecord(lentRecord(f.Delegation))
+	}
+	if of&memberAuth != 0 {
 		c["auth"] = types.NewRecord(types.RecordMap{"acr": types.Long(f.Auth.ACR), "age": types.Long(f.Auth.Age)})
 	}
-	return c
+	if of&memberFacts != 0 {
+		facts := types.RecordMap{"now": types.NewDatetimeFromMillis(f.Now / 1000), "risk": types.Long(f.Risk)}
+		if ip, err := types.ParseIPAddr(f.IP); err == nil { // checked: fails only for ""
+			facts["ip"] = ip
+		}
+		c["facts"] = types.NewRecord(facts)
+	}
+	if of&memberPerm != 0 {
+		c["perm"] = r.set.perms.of(f.permission()).perm
+	}
+	if of&memberArgs != 0 {
+		c["args"] = r.args
+	}
+	return types.NewRecord(c)
 }
 
-// perm is the permission asked for split at ":"; n is 0 for what is no permission.
-func perm(permission string) types.Value {
+// there are the members that the context of the request has.
+func (r *request) there() contextSet {
+	there := contextSet(allMembers)
+	if _, ok := r.facts.Person(); !ok {
+		there &^= memberSubject
+	}
+	if r.facts.Delegation == (Lent{}) {
+		there &^= memberDelegation
+	}
+	if r.facts.Auth == nil {
+		there &^= memberAuth
+	}
+	if r.args == nil {
+		there &^= memberArgs
+	}
+	return there
+}
+
+func lentRecord(d Lent) types.RecordMap {
+	lent := types.RecordMap{"id": types.String(d.ID), "depth": types.Long(d.Depth)}
+	if d.Task != "" {
+		lent["task"] = types.String(d.Task)
+	}
+	if d.Purpose != "" {
+		lent["purpose"] = types.String(d.Purpose)
+	}
+	return lent
+}
+
+// perms keeps what permissions are as context.perm, bounded. Safe for concurrent use.
+type perms struct {
+	mu    sync.RWMutex
+	known map[string]permRecord
+}
+
+// permRecord is a permission as context.perm, the context that has nothing else, and the group of all tools of its server.
+type permRecord struct {
+	perm, alone types.Record
+	group       string
+}
+
+const maxPerms = 4096
+
+func (p *perms) of(permission string) permRecord {
+	p.mu.RLock()
+	r, ok := p.known[permission]
+	p.mu.RUnlock()
+	if ok {
+		return r
+	}
 	segments := segmentsOf(permission)
+	if len(segments) > 2 && segments[0] == "tool" {
+		r.group = "tool:" + segments[1] + ":*"
+	}
+	r.perm = perm(segments)
+	r.alone = types.NewRecord(types.RecordMap{"perm": r.perm})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known == nil || len(p.known) >= maxPerms {
+		p.known = map[string]permRecord{}
+	}
+	p.known[permission] = r
+	return r
+}
+
+func (p permRecord) context(of contextSet) types.Record {
+	if of == 0 {
+		return types.Record{}
+	}
+	return p.alone
+}
+
+// perm are the segments of the permission asked for; n is 0 for what is no permission.
+func perm(segments []string) types.Record {
 	m := types.RecordMap{"n": types.Long(len(segments))}
 	for i := range 8 {
 		s := ""

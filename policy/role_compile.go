@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	cedar "github.com/cedar-policy/cedar-go"
-	cedarast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/go-json-experiment/json/jsontext"
@@ -244,10 +242,11 @@ func (r *role) policy(part rolePart, test xast.Node, holders string, scope *type
 		tree.Annotate("doc", types.String(r.Doc))
 	}
 	tree.Position = xast.Position{Filename: r.file, Line: part.spot.line, Column: part.spot.col}
-	return &compiled{
-		id: "role/" + holders + "#" + strconv.Itoa(part.n), forbid: part.forbid, reason: part.reason, source: id.Sum(r.text),
-		policy: cedar.NewPolicyFromAST((*cedarast.Policy)(tree)), ast: tree,
+	p := &compiled{
+		id: "role/" + holders + "#" + strconv.Itoa(part.n), forbid: part.forbid, reason: part.reason, source: id.Sum(r.text), ast: tree,
 	}
+	p.ready()
+	return p
 }
 
 // tests are those on context.perm: one of the part's patterns matches.

@@ -29,8 +29,9 @@ type heldRole struct {
 	*role
 	holders string // with the scope
 	scope   *types.EntityUID
-	parents types.EntityUIDSet // the roles that it inherits, in the same scope
-	rules   *index             // of a copy: its policies without constraints
+	parents []types.EntityUID // the roles that it inherits, in the same scope
+	copies  []*compiled       // of a copy: its policies without constraints
+	rules   *index            // of copies
 }
 
 // whereKey is what the policy of a permission with constraints depends on, in one set.
@@ -64,23 +65,21 @@ func (k *keptRoles) room(nodes int) {
 func (r *role) held(holders string, scope *types.EntityUID) (held *heldRole, nodes int) {
 	held = &heldRole{role: r, holders: holders, scope: scope}
 	at := strings.TrimPrefix(holders, r.Name)
-	parents := make([]types.EntityUID, len(r.all))
+	held.parents = make([]types.EntityUID, len(r.all))
 	for i, parent := range r.all {
-		parents[i] = types.NewEntityUID("Role", types.String(parent+at))
+		held.parents[i] = types.NewEntityUID("Role", types.String(parent+at))
 	}
-	held.parents = types.NewEntityUIDSet(parents...)
-	if nodes = len(parents) + 1; scope == nil {
+	if nodes = len(held.parents) + 1; scope == nil {
 		return held, nodes
 	}
-	var all []*compiled
 	for _, part := range r.plan {
 		if !part.where {
 			p := r.policy(part, part.tests(), holders, scope)
 			n, _ := measure(p.ast, maxNodes)
-			nodes, all = nodes+n, append(all, p)
+			nodes, held.copies = nodes+n, append(held.copies, p)
 		}
 	}
-	rules := newIndex(all)
+	rules := newIndex(held.copies)
 	held.rules = &rules
 	return held, nodes
 }
@@ -115,33 +114,11 @@ func (h *heldRoles) find(holders string) *heldRole {
 	return held
 }
 
-// inherit adds to the entities what the roles inherit that any of them holds.
-func (h *heldRoles) inherit(entities types.EntityMap) {
-	var add []types.Entity
-	for _, e := range entities {
-		for p := range e.Parents.All() {
-			if p.Type != "Role" {
-				continue
-			}
-			if held := h.find(string(p.ID)); held != nil && len(held.all) > 0 {
-				add = append(add, types.Entity{UID: p, Parents: held.parents})
-			}
-		}
-	}
-	for _, e := range add {
-		if known, ok := entities[e.UID]; ok { // twice, or the facts say something of the role too
-			known.Parents = types.NewEntityUIDSet(slices.AppendSeq(slices.Collect(known.Parents.All()), e.Parents.All())...)
-			e = known
-		}
-		entities[e.UID] = e
-	}
-}
-
-// of lists the roles among the keys of a principal.
-func (h *heldRoles) of(keys []axisKey) (all []*heldRole) {
-	for _, k := range keys {
-		if k.uid.Type == "Role" && !k.isType {
-			if held := h.find(string(k.uid.ID)); held != nil {
+// of lists the roles of a principal.
+func (h *heldRoles) of(q *asking) (all []*heldRole) {
+	for _, uid := range q.axes[0].in {
+		if uid.Type == "Role" {
+			if held := h.find(string(uid.ID)); held != nil {
 				all = append(all, held)
 			}
 		}
@@ -151,13 +128,13 @@ func (h *heldRoles) of(keys []axisKey) (all []*heldRole) {
 
 // more appends the policies of a principal's roles that the index of the set does not have: the copies in scopes, and the permissions with constraints that cover the
 // action, made for the shape of its arguments.
-func (h *heldRoles) more(f found, r *request, keys []axisKey) found {
-	for _, held := range h.of(keys) {
+func (h *heldRoles) more(f found, r *request, q *asking) found {
+	for _, held := range h.of(q) {
 		if held.rules != nil {
-			f = held.rules.lookup(f, keys, r.shared)
+			f = held.rules.lookup(f, q)
 		}
 		for _, part := range held.constrained(r) {
-			if p := h.typed(held, part, r.shape); p != nil {
+			if p := h.typed(held, part, r.shape); p != nil && q.meets(p) {
 				f = append(f, p)
 			}
 		}
@@ -165,24 +142,31 @@ func (h *heldRoles) more(f found, r *request, keys []axisKey) found {
 	return f
 }
 
-// near are the policies that a principal has by roles or would have by one more, workspace-wide, where the index of the set does not have them.
-func (h *heldRoles) near(r *request, keys []axisKey) found {
-	f := h.more(nil, r, keys)
-	for _, held := range h.whole {
+// near are the policies that a principal has by roles, whether their scope is met or not, or would have by one more, workspace-wide, where the index of the set does not
+// have them.
+func (h *heldRoles) near(r *request, q *asking) (f found) {
+	add := func(held *heldRole) {
 		for _, part := range held.constrained(r) {
 			if p := h.typed(held, part, r.shape); p != nil && !slices.Contains(f, p) {
 				f = append(f, p)
 			}
 		}
 	}
+	for _, held := range h.of(q) {
+		f = append(f, held.copies...)
+		add(held)
+	}
+	for _, held := range h.whole {
+		add(held)
+	}
 	return f
 }
 
 // loose are, for arguments that are not known, the policies of more; constraints are left out of the second list, of permits that some arguments may meet.
-func (h *heldRoles) loose(r *request, keys []axisKey) (scoped, maybe found) {
-	for _, held := range h.of(keys) {
+func (h *heldRoles) loose(r *request, q *asking) (scoped, maybe found) {
+	for _, held := range h.of(q) {
 		if held.rules != nil {
-			scoped = held.rules.lookup(scoped, keys, r.shared)
+			scoped = held.rules.lookup(scoped, q)
 		}
 		for _, part := range held.constrained(r) {
 			if !part.forbid {
@@ -196,7 +180,7 @@ func (h *heldRoles) loose(r *request, keys []axisKey) (scoped, maybe found) {
 // constrained are the parts that have constraints and cover the action.
 func (held *heldRole) constrained(r *request) (parts []*rolePart) {
 	for _, part := range held.wheres {
-		action, err := delegation.ParsePermission(string(r.action.ID))
+		action, err := delegation.ParsePermission(string(r.action.self.ID))
 		if err == nil && action.Concrete() && part.pattern.Covers(action) {
 			parts = append(parts, part)
 		}

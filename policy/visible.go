@@ -3,7 +3,6 @@ package policy
 import (
 	"slices"
 
-	"github.com/cedar-policy/cedar-go/types"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/eval"
 )
@@ -47,16 +46,16 @@ func partially(s *Set, f Facts, in *index, holds func([]partial) bool) bool {
 	if f.check() != nil {
 		return false
 	}
-	r := newRequest(s, nil, f, eval.Variable("args"))
-	env := eval.Env{Entities: r.entities, Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}
+	r := newRequest(s, nil, &f, eval.Variable("args"))
+	env := eval.Env{Entities: &r.entities, Action: r.action.self, Resource: r.resource.self, Context: r.context(allMembers)}
 	for _, p := range f.Principals {
 		principal := entityUID(p)
 		env.Principal = principal
 		var found []partial
-		keys := r.keys(principal)
-		policies := in.lookup(nil, keys, r.shared)
+		q := r.about(principal)
+		policies := in.lookup(nil, &q)
 		if in == &s.rules {
-			scoped, maybe := s.roles.loose(&r, keys)
+			scoped, maybe := s.roles.loose(r, &q)
 			policies = append(policies, scoped...)
 			for _, c := range maybe {
 				if survives(env, c) == surely {
