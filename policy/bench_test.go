@@ -46,13 +46,45 @@ func BenchmarkDecide(b *testing.B) {
 		one, three := chain("agt_a"), chain("usr_p", "agt_b", "agt_a")
 		for name, f := range map[string]policy.Facts{"one": one, "three": three} {
 			b.Run(fmt.Sprintf("policies=%d/principals=%s", n, name), func(b *testing.B) {
+				shape := policy.Like(f)
 				b.ReportAllocs()
 				for b.Loop() {
-					if d := policy.Decide(s, policy.Like(f), f, nil); d.Outcome != policy.Permit {
+					if d := policy.Decide(s, shape, f, nil); d.Outcome != policy.Permit {
 						b.Fatal(d)
 					}
 				}
 			})
+		}
+	}
+}
+
+// What a decision allocates is held to a number, the same for any number of policies: that is exact on any machine.
+func TestDecideAllocates(t *testing.T) {
+	const most = 40 // policy.md, for one principal
+	for _, n := range []int{10, 10_000} {
+		s, problems := policy.Compile(bundle(n))
+		if s == nil {
+			t.Fatal(problems)
+		}
+		own := chain("usr_p")
+		own.Action, own.ActionParents, own.Arguments = "tool:files:ls", policy.ActionParents("tool:files:ls", "read"), nil
+		for name, c := range map[string]struct {
+			f    policy.Facts
+			most float64
+		}{
+			"one":               {chain("agt_a"), most},
+			"three":             {chain("usr_p", "agt_b", "agt_a"), most + 2*15},
+			"one, no arguments": {own, 20},
+		} {
+			shape := policy.Like(c.f)
+			if d := policy.Decide(s, shape, c.f, nil); d.Outcome != policy.Permit {
+				t.Fatal(d)
+			}
+			got := testing.AllocsPerRun(100, func() { policy.Decide(s, shape, c.f, nil) })
+			t.Logf("%d policies, %s: %.0f", n, name, got)
+			if got > c.most {
+				t.Errorf("a decision of %s under %d policies allocates %.0f times, at most %.0f", name, n, got, c.most)
+			}
 		}
 	}
 }

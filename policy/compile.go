@@ -63,16 +63,17 @@ type Set struct {
 
 // compiled is one policy, ready to be asked.
 type compiled struct {
-	id     string
-	forbid bool
-	reason string    // @reason
-	gate   gate      // zero for a permit and a hard forbid
-	source id.Digest // of the text from its first annotation or effect to its ";"
-	ast    *xast.Policy
-	policy *cedar.Policy // the conditions alone: the scope is tested before. nil: there are none
-	spares contextSet       // of the context, that no condition names
-	whole  bool          // uses context other than by naming one of its members
-	args   bool          // speaks of arguments, or of context as a whole
+	id      string
+	forbid  bool
+	reason  string    // @reason
+	gate    gate      // zero for a permit and a hard forbid
+	source  id.Digest // of the text from its first annotation or effect to its ";"
+	ast     *xast.Policy
+	policy  *cedar.Policy // the conditions alone: the scope is tested before. nil: there are none
+	spares  contextSet    // of the context, that no condition names
+	upfront []upfront     // what the conditions begin with
+	whole   bool          // uses context other than by naming one of its members
+	args    bool          // speaks of arguments, or of context as a whole
 }
 
 // reserved begins the paths of shipped files and the ids of their policies.
@@ -328,6 +329,7 @@ func (c *compiled) ready() {
 	bare := *c.ast
 	bare.Principal, bare.Action, bare.Resource, bare.Annotations = xast.ScopeTypeAll{}, xast.ScopeTypeAll{}, xast.ScopeTypeAll{}, nil
 	c.policy = cedar.NewPolicyFromAST((*cedarast.Policy)(&bare))
+	c.upfront = upfronts(c.ast)
 	if !c.whole {
 		c.spares = allMembers &^ speaksOf(c.ast)
 	}

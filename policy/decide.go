@@ -112,7 +112,7 @@ func (t *tally) hear() {
 	for _, p := range t.facts.Principals {
 		h := heard{principal: entityUID(p)}
 		q := t.about(h.principal)
-		indexed := t.set.rules.lookup(nil, &q)
+		indexed := t.set.rules.lookup(make(found, 0, 8), &q)
 		h.rules = t.set.roles.more(indexed, t.request, &q)
 		t.made = append(t.made, h.rules[len(indexed):]...)
 		h.gates = t.set.gates.lookup(nil, &q)
@@ -134,8 +134,8 @@ func (t *tally) hear() {
 	}
 }
 
-// fitting leaves out the policies that need not be asked: those without conditions, which match, and those that do not type for the arguments' shape, which count as if they
-// could not be evaluated.
+// fitting leaves out the policies that need not be asked: those without conditions, which match, those that the action alone decides, which do not, and those that do not
+// type for the arguments' shape, which count as if they could not be evaluated.
 func (t *tally) fitting(h *heard, all found) found {
 	return slices.DeleteFunc(all, func(c *compiled) bool {
 		fits := t.set.fits(c, t.shape, t.facts, h.principal.Type)
@@ -143,7 +143,7 @@ func (t *tally) fitting(h *heard, all found) found {
 		case !fits:
 			t.erred(c)
 		case c.policy != nil:
-			return false
+			return slices.ContainsFunc(c.upfront, func(u upfront) bool { return !u.holds(t.perm.segments) })
 		case c.gate.kind != "":
 			t.gates = append(t.gates, c.id)
 		case c.forbid:

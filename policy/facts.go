@@ -173,7 +173,6 @@ func (f Facts) Excluded() []UID {
 // check holds f to the rules that deciding relies on. Codes: schema, args_too_large.
 func (f Facts) check() error {
 	bad := func(reason string, args ...any) error { return fault.New(fault.Invalid, "schema", reason, args...) }
-	ip, ipErr := netip.ParseAddr(f.IP)
 	_, person := f.Person()
 	switch {
 	case len(f.Principals) == 0 || len(f.Principals) > maxPrincipals:
@@ -186,7 +185,7 @@ func (f Facts) check() error {
 		return bad("now is not a time in microseconds")
 	case f.Risk < 0 || f.Risk > 100:
 		return bad("risk is not between 0 and 100")
-	case f.IP != "" && (ipErr != nil || ip.String() != f.IP || ip.Zone() != "" || ip.Is4In6()):
+	case f.IP != "" && !goodIP(f.IP):
 		return bad("ip is not an address in its shortest form")
 	case f.Delegation != Lent{} && (f.Delegation.ID == "" || f.Delegation.Depth < 0 || f.Delegation.Depth > maxInteger):
 		return bad("a delegation has an id and a depth")
@@ -200,6 +199,12 @@ func (f Facts) check() error {
 		return err
 	}
 	return f.checkArguments()
+}
+
+// goodIP reports whether a text is an address in its one form, without a zone.
+func goodIP(text string) bool {
+	ip, err := netip.ParseAddr(text)
+	return err == nil && ip.String() == text && ip.Zone() == "" && !ip.Is4In6()
 }
 
 func (f Facts) checkEntities() error {

@@ -20,13 +20,14 @@ type request struct {
 	facts            *Facts
 	shape            *Shape
 	args             types.Value // nil: there are none
+	perm             permRecord
 	entities         entities
 	action, resource axis
 }
 
 // newRequest expects f to be checked. args, which have the shape, become context.args unless nil.
 func newRequest(s *Set, shape *Shape, f *Facts, args types.Value) *request {
-	r := &request{set: s, facts: f, shape: shape, args: args}
+	r := &request{set: s, facts: f, shape: shape, args: args, perm: s.perms.of(f.permission())}
 	r.entities.init(s, f)
 	r.action = newAxis('a', r.entities.action)
 	r.resource = newAxis('r', r.entities.above(entityUID(f.Resource)))
@@ -66,8 +67,11 @@ func memberOf(name types.String) contextSet {
 // context is the context, with those members that are asked for: it costs what is in it.
 func (r *request) context(of contextSet) types.Record {
 	of &= r.there()
-	if of&^memberPerm == 0 {
-		return r.set.perms.of(r.facts.permission()).context(of)
+	switch of {
+	case 0:
+		return types.Record{}
+	case memberPerm:
+		return r.perm.alone
 	}
 	f := r.facts
 	c := make(types.RecordMap, 8)
@@ -107,7 +111,7 @@ func (r *request) context(of contextSet) types.Record {
 		c["facts"] = types.NewRecord(facts)
 	}
 	if of&memberPerm != 0 {
-		c["perm"] = r.set.perms.of(f.permission()).perm
+		c["perm"] = r.perm.perm
 	}
 	if of&memberArgs != 0 {
 		c["args"] = r.args
@@ -153,6 +157,7 @@ type perms struct {
 // permRecord is a permission as context.perm, the context that has nothing else, and the group of all tools of its server.
 type permRecord struct {
 	perm, alone types.Record
+	segments    []string
 	group       string
 }
 
@@ -166,6 +171,7 @@ func (p *perms) of(permission string) permRecord {
 		return r
 	}
 	segments := segmentsOf(permission)
+	r.segments = segments
 	if len(segments) > 2 && segments[0] == "tool" {
 		r.group = "tool:" + segments[1] + ":*"
 	}
@@ -180,22 +186,15 @@ func (p *perms) of(permission string) permRecord {
 	return r
 }
 
-func (p permRecord) context(of contextSet) types.Record {
-	if of == 0 {
-		return types.Record{}
-	}
-	return p.alone
-}
-
 // perm are the segments of the permission asked for; n is 0 for what is no permission.
 func perm(segments []string) types.Record {
 	m := types.RecordMap{"n": types.Long(len(segments))}
-	for i := range 8 {
+	for i, name := range segmentNames {
 		s := ""
 		if i < len(segments) {
 			s = segments[i]
 		}
-		m[types.String("s"+strconv.Itoa(i))] = types.String(s)
+		m[name] = types.String(s)
 	}
 	return types.NewRecord(m)
 }
@@ -217,7 +216,7 @@ var (
 // project turns arguments in RFC 8785 form into context.args as shape types them. Of those that it does not know, none may be there unless open. Codes: schema,
 // args_too_large.
 func project(shape *Shape, raw jsontext.Value, open bool) (types.Value, error) {
-	p := projector{dec: jsontext.NewDecoder(bytes.NewReader(raw)), open: open}
+	p := projector{dec: jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true)), open: open} // none is there twice: checked
 	v, err := p.value(&shape.args, 1)
 	switch {
 	case errors.Is(err, errTooLarge):

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -114,22 +115,24 @@ func (h *heldRoles) find(holders string) *heldRole {
 	return held
 }
 
-// of lists the roles of a principal.
-func (h *heldRoles) of(q *asking) (all []*heldRole) {
-	for _, uid := range q.axes[0].in {
-		if uid.Type == "Role" {
-			if held := h.find(string(uid.ID)); held != nil {
-				all = append(all, held)
+// of are the roles of a principal.
+func (h *heldRoles) of(q *asking) iter.Seq[*heldRole] {
+	return func(yield func(*heldRole) bool) {
+		for _, uid := range q.axes[0].in {
+			if uid.Type != "Role" {
+				continue
+			}
+			if held := h.find(string(uid.ID)); held != nil && !yield(held) {
+				return
 			}
 		}
 	}
-	return all
 }
 
 // more appends the policies of a principal's roles that the index of the set does not have: the copies in scopes, and the permissions with constraints that cover the
 // action, made for the shape of its arguments.
 func (h *heldRoles) more(f found, r *request, q *asking) found {
-	for _, held := range h.of(q) {
+	for held := range h.of(q) {
 		if held.rules != nil {
 			f = held.rules.lookup(f, q)
 		}
@@ -152,7 +155,7 @@ func (h *heldRoles) near(r *request, q *asking) (f found) {
 			}
 		}
 	}
-	for _, held := range h.of(q) {
+	for held := range h.of(q) {
 		f = append(f, held.copies...)
 		add(held)
 	}
@@ -164,7 +167,7 @@ func (h *heldRoles) near(r *request, q *asking) (f found) {
 
 // loose are, for arguments that are not known, the policies of more; constraints are left out of the second list, of permits that some arguments may meet.
 func (h *heldRoles) loose(r *request, q *asking) (scoped, maybe found) {
-	for _, held := range h.of(q) {
+	for held := range h.of(q) {
 		if held.rules != nil {
 			scoped = held.rules.lookup(scoped, q)
 		}
