@@ -18,20 +18,22 @@ type NewServer struct {
 	AllowPrivate bool              `json:"allow_private,omitempty"`
 	Command      []string          `json:"command,omitempty"`
 	Env          map[string]string `json:"env,omitempty"`
+	Environment  string            `json:"environment,omitempty"` // where it runs, as scopes of roles name it
 }
 
 // Server is an MCP server behind the gateway. Resource is its URL there, and the audience of tokens for it.
 type Server struct {
-	Name      string   `json:"name"`
-	Transport string   `json:"transport"`
-	Resource  string   `json:"resource"`
-	URL       string   `json:"url,omitempty"`
-	Command   []string `json:"command,omitempty"`
-	Era       string   `json:"era"`
-	Status    string   `json:"status"`
-	Suspended bool     `json:"suspended,omitempty"` // nobody may call its tools for now
-	Created   string   `json:"created"`
-	Tools     []Tool   `json:"tools,omitempty"` // in the answer that added it
+	Name        string   `json:"name"`
+	Transport   string   `json:"transport"`
+	Resource    string   `json:"resource"`
+	URL         string   `json:"url,omitempty"`
+	Command     []string `json:"command,omitempty"`
+	Environment string   `json:"environment,omitempty"` // where it runs, as scopes of roles and policies name it
+	Era         string   `json:"era"`
+	Status      string   `json:"status"`
+	Suspended   bool     `json:"suspended,omitempty"` // nobody may call its tools for now
+	Created     string   `json:"created"`
+	Tools       []Tool   `json:"tools,omitempty"` // in the answer that added it
 }
 
 // Tool is a pinned definition.

@@ -145,46 +145,47 @@ type Why struct {
 // instance.spawned (also Parent, Until, Voucher, Possession), instance.rotated (also Before, Until, Voucher, Possession),
 // user.added and user.passkey_changed (User, Key or COSE, Status) and policy.published (Bundle).
 type What struct {
-	Agent      id.Agent        `json:"agent,omitzero"`
-	Approval   id.Approval     `json:"approval,omitzero"`
-	Ask        id.Digest       `json:"ask,omitzero"`
-	Audience   string          `json:"aud,omitempty"`
-	Auth       *Auth           `json:"auth,omitempty"` // user.signed_in through another provider
-	Base       id.Digest       `json:"base,omitzero"`  // policy.published: the bundle that was live before
-	Bundle     id.Digest       `json:"bundle,omitzero"`
-	Client     string          `json:"client,omitempty"` // an app's client_id; client.changed: what the rule is about
-	COSE       string          `json:"cose,omitempty"`   // a passkey's public key (RFC 9052), base64url
-	Count      int64           `json:"count,omitzero"`   // how many ended, where Ended does not hold all
-	Credential string          `json:"credential,omitempty"`
-	Delegation id.Delegation   `json:"dlg,omitzero"`
-	Email      *Sealed         `json:"email,omitempty"` // user.added: by which the person is awaited
-	Ended      []string        `json:"ended,omitempty"`
-	From       int64           `json:"from,omitzero"` // microseconds: key.published, when the key signs at the earliest
-	Group      string          `json:"group,omitempty"`
-	Instance   id.Key          `json:"instance,omitzero"`
-	Key        *jose.PublicKey `json:"key,omitempty"` // the public key that was enrolled, registered, created or published
-	Link       id.Digest       `json:"link,omitzero"` // of the delegation.Signed, kept as content
-	List       id.Digest       `json:"list,omitzero"` // of all their identifiers, one a line, kept as content; absent where there are too many
-	Log        *Shard          `json:"log,omitempty"`
-	Name       *Sealed         `json:"name,omitempty"`
-	Parent     id.Key          `json:"parent,omitzero"` // instance.spawned: by whom
-	Pin        id.Digest       `json:"pin,omitzero"`
-	Possession id.Digest       `json:"possession,omitzero"`  // of the same as the new key signed it, kept as content
-	Before     id.Key          `json:"predecessor,omitzero"` // instance.rotated: the key that Instance replaces
-	Replaces   id.Delegation   `json:"replaces,omitzero"`    // delegation.replaced: the one that ended, whose place Delegation took
-	Resource   *Resource       `json:"resource,omitempty"`   // resource.changed: the object, as it is now in Rule
-	Role       string          `json:"role,omitempty"`
-	Rule       id.Digest       `json:"rule,omitzero"` // of the trust rule that matched, of the rule about apps, of what an app registered with, or of a resource, kept as content
-	Scope      string          `json:"scope,omitempty"`
-	Server     string          `json:"server,omitempty"` // an MCP server's name
-	Status     string          `json:"status,omitempty"`
-	Text       *Sealed         `json:"text,omitempty"` // a reason or purpose in somebody's words
-	Tool       string          `json:"tool,omitempty"`
-	Until      int64           `json:"until,omitzero"` // microseconds: instance.rotated, when the key before ends; elsewhere, when what was made ends
-	Use        string          `json:"use,omitempty"`  // of a server key: UseToken, UseLog or UseSealing
-	User       id.User         `json:"user,omitzero"`  // in agent.*: the owner
-	Vote       id.Digest       `json:"vote,omitzero"`
-	Voucher    id.Digest       `json:"voucher,omitzero"` // of the key statement as the live key signed it, kept as content
+	Agent       id.Agent        `json:"agent,omitzero"`
+	Approval    id.Approval     `json:"approval,omitzero"`
+	Ask         id.Digest       `json:"ask,omitzero"`
+	Audience    string          `json:"aud,omitempty"`
+	Auth        *Auth           `json:"auth,omitempty"` // user.signed_in through another provider
+	Base        id.Digest       `json:"base,omitzero"`  // policy.published: the bundle that was live before
+	Bundle      id.Digest       `json:"bundle,omitzero"`
+	Client      string          `json:"client,omitempty"` // an app's client_id; client.changed: what the rule is about
+	COSE        string          `json:"cose,omitempty"`   // a passkey's public key (RFC 9052), base64url
+	Count       int64           `json:"count,omitzero"`   // how many ended, where Ended does not hold all
+	Credential  string          `json:"credential,omitempty"`
+	Delegation  id.Delegation   `json:"dlg,omitzero"`
+	Email       *Sealed         `json:"email,omitempty"` // user.added: by which the person is awaited
+	Ended       []string        `json:"ended,omitempty"`
+	Environment string          `json:"environment,omitempty"` // server.added: where it runs
+	From        int64           `json:"from,omitzero"`         // microseconds: key.published, when the key signs at the earliest
+	Group       string          `json:"group,omitempty"`
+	Instance    id.Key          `json:"instance,omitzero"`
+	Key         *jose.PublicKey `json:"key,omitempty"` // the public key that was enrolled, registered, created or published
+	Link        id.Digest       `json:"link,omitzero"` // of the delegation.Signed, kept as content
+	List        id.Digest       `json:"list,omitzero"` // of all their identifiers, one a line, kept as content; absent where there are too many
+	Log         *Shard          `json:"log,omitempty"`
+	Name        *Sealed         `json:"name,omitempty"`
+	Parent      id.Key          `json:"parent,omitzero"` // instance.spawned: by whom
+	Pin         id.Digest       `json:"pin,omitzero"`
+	Possession  id.Digest       `json:"possession,omitzero"`  // of the same as the new key signed it, kept as content
+	Before      id.Key          `json:"predecessor,omitzero"` // instance.rotated: the key that Instance replaces
+	Replaces    id.Delegation   `json:"replaces,omitzero"`    // delegation.replaced: the one that ended, whose place Delegation took
+	Resource    *Resource       `json:"resource,omitempty"`   // resource.changed: the object, as it is now in Rule
+	Role        string          `json:"role,omitempty"`
+	Rule        id.Digest       `json:"rule,omitzero"` // of the trust rule that matched, of the rule about apps, of what an app registered with, or of a resource, kept as content
+	Scope       string          `json:"scope,omitempty"`
+	Server      string          `json:"server,omitempty"` // an MCP server's name
+	Status      string          `json:"status,omitempty"`
+	Text        *Sealed         `json:"text,omitempty"` // a reason or purpose in somebody's words
+	Tool        string          `json:"tool,omitempty"`
+	Until       int64           `json:"until,omitzero"` // microseconds: instance.rotated, when the key before ends; elsewhere, when what was made ends
+	Use         string          `json:"use,omitempty"`  // of a server key: UseToken, UseLog or UseSealing
+	User        id.User         `json:"user,omitzero"`  // in agent.*: the owner
+	Vote        id.Digest       `json:"vote,omitzero"`
+	Voucher     id.Digest       `json:"voucher,omitzero"` // of the key statement as the live key signed it, kept as content
 }
 
 // Auth is how a person signed in at another provider: as what policy counts it, and what the provider said.

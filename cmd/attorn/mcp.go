@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
@@ -12,6 +13,7 @@ import (
 
 func (c *cli) mcpCommand() *cobra.Command {
 	var allowPrivate bool
+	var environment string
 	var env map[string]string
 	add := &cobra.Command{
 		Use: "add NAME URL | add NAME -- COMMAND [ARG…]", Short: "Put an MCP server behind the gateway, and accept the tools that it shows",
@@ -19,7 +21,7 @@ func (c *cli) mcpCommand() *cobra.Command {
 			"  attorn mcp add search https://mcp.example.com/mcp",
 		Args: between(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n := api.NewServer{Name: args[0], AllowPrivate: allowPrivate}
+			n := api.NewServer{Name: args[0], AllowPrivate: allowPrivate, Environment: environment}
 			switch {
 			case cmd.ArgsLenAtDash() == 1:
 				n.Command, n.Env = args[1:], env
@@ -43,6 +45,7 @@ func (c *cli) mcpCommand() *cobra.Command {
 		},
 	}
 	add.Flags().BoolVar(&allowPrivate, "allow-private", false, "the URL may lead to loopback or a private network")
+	add.Flags().StringVar(&environment, "environment", "", "where it runs, as roles' scopes and policies name it: prod, staging")
 	add.Flags().StringToStringVar(&env, "env", nil, "environment of the command: NAME=VALUE")
 	ls := &cobra.Command{Use: "ls", Short: "List MCP servers", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
 		cl, _, err := c.client(cmd.Context())
@@ -54,9 +57,9 @@ func (c *cli) mcpCommand() *cobra.Command {
 			return err
 		}
 		return c.show(all, each(all.Items, func(s api.Server) string { return s.Name }), func(w io.Writer) {
-			row(w, "SERVER", "URL FOR CLIENTS", "REACHED BY", "ERA")
+			row(w, "SERVER", "URL FOR CLIENTS", "REACHED BY", "ERA", "ENVIRONMENT")
 			for _, s := range all.Items {
-				row(w, s.Name, s.Resource, s.Transport, s.Era)
+				row(w, s.Name, s.Resource, s.Transport, s.Era, cmp.Or(s.Environment, "-"))
 			}
 		})
 	}}

@@ -11,7 +11,7 @@ import (
 // addServer contacts, or runs, a server only after the guard permitted that, and the guard decides again when it is stored.
 func addServer(x *request, in api.NewServer) (api.Server, error) {
 	s := catalog.Server{
-		Workspace: x.caller.Workspace(), Name: in.Name, Transport: "http", URL: in.URL, Command: in.Command, Env: in.Env, AllowPrivate: in.AllowPrivate,
+		Workspace: x.caller.Workspace(), Name: in.Name, Transport: "http", URL: in.URL, Command: in.Command, Env: in.Env, AllowPrivate: in.AllowPrivate, Environment: in.Environment,
 		Status: "active", CreatedAt: x.Guard.Now(),
 	}
 	if in.URL == "" {
@@ -74,7 +74,7 @@ func unknownServer() error {
 // serverOf leaves the variables out: they may hold what was meant for the server alone.
 func (x *request) serverOf(s catalog.Server) api.Server {
 	return api.Server{
-		Name: s.Name, Transport: s.Transport, Resource: x.Guard.MCP(x.caller.Workspace(), s.Name), URL: s.URL, Command: s.Command, Era: s.Era,
+		Name: s.Name, Transport: s.Transport, Resource: x.Guard.MCP(x.caller.Workspace(), s.Name), URL: s.URL, Command: s.Command, Environment: s.Environment, Era: s.Era,
 		Status: s.Status, Suspended: !s.SuspendedAt.IsZero(), Created: when(s.CreatedAt),
 	}
 }

@@ -46,7 +46,7 @@ const (
 func files(t testing.TB) (Server, Offer) {
 	t.Helper()
 	s := Server{
-		Workspace: id.Default, Name: "files", Transport: "stdio", Command: []string{"node", "x.js"}, Env: map[string]string{"A": "b"},
+		Workspace: id.Default, Name: "files", Transport: "stdio", Environment: "prod", Command: []string{"node", "x.js"}, Env: map[string]string{"A": "b"},
 	}
 	bad := item(t, KindTool, `{"name":"a/b","inputSchema":{"type":"object"}}`)
 	text, err := Instructions("Be kind.")
@@ -72,7 +72,7 @@ func TestRegister(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := r.Server(ctx, id.Default, "files")
-		if err != nil || got.Era != Legacy || got.Status != "active" || got.Command[1] != "x.js" || got.Env["A"] != "b" || !got.CreatedAt.Equal(start) {
+		if err != nil || got.Era != Legacy || got.Status != "active" || got.Command[1] != "x.js" || got.Env["A"] != "b" || got.Environment != "prod" || !got.CreatedAt.Equal(start) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		look, err := r.Callable(ctx, id.Default, "files", "look")
@@ -117,10 +117,13 @@ func TestRegister(t *testing.T) {
 		if all, err := r.Servers(ctx, id.Default); err != nil || len(all) != 0 {
 			t.Errorf("a removed server is listed: %v, %v", all, err)
 		}
-		offer.Items = offer.Items[:1]
+		offer.Items, s.Environment = offer.Items[:1], ""
 		wantCode(t, r.Do(id.Default, func(tx *audit.Tx) error { return Add(tx, s, offer) }), "")
 		if all, err := r.Tools(ctx, id.Default, "files"); err != nil || len(all) != 1 {
 			t.Errorf("tools of the one before remain: %v, %v", all, err)
+		}
+		if all, err := r.Servers(ctx, id.Default); err != nil || len(all) != 1 || all[0].Environment != "" {
+			t.Errorf("the environment of the one before remains: %+v, %v", all, err)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
+	"github.com/attorn/attorn/policy"
 )
 
 // Server is an MCP server behind the gateway.
@@ -19,10 +20,20 @@ type Server struct {
 	Command      []string          // of "stdio": program and arguments, no secret among them
 	Env          map[string]string // of "stdio": declared variables
 	AllowPrivate bool              // of "http": loopback and private addresses may be reached
+	Environment  string            // where it runs, as scopes of roles name it: "prod"; "" is nowhere in particular
 	Era          string            // "modern", "legacy" or "both": which revisions it answered
 	Status       string            // "active" or "removed"
 	SuspendedAt  time.Time         // zero: its tools may be called
 	CreatedAt    time.Time
+}
+
+// Within are the entities that the server belongs to in policy's eyes: its workspace and its environment.
+func (s Server) Within() []policy.UID {
+	in := []policy.UID{{Type: "Workspace", ID: s.Workspace.String()}}
+	if s.Environment != "" {
+		in = append(in, policy.UID{Type: "Environment", ID: s.Environment})
+	}
+	return in
 }
 
 // Eras, as Server.Era has them.
@@ -45,6 +56,9 @@ func (s Server) Check() error {
 	bad := func(reason string) error { return fault.New(fault.Invalid, "server_invalid", "%s", reason) }
 	if !ValidName(s.Name) {
 		return bad("a server's name is a-z, 0-9 and hyphens, at most 40, and not attorn")
+	}
+	if s.Environment != "" && !serverName.MatchString(s.Environment) {
+		return bad("an environment's name is a-z, 0-9 and hyphens, at most 40")
 	}
 	switch s.Transport {
 	case "http":

@@ -26,7 +26,7 @@ type Room struct {
 func New(r *db.Reader) *Room { return &Room{r: r} }
 
 const (
-	serverColumns = `workspace, name, transport, url, command, env, allow_private, era, status, created_at, suspended_at`
+	serverColumns = `workspace, name, transport, url, command, env, allow_private, era, status, created_at, suspended_at, environment`
 	toolColumns   = `workspace, server, kind, name, definition, pin, class, status, seen, seen_pin, seen_at, suspended_at, open_arguments`
 	oneServer     = `SELECT ` + serverColumns + ` FROM mcp_server WHERE workspace = $1 AND name = $2`
 	oneTool       = `SELECT ` + toolColumns + ` FROM mcp_tool WHERE workspace = $1 AND server = $2 AND kind = $3 AND name = $4`
@@ -122,11 +122,12 @@ func Add(tx *audit.Tx, s Server, offer Offer) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	n, err := tx.Exec(`INSERT INTO mcp_server (`+serverColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, NULL)
+	n, err := tx.Exec(`INSERT INTO mcp_server (`+serverColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, NULL, $10)
 		ON CONFLICT (workspace, name) DO UPDATE SET transport = excluded.transport, url = excluded.url, command = excluded.command, env = excluded.env,
-			allow_private = excluded.allow_private, era = excluded.era, status = 'active', created_at = excluded.created_at, suspended_at = NULL
+			allow_private = excluded.allow_private, era = excluded.era, status = 'active', created_at = excluded.created_at, suspended_at = NULL,
+			environment = excluded.environment
 		WHERE mcp_server.status = 'removed'`,
-		s.Workspace, s.Name, s.Transport, s.URL, string(command), string(env), number(s.AllowPrivate), offer.Era, tx.Now().UnixMicro())
+		s.Workspace, s.Name, s.Transport, s.URL, string(command), string(env), number(s.AllowPrivate), offer.Era, tx.Now().UnixMicro(), s.Environment)
 	if err != nil {
 		return err
 	}
@@ -237,7 +238,7 @@ func scanServer(row scanner) (Server, error) {
 	var command, env string
 	var private, created int64
 	var suspended sql.Null[int64]
-	err := row.Scan(&s.Workspace, &s.Name, &s.Transport, &s.URL, &command, &env, &private, &s.Era, &s.Status, &created, &suspended)
+	err := row.Scan(&s.Workspace, &s.Name, &s.Transport, &s.URL, &command, &env, &private, &s.Era, &s.Status, &created, &suspended, &s.Environment)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, unknownServer()
 	}

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func (g *gathering) again(ws id.Workspace, e audit.Entry) (evidence.Outcome, err
 	if err := g.restore(e, &facts); err != nil {
 		return "", err
 	}
-	if err := g.callable(ws, e.Did); err != nil {
+	if err := g.callable(ws, e.Did, &facts); err != nil {
 		return "", err
 	}
 	if e.Under != nil && !e.Under.Delegation.IsZero() {
@@ -137,8 +138,8 @@ func (g *gathering) restore(e audit.Entry, f *policy.Facts) error {
 	return jose.Decode(ip, &f.IP, jose.Limits{})
 }
 
-// callable is nil while the tool that the act was on is still served, under the same definition. Other acts are on no tool.
-func (g *gathering) callable(ws id.Workspace, did *evidence.Did) error {
+// callable is nil while the tool that the act was on is still served, under the same definition; its server is then in the facts as it is now. Other acts are on no tool.
+func (g *gathering) callable(ws id.Workspace, did *evidence.Did, f *policy.Facts) error {
 	server, segment, ok := strings.Cut(did.Resource.ID, ":")
 	if did.Resource.Type != "Tool" || !ok {
 		return nil
@@ -149,6 +150,9 @@ func (g *gathering) callable(ws id.Workspace, did *evidence.Did) error {
 	}
 	if s.Status != "active" {
 		return fault.New(fault.NotFound, "unknown_server", "the server %s was removed", server)
+	}
+	if i := slices.IndexFunc(f.Entities, func(e policy.Entity) bool { return e.UID == policy.UID{Type: "Server", ID: server} }); i >= 0 {
+		f.Entities[i].Parents = s.Within()
 	}
 	t, err := g.Catalog.Callable(g.ctx, ws, server, segment)
 	if err == nil && (t.Status != catalog.Accepted || t.Pin != did.Pin) {

@@ -57,7 +57,7 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 	if err := s.person.Settled(s.now); err != nil { // in their own name; what they lent before goes on
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
-	tool, err := g.callable(ctx, c.ws, call.Server, call.Tool)
+	server, tool, err := g.callable(ctx, c.ws, call.Server, call.Tool)
 	if err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
@@ -76,7 +76,7 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 	if err := g.Catalog.Check(tool, call.Arguments); err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
-	q := g.toolQuestion(c.ws, call)
+	q := toolQuestion(server, call)
 	if q.shape, err = g.Catalog.Shape(tool); err != nil {
 		return g.refuseCall(ctx, c, s, call, nil, err)
 	}
@@ -108,16 +108,16 @@ func (g *Guard) start(ctx context.Context, c *Caller, call Call) (Verdict, error
 }
 
 // callable reads a tool of a server that has not been removed, where neither is suspended.
-func (g *Guard) callable(ctx context.Context, ws id.Workspace, server, segment string) (catalog.Tool, error) {
+func (g *Guard) callable(ctx context.Context, ws id.Workspace, server, segment string) (catalog.Server, catalog.Tool, error) {
 	s, err := g.server(ctx, ws, server)
 	if err != nil {
-		return catalog.Tool{}, err
+		return s, catalog.Tool{}, err
 	}
 	t, err := g.Catalog.Callable(ctx, ws, server, segment)
 	if err == nil {
 		err = catalog.Suspended(s, t)
 	}
-	return t, err
+	return s, t, err
 }
 
 func (g *Guard) server(ctx context.Context, ws id.Workspace, name string) (catalog.Server, error) {
@@ -140,17 +140,17 @@ func (a *answer) refusal() error {
 	return e
 }
 
-// toolQuestion is the call in policy's terms.
-func (g *Guard) toolQuestion(ws id.Workspace, call Call) question {
-	workspace := policy.UID{Type: "Workspace", ID: ws.String()}
-	server := policy.UID{Type: "Server", ID: call.Server}
+// toolQuestion is the call of a server's tool in policy's terms.
+func toolQuestion(s catalog.Server, call Call) question {
+	workspace := policy.UID{Type: "Workspace", ID: s.Workspace.String()}
+	server := policy.UID{Type: "Server", ID: s.Name}
 	return question{
 		action: call.Action, class: call.Class, arguments: call.Arguments,
 		resource: policy.Entity{
-			UID: policy.UID{Type: "Tool", ID: call.Server + ":" + call.Tool}, Parents: []policy.UID{server},
+			UID: policy.UID{Type: "Tool", ID: s.Name + ":" + call.Tool}, Parents: []policy.UID{server},
 			Attrs: map[string]any{"pin": call.Pin.String()},
 		},
-		more: []policy.Entity{{UID: server, Parents: []policy.UID{workspace}}, {UID: workspace}},
+		more: []policy.Entity{{UID: server, Parents: s.Within()}, {UID: workspace}},
 	}
 }
 
@@ -455,12 +455,19 @@ func (g *Guard) Visible(ctx context.Context, c *Caller, calls []Call) ([]Sight, 
 	if err != nil {
 		return nil, err
 	}
-	sights := make([]Sight, len(calls))
+	sights, servers := make([]Sight, len(calls)), map[string]catalog.Server{}
 	for i, call := range calls {
 		if !s.couldCover(c, call.Action) {
 			continue
 		}
-		q := g.toolQuestion(c.ws, call)
+		server, read := servers[call.Server]
+		if !read {
+			if server, err = g.Catalog.Server(ctx, c.ws, call.Server); err != nil {
+				return nil, err
+			}
+			servers[call.Server] = server
+		}
+		q := toolQuestion(server, call)
 		f := g.facts(c, s, q)
 		if policy.Visible(set, f) {
 			sights[i] = Open

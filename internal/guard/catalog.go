@@ -27,7 +27,7 @@ func (g *Guard) RegisterServer(ctx context.Context, c *Caller, s catalog.Server,
 	s.Workspace = c.ws
 	a := act{
 		action: "attorn:server:add", noun: "server:" + s.Name, kind: evidence.ServerAdded, target: "Server::" + s.Name,
-		what: &evidence.What{Server: s.Name, Audience: g.MCP(c.ws, s.Name)},
+		what: &evidence.What{Server: s.Name, Audience: g.MCP(c.ws, s.Name), Environment: s.Environment},
 	}
 	for _, it := range offer.Items {
 		a.content = append(a.content, evidence.ContentOf(it.Definition))

@@ -136,7 +136,7 @@ func (g *Guard) review(ctx context.Context, x *run) {
 		err = s.ends.Live()
 	}
 	if err == nil && x.server != "" {
-		_, err = g.callable(ctx, x.caller.ws, x.server, x.tool)
+		_, _, err = g.callable(ctx, x.caller.ws, x.server, x.tool)
 	}
 	if f := fault.Of(err); f != nil && f.Kind != fault.Internal && f.Kind != fault.Unavailable {
 		x.cut(err)

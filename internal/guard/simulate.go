@@ -129,7 +129,7 @@ func (g *Guard) simulated(ctx context.Context, ws id.Workspace, in Simulation) (
 	if in.On != "" {
 		return q, nil, fault.New(fault.Invalid, "malformed", "on: the call of a tool is on that tool")
 	}
-	t, err := g.callable(ctx, ws, server, segment)
+	s, t, err := g.callable(ctx, ws, server, segment)
 	if err != nil {
 		return q, nil, err
 	}
@@ -139,7 +139,7 @@ func (g *Guard) simulated(ctx context.Context, ws id.Workspace, in Simulation) (
 			return q, nil, fault.Wrap(err, fault.Invalid, "malformed", "args: %v", err)
 		}
 	}
-	q = g.toolQuestion(ws, call)
+	q = toolQuestion(s, call)
 	if q.shape, err = g.Catalog.Shape(t); err != nil {
 		return q, nil, err
 	}

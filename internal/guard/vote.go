@@ -136,8 +136,12 @@ func (g *Guard) eligible(ctx context.Context, ws id.Workspace, voter id.User, a 
 	if err := policy.Eligible(set, o, found[0], excluded); err != nil {
 		return err
 	}
-	server, segment, _ := strings.Cut(a.Object.Resource.ID, ":")
-	q := g.toolQuestion(ws, Call{Server: server, Tool: segment, Pin: a.Object.Pin, Action: "attorn:approval:vote"})
+	name, segment, _ := strings.Cut(a.Object.Resource.ID, ":")
+	server, err := g.Catalog.Server(ctx, ws, name)
+	if err != nil {
+		return err
+	}
+	q := toolQuestion(server, Call{Server: name, Tool: segment, Pin: a.Object.Pin, Action: "attorn:approval:vote"})
 	d := policy.Decide(set, nil, policy.Facts{
 		Principals: []policy.UID{found[0].UID}, Action: q.action, ActionParents: policy.ActionParents(q.action, ""), Resource: q.resource.UID,
 		Now: g.Now().UnixMicro(), Entities: merge(found, append(q.more, q.resource)),

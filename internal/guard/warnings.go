@@ -43,7 +43,7 @@ func (g *Guard) Warnings(ctx context.Context, c *Caller, st delegation.Statement
 	if err != nil {
 		return nil, err
 	}
-	l := &lens{Guard: g, c: lender, s: s, set: set, left: maxLooked, tools: map[string][]catalog.Tool{}}
+	l := &lens{Guard: g, c: lender, s: s, set: set, left: maxLooked, servers: map[string]catalog.Server{}, tools: map[string][]catalog.Tool{}}
 	var all []Warning
 	if key := st.Delegate.Instance; !key.IsZero() {
 		i, err := g.Agents.Instance(ctx, key)
@@ -87,11 +87,12 @@ func (g *Guard) lender(ctx context.Context, c *Caller, st delegation.Statement) 
 // lens looks at what somebody may do now.
 type lens struct {
 	*Guard
-	c     *Caller
-	s     *standing
-	set   *policy.Set
-	left  int // tools that may still be looked at
-	tools map[string][]catalog.Tool
+	c       *Caller
+	s       *standing
+	set     *policy.Set
+	left    int // tools that may still be looked at
+	servers map[string]catalog.Server
+	tools   map[string][]catalog.Tool
 }
 
 // may reports whether an act could be permitted with some arguments.
@@ -130,7 +131,7 @@ func (l *lens) look(ctx context.Context, permission string) (code, reason string
 	}
 	not := 0
 	for _, t := range found {
-		if !l.may(l.toolQuestion(l.c.ws, Call{Server: t.Server, Tool: t.Segment(), Action: t.Action(), Class: t.Class, Pin: t.Pin})) {
+		if !l.may(toolQuestion(l.servers[t.Server], Call{Server: t.Server, Tool: t.Segment(), Action: t.Action(), Class: t.Class, Pin: t.Pin})) {
 			not++
 		}
 	}
@@ -172,6 +173,7 @@ func (l *lens) match(ctx context.Context, permission string) (found []catalog.To
 		return nil, err
 	}
 	for _, s := range servers {
+		l.servers[s.Name] = s
 		if _, meets := meetPattern(permission, "tool:"+s.Name+":*"); !meets || l.left <= 0 {
 			continue
 		}
