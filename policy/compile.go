@@ -59,6 +59,7 @@ type Set struct {
 	typed    *typed
 	perms    *perms
 	roles    heldRoles
+	settings Settings
 }
 
 // compiled is one policy, ready to be asked.
@@ -91,8 +92,8 @@ var (
 // Compile parses and checks files and makes a set of them. The caller passes the files of Shipped too; a path under attorn/ that Shipped does not have is
 // refused, so a bundle cannot add to the built-in roles. The set is nil exactly if one of the problems is an error. Codes: too_complex (see the
 // bounds in guard.go), bad_text, bad_path, duplicate_path, reserved_path, syntax, unknown_annotation, misplaced_annotation, bad_annotation,
-// unknown_flow, missing_id, duplicate_id, duplicate_type, unknown_type, those of ParseType, those of ParseRole, duplicate_role, role_unknown, role_cycle; as a warning,
-// unscoped.
+// unknown_flow, missing_id, duplicate_id, duplicate_type, unknown_type, those of ParseType, those of ParseRole, duplicate_role, role_unknown, role_cycle, test_invalid,
+// settings_invalid; as a warning, unscoped.
 func Compile(files []File) (*Set, []Problem) {
 	c := compiler{byID: map[string]*compiled{}, types: map[string]*Type{}, roles: map[string]*role{}}
 	sorted := slices.Clone(files)
@@ -111,7 +112,9 @@ func Compile(files []File) (*Set, []Problem) {
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
-	s := &Set{files: sorted, byID: c.byID, types: c.types, entities: entityTypes(c.types), typed: &typed{}, perms: &perms{}, roles: newHeldRoles(c.roles)}
+	s := &Set{
+		files: sorted, byID: c.byID, types: c.types, entities: entityTypes(c.types), typed: &typed{}, perms: &perms{}, roles: newHeldRoles(c.roles), settings: c.settings,
+	}
 	sums := make(map[string]string, len(sorted))
 	for _, f := range sorted {
 		sums[f.Path] = id.Sum(f.Text).String()
@@ -160,6 +163,7 @@ type compiler struct {
 	types    map[string]*Type
 	roles    map[string]*role
 	broken   []string // roles whose files have problems of their own
+	settings Settings
 	nodes    int
 	problems []Problem
 }
@@ -175,9 +179,9 @@ func (c *compiler) bad(p Problem) {
 func (c *compiler) admit(f File, again bool, total int) bool {
 	p := Problem{File: f.Path}
 	switch {
-	case !pathForm.MatchString(f.Path) && !typePath.MatchString(f.Path) && !rolePath.MatchString(f.Path) || len(f.Path) > 255:
+	case !goodPath(f.Path):
 		p.File, p.Code = strings.ToValidUTF8(fmt.Sprintf("%.255s", f.Path), "�"), "bad_path"
-		p.Message = "a path is policies/….cedar, types/<name>.yaml or roles/<name>.yaml, of letters, digits and - _ . and has at most 255 bytes"
+		p.Message = "a path is policies/….cedar, roles/<name>.yaml, types/<name>.yaml, flows/<name>.yaml, tests/<name>_test.yaml or attorn.yaml, of letters, digits and - _ . and has at most 255 bytes"
 	case again:
 		p.Code, p.Message = "duplicate_path", "the same path twice"
 	case strings.HasPrefix(f.Path, reserved) && !slices.ContainsFunc(Shipped(), func(s File) bool { return s.Path == f.Path }):
@@ -195,7 +199,12 @@ func (c *compiler) admit(f File, again bool, total int) bool {
 
 // Authored reports whether a file of this path can be one that people write for a bundle: no built-in one, and none that the API made.
 func Authored(path string) bool {
-	return (pathForm.MatchString(path) || typePath.MatchString(path) || rolePath.MatchString(path)) && len(path) <= 255 && !strings.HasPrefix(path, reserved) && !strings.HasPrefix(path, "store/")
+	return goodPath(path) && !strings.HasPrefix(path, reserved) && !strings.HasPrefix(path, "store/")
+}
+
+func goodPath(path string) bool {
+	return len(path) <= 255 && (path == settingsPath ||
+		slices.ContainsFunc([]*regexp.Regexp{pathForm, typePath, rolePath, testPath}, func(form *regexp.Regexp) bool { return form.MatchString(path) }))
 }
 
 // readable says whether a file holds what its reader sees.
@@ -217,6 +226,10 @@ func (c *compiler) read(f File) {
 		c.role(f)
 	case typePath.MatchString(f.Path):
 		c.typed(f.Path, string(f.Text))
+	case testPath.MatchString(f.Path):
+		c.tested(f)
+	case f.Path == settingsPath:
+		c.settled(f)
 	default:
 		c.file(f.Path, string(f.Text))
 	}

@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -19,13 +18,13 @@ type World struct {
 }
 
 // Lint finds what is allowed in a bundle but most likely not meant, as warnings, by place. Files under attorn/ are not looked at. Codes: unscoped, unmeetable, shadowed,
-// unguarded, unknown_argument, unknown_action, unknown_tool, unknown_server, unknown_role, unknown_type, loosened_by_risk, gate_principal.
+// unguarded, unknown_argument, unknown_action, unknown_tool, unknown_server, unknown_role, unknown_type, unused_role, loosened_by_risk, gate_principal.
 func Lint(s *Set, w World) []Problem {
 	l := linter{set: s, world: w, texts: map[string]string{}}
 	for _, f := range s.files {
 		l.texts[f.Path] = string(f.Text)
 	}
-	own := slices.DeleteFunc(s.ordered(), func(p *compiled) bool { return strings.HasPrefix(p.file(), reserved) || p.file() == "" })
+	own := slices.DeleteFunc(s.ordered(), func(p *compiled) bool { return strings.HasPrefix(p.file(), reserved) || !strings.HasSuffix(p.file(), ".cedar") })
 	l.known()
 	for _, p := range own {
 		l.scope(p)
@@ -35,6 +34,7 @@ func Lint(s *Set, w World) []Problem {
 		l.unguarded(p)
 	}
 	l.shadowed(own)
+	l.unused()
 	slices.SortStableFunc(l.found, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
@@ -104,7 +104,9 @@ func (l *linter) known() {
 	for _, a := range l.set.typeActions() {
 		l.actions = append(l.actions, a.Name)
 	}
-	l.roles = l.set.roleNames()
+	for _, r := range l.set.Roles() {
+		l.roles = append(l.roles, r.Name)
+	}
 	for name := range l.world.Holders {
 		l.roles = append(l.roles, name)
 	}
@@ -148,6 +150,45 @@ func (l *linter) gate(p *compiled) {
 	}
 	l.warn(p, words(e), "gate_principal", "a gate is asked about everybody on the chain, so this one stops %s for whomever it acts, and whoever acts for it; where the agent that acts is meant, write "+
 		"context.actor has agent && context.actor.agent == …, and for the person context has subject && context.subject == …", e)
+}
+
+// holders is how many people hold a role at most, also through one that inherits it.
+func (l *linter) holders(role string) (n int) {
+	for _, heir := range l.set.Heirs(role) {
+		n += l.world.Holders[heir]
+	}
+	return n
+}
+
+// unused finds roles of the authors' that nobody holds, no role inherits and no policy names.
+func (l *linter) unused() {
+	if l.world.Holders == nil {
+		return
+	}
+	used := map[string]bool{}
+	for _, p := range l.set.byID {
+		used[p.gate.role] = true
+		if strings.HasPrefix(p.id, "role/") {
+			continue
+		}
+		for _, e := range named(p.ast) {
+			if name, _, _ := strings.Cut(string(e.ID), "@"); e.Type == "Role" {
+				used[name] = true
+			}
+		}
+	}
+	for _, r := range l.set.Roles() {
+		for _, other := range r.Inherits {
+			used[other] = true
+		}
+	}
+	for _, r := range l.set.Roles() {
+		file := l.set.RoleFile(r.Name)
+		if _, bound := l.world.Holders[r.Name]; bound || used[r.Name] || !strings.HasPrefix(file, "roles/") || len(l.found) == maxProblems {
+			continue
+		}
+		l.found = append(l.found, Problem{File: file, Code: "unused_role", Message: fmt.Sprintf("nobody holds the role %s, and nothing names it", r.Name), Severity: SeverityWarning})
+	}
 }
 
 func people(n int) string {
@@ -339,6 +380,3 @@ func (l *linter) role(p *compiled, name string, at []string) {
 		l.warn(p, at, "unknown_role", "there is no file of a role %q%s", name, near)
 	}
 }
-
-// roleNames are the roles that the bundle states, sorted.
-func (s *Set) roleNames() []string { return slices.Sorted(maps.Keys(s.roles.whole)) }

@@ -147,6 +147,36 @@ func TestReview(t *testing.T) {
 	}
 }
 
+func TestLintRoles(t *testing.T) {
+	files := append(policy.Shipped(),
+		policy.File{Path: "policies/x.cedar", Text: []byte(`@id("g") @approve("2 of signer") forbid (principal in Role::"named@server:deploy", action == Action::"tool:deploy:run", resource);`)},
+		policy.File{Path: "roles/signer.yaml", Text: []byte("doc: votes\n")},
+		policy.File{Path: "roles/head.yaml", Text: []byte("inherits: [signer, below]\n")},
+		policy.File{Path: "roles/below.yaml", Text: []byte("doc: x\n")},
+		policy.File{Path: "roles/named.yaml", Text: []byte("doc: x\n")},
+		policy.File{Path: "roles/lonely.yaml", Text: []byte("permissions: [\"tool:deploy:*\"]\n")})
+	s, problems := policy.Compile(files)
+	if s == nil {
+		t.Fatal(problems)
+	}
+	w := lintWorld(t)
+	for _, c := range []struct {
+		holders map[string]int
+		want    string
+	}{
+		{map[string]int{"head": 1, "signer": 1}, "roles/lonely.yaml: warning: nobody holds the role lonely, and nothing names it (unused_role)"},
+		{map[string]int{"head": 2, "lonely": 0}, ""},
+		{map[string]int{"head": 1, "lonely": 1}, "policies/x.cedar:1:10: warning: this gate wants 2 of signer, and 1 person holds it: nobody could lift it (unmeetable)"},
+		{nil, ""},
+	} {
+		w.Holders = c.holders
+		got := policy.Lint(s, w)
+		if len(got) > 1 || len(got) == 0 && c.want != "" || len(got) == 1 && got[0].String() != c.want {
+			t.Errorf("%v: %v, want %s", c.holders, got, c.want)
+		}
+	}
+}
+
 // What is called shadowed is: without it, every decision is the same.
 func TestShadowedChangesNothing(t *testing.T) {
 	seen := 0
