@@ -81,6 +81,12 @@ var actPages = []ErrorGroup{
 		{"unknown_role", "Nobody holds a role of that name, and the bundle does not state it.", "Compare the name, or bind the role."},
 		{"loosened_by_risk", "A policy permits more where the risk is low. It is 0 also where nothing measures it.", "Forbid where the risk is high."},
 		{"gate_principal", "A gate names one principal. It is asked about everybody on the chain.", "Compare context.actor.agent or context.subject instead."},
+		{"unused_role", "Nobody holds the role, no role inherits it, and no policy names it.", "Remove its file, or bind it."},
+		{"test_invalid", "A file of tests says something that cannot be.", "Mend what the message names."},
+		{"settings_invalid", "attorn.yaml says something that cannot be.", "Mend what the message names."},
+		{"no_tests", "No test was run.", "Write one: attorn policy init shows how."},
+		{"tests_failed", "A decision is another than its test expects.", "Mend the policy, or what the test expects."},
+		{"coverage_low", "The tests have seen too few of the policies match and not match.", "Add tests for those that are named."},
 		{"not_looked", "Whether the delegator could do this could not be looked at. It was lent all the same.", "Try: attorn permission test"},
 	}},
 	{Title: "Approvals", Pages: []ErrorPage{

@@ -24,7 +24,9 @@ func Lint(s *Set, w World) []Problem {
 	for _, f := range s.files {
 		l.texts[f.Path] = string(f.Text)
 	}
-	own := slices.DeleteFunc(s.ordered(), func(p *compiled) bool { return strings.HasPrefix(p.file(), reserved) || !strings.HasSuffix(p.file(), ".cedar") })
+	own := slices.DeleteFunc(s.ordered(), func(p *compiled) bool {
+		return strings.HasPrefix(p.file(), reserved) || !strings.HasSuffix(p.file(), ".cedar")
+	})
 	l.known()
 	for _, p := range own {
 		l.scope(p)

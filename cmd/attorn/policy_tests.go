@@ -68,7 +68,7 @@ func (c *cli) policyTestCommand() *cobra.Command {
 			}
 			r := reportOf(policy.Test(set, world, run.MatchString))
 			r.Note = note
-			if least < 0 {
+			if least < 0 && only == "" {
 				least = set.Settings().MinCoverage
 			}
 			if err := c.show(r, r.failed(), func(w io.Writer) { r.print(w, verbose) }); err != nil {
@@ -188,7 +188,7 @@ func (r testReport) print(w io.Writer, verbose bool) {
 			say(w, "never false  %s  %s:%d", p.ID, p.File, p.Line)
 		}
 	}
-	if r.Note != "" {
+	if r.Note != "" && r.Failed > 0 {
 		say(w, "%s", r.Note)
 	}
 	say(w, "%d passed, %d failed; %d %% of %s seen true and false", r.Passed, r.Failed, r.Coverage, plural(len(r.Policies), "policy", "policies"))

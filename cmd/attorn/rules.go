@@ -3,6 +3,6 @@ package main
 import "github.com/spf13/cobra"
 
 func (c *cli) policyCommand() *cobra.Command {
-	return noun("policy", "What is permitted, and what asks people", c.policyCheckCommand(), c.policyFmtCommand(), c.policySchemaCommand(),
+	return noun("policy", "What is permitted, and what asks people", c.policyInitCommand(), c.policyCheckCommand(), c.policyFmtCommand(), c.policyTestCommand(), c.policySchemaCommand(),
 		c.publishCommand(), c.rollbackCommand(), c.policyLogCommand(), c.policyShowCommand(), c.policyExplain(), c.policySimulate())
 }
