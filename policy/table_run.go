@@ -35,7 +35,7 @@ func Test(s *Set, w World, run func(name string) bool) (tests []Tested, covered 
 	for _, p := range s.ordered() {
 		if strings.HasPrefix(p.file(), "policies/") {
 			c.policies = append(c.policies, p)
-			c.seen[p.id] = &Covered{Source: p.where()}
+			c.seen[p.id] = &Covered{Source: s.where(p)}
 		}
 	}
 	for _, f := range s.files {
