@@ -6,10 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	cedar "github.com/cedar-policy/cedar-go"
-	cedarast "github.com/cedar-policy/cedar-go/ast"
-	"github.com/cedar-policy/cedar-go/types"
-
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 )
@@ -153,28 +149,14 @@ func (c *coverage) look(shape *Shape, f Facts) {
 	if err != nil || f.check() != nil {
 		return
 	}
-	r := newRequest(c.set, shape, f, args)
+	r := newRequest(c.set, shape, &f, args)
 	for _, principal := range f.Principals {
-		q := cedar.Request{Principal: entityUID(principal), Action: r.action, Resource: r.resource, Context: types.NewRecord(r.context)}
+		h := newHearing(r, entityUID(principal))
 		for _, p := range c.policies {
 			seen := c.seen[p.id]
-			if seen.True && seen.False {
-				continue
-			}
-			_, answer := cedar.Authorize(found{p}, r.entities, q)
-			matches := len(answer.Reasons) > 0
+			matches, errs := h.says(p)
 			seen.True = seen.True || matches
-			seen.False = seen.False || !matches && len(answer.Errors) == 0 && (len(p.ast.Conditions) == 0 || c.inScope(p, &r, q))
+			seen.False = seen.False || !matches && !errs && (len(p.ast.Conditions) == 0 || h.q.meets(p))
 		}
 	}
-}
-
-// inScope reports whether a policy's scope is that of the request.
-func (c *coverage) inScope(p *compiled, r *request, q cedar.Request) bool {
-	bare := *p.ast
-	bare.Conditions = nil
-	scope := *p
-	scope.policy = cedar.NewPolicyFromAST((*cedarast.Policy)(&bare))
-	_, answer := cedar.Authorize(found{&scope}, r.entities, q)
-	return len(answer.Reasons) > 0
 }
