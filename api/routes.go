@@ -122,6 +122,7 @@ var routes = []Route{
 	{Name: "PolicyLog", Method: "GET", Path: "/v1/policy/log", Query: []string{"before", "limit"}, Permission: "attorn:policy:read", Status: 200, Doc: "List who made which bundle the live one, newest first."},
 	{Name: "Bind", Method: "POST", Path: "/v1/bindings", Permission: "attorn:role:bind", Status: 201, Doc: "Give a person, an agent or a group a role."},
 	{Name: "Bindings", Method: "GET", Path: "/v1/bindings", Permission: "attorn:role:read", Status: 200, Doc: "List who has which role."},
+	{Name: "Permissions", Method: "GET", Path: "/v1/permissions/{principal}", Permission: "attorn:role:read", Status: 200, Doc: "List what roles permit and deny a principal (me, or an id, or group:NAME) now, with the way to each; everybody may ask about themselves."},
 	{Name: "Unbind", Method: "POST", Path: "/v1/bindings/remove", Permission: "attorn:role:bind", Status: 200, Doc: "Take a role away."},
 
 	{Name: "ResourceTypes", Method: "GET", Path: "/v1/resource-types", Permission: "attorn:resource:read", Status: 200, Doc: "List the types of services' own objects."},

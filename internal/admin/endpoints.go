@@ -39,7 +39,7 @@ func endpoints() map[string]endpoint {
 		"Kill": on(kill), "ResumeTool": on(resumeTool), "ResumeWorkspace": on(resumeWorkspace), "Feed": on(feed), "Confirmations": on(confirmations),
 
 		"Publish": on(publish), "Rollback": on(rollback), "Policy": on(livePolicy), "PolicySchema": on(policySchema), "Bundle": on(oneBundle), "PolicyLog": on(policyLog),
-		"Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings),
+		"Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings), "Permissions": on(permissions),
 
 		"ResourceTypes": on(resourceTypes), "ResourceType": on(oneResourceType), "SetResourceType": on(setResourceType), "RemoveResourceType": on(removeResourceType),
 		"Resources": on(listResources), "Resource": on(oneResource), "SetResource": on(setResource), "RemoveResource": on(removeResource),
