@@ -32,7 +32,7 @@ func (c *cli) permissionsCommand() *cobra.Command {
 				return err
 			}
 			return c.show(all, each(all.Items, func(p api.EffectivePermission) string { return p.Permission }), func(w io.Writer) {
-				row(w, "", "PERMISSION", "WHERE", "BY")
+				row(w, "", "PERMISSION", "SCOPE", "BY")
 				for _, p := range all.Items {
 					row(w, sayOf(p), permissionWords(delegation.Permission{Permission: p.Permission, Where: p.Where}), cmp.Or(p.Scope, "everywhere"), wayTo(p))
 				}
