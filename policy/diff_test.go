@@ -45,16 +45,26 @@ func TestDiff(t *testing.T) {
 		"layout and comments": {[]policy.File{
 			cedarFile("policies/a.cedar", "// words\n@id(\"two\")\nforbid (principal, action == Action::\"tool:a:b\", resource)\nwhen { context.perm.n > 2 };\n\npermit (principal, action == Action::\"tool:x:y\", resource);\n@id(\"one\")\npermit (principal in Role::\"release\", action, resource);"), base[1],
 		}, "changed file policies/a.cedar\nroles "},
-		"another file": {[]policy.File{base[1], cedarFile("policies/c.cedar", strings.Split(string(base[0].Text), "permit (principal, action ==")[0]), cedarFile("policies/a.cedar", "permit (principal, action == Action::\"tool:x:y\", resource);")},
-			"changed file policies/a.cedar\nadded file policies/c.cedar\nroles "},
-		"a condition": {[]policy.File{cedarFile("policies/a.cedar", strings.Replace(string(base[0].Text), "n > 2", "n > 1", 1)), base[1]},
-			"changed file policies/a.cedar\nchanged forbid two at policies/a.cedar:2\nroles "},
-		"a forbid becomes a gate": {[]policy.File{cedarFile("policies/a.cedar", strings.Replace(string(base[0].Text), `@id("two")`, `@id("two") @approve("1 of x")`, 1)), base[1]},
-			"changed file policies/a.cedar\nchanged gate two at policies/a.cedar:2\nroles "},
-		"a role's": {[]policy.File{cedarFile("policies/a.cedar", strings.Replace(string(base[0].Text), `Role::"release"`, `Role::"deploy@server:x"`, 1)), base[1]},
-			"changed file policies/a.cedar\nchanged permit one at policies/a.cedar:1\nroles deploy,release"},
-		"one without an id": {[]policy.File{base[0], cedarFile("policies/b.cedar", strings.Replace(string(base[1].Text), "User", "Agent", 1))},
-			"changed file policies/b.cedar\nadded permit policies/b.cedar#1 at policies/b.cedar:1\nremoved permit policies/b.cedar#1 at policies/b.cedar:1\nroles "},
+		"another file": {
+			[]policy.File{base[1], cedarFile("policies/c.cedar", strings.Split(string(base[0].Text), "permit (principal, action ==")[0]), cedarFile("policies/a.cedar", "permit (principal, action == Action::\"tool:x:y\", resource);")},
+			"changed file policies/a.cedar\nadded file policies/c.cedar\nroles ",
+		},
+		"a condition": {
+			[]policy.File{cedarFile("policies/a.cedar", strings.Replace(string(base[0].Text), "n > 2", "n > 1", 1)), base[1]},
+			"changed file policies/a.cedar\nchanged forbid two at policies/a.cedar:2\nroles ",
+		},
+		"a forbid becomes a gate": {
+			[]policy.File{cedarFile("policies/a.cedar", strings.Replace(string(base[0].Text), `@id("two")`, `@id("two") @approve("1 of x")`, 1)), base[1]},
+			"changed file policies/a.cedar\nchanged gate two at policies/a.cedar:2\nroles ",
+		},
+		"a role's": {
+			[]policy.File{cedarFile("policies/a.cedar", strings.Replace(string(base[0].Text), `Role::"release"`, `Role::"deploy@server:x"`, 1)), base[1]},
+			"changed file policies/a.cedar\nchanged permit one at policies/a.cedar:1\nroles deploy,release",
+		},
+		"one without an id": {
+			[]policy.File{base[0], cedarFile("policies/b.cedar", strings.Replace(string(base[1].Text), "User", "Agent", 1))},
+			"changed file policies/b.cedar\nadded permit policies/b.cedar#1 at policies/b.cedar:1\nremoved permit policies/b.cedar#1 at policies/b.cedar:1\nroles ",
+		},
 		"a file gone": {base[:1], "removed file policies/b.cedar\nremoved permit policies/b.cedar#1 at policies/b.cedar:1\nroles "},
 	} {
 		d := policy.Diff(compiledOf(t, base...), compiledOf(t, c.files...))
