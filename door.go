@@ -1,6 +1,7 @@
 package attorn
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -206,17 +207,31 @@ func (d *door) call(ctx context.Context, name string, path []string, query url.V
 	if file != nil {
 		limit = maxPack
 	}
+	var answer []byte
+	res, err := d.persist(ctx, route, func(token Token) (res *http.Response, err error) {
+		res, answer, err = d.asking(ctx, sending{route.Method, target, kind, body, route.Signed}, token, limit)
+		return res, err
+	})
+	if err != nil {
+		return err
+	}
+	return read(res, answer, out)
+}
+
+// persist sends a request, and once more each for what the server asks for: its nonce, a new token.
+func (d *door) persist(ctx context.Context, route api.Route, once func(Token) (*http.Response, error)) (*http.Response, error) {
 	nonced, renewed := false, route.Open
 	for {
 		var token Token
+		var err error
 		if !route.Open {
 			if token, err = d.token(ctx, d.api(), func(ctx context.Context) (Token, error) { return d.own(ctx, d.api()) }); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		res, answer, err := d.asking(ctx, sending{route.Method, target, kind, body, route.Signed}, token, limit)
+		res, err := once(token)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch challenged(res) {
 		case "use_dpop_nonce":
@@ -231,8 +246,54 @@ func (d *door) call(ctx context.Context, name string, path []string, query url.V
 				continue
 			}
 		}
-		return read(res, answer, out)
+		return res, nil
 	}
+}
+
+// maxLine is the longest line of an answer that has many, in bytes.
+const maxLine = 4 << 20
+
+// lines uses a route whose answer is lines of JSON, each handed over when it is there: for as long as it takes.
+func (d *door) lines(ctx context.Context, name string, in any, each func(line []byte) error) error {
+	route, target, err := d.target(name, nil, nil)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "malformed", "the request cannot be written as JSON: %v", err)
+	}
+	patient := *d.http
+	patient.Timeout = 0
+	var refusal error
+	res, err := d.persist(ctx, route, func(token Token) (*http.Response, error) {
+		res, err := d.send(ctx, &patient, sending{route.Method, target, "application/json", body, route.Signed}, token)
+		if err != nil || res.StatusCode/100 == 2 {
+			return res, err
+		}
+		defer res.Body.Close()
+		answer, err := io.ReadAll(io.LimitReader(res.Body, maxLine))
+		refusal = problem(res.StatusCode, answer)
+		return res, err
+	})
+	if err != nil {
+		return err
+	}
+	if res.StatusCode/100 != 2 {
+		return refusal
+	}
+	defer res.Body.Close()
+	scan := bufio.NewScanner(res.Body)
+	scan.Buffer(nil, maxLine)
+	for scan.Scan() {
+		if err := each(scan.Bytes()); err != nil {
+			return err
+		}
+	}
+	if err := scan.Err(); err != nil {
+		return unreachable(ctx, err)
+	}
+	return nil
 }
 
 // target fills a route's path in.

@@ -16,6 +16,10 @@ func problem(status int, answer []byte) error {
 		return fault.New(kindOf(status), "bad_answer", "the server answered with status %d, but not as attorn does", status).
 			Try("check the server's address, and what is in front of it")
 	}
+	return refused(status, p)
+}
+
+func refused(status int, p api.Problem) error {
 	if p.Code == "internal" {
 		return fault.New(fault.Internal, p.Code, "the server failed; its log has the cause under %s", p.RequestID)
 	}
@@ -59,7 +63,7 @@ func kindOf(status int) fault.Kind {
 		return fault.Denied
 	case 404:
 		return fault.NotFound
-	case 409, 410:
+	case 409, 410, 412:
 		return fault.Conflict
 	case 413:
 		return fault.TooLarge

@@ -51,6 +51,8 @@ var actPages = []ErrorGroup{
 		{"bundle_broken", "The stored bundle is not what was published: the database was changed.", "Tell whoever runs the server."},
 		{"shipped_policy", "The built-in policies do not compile: the program is broken.", "Install it anew."},
 		{"stale_base", "Somebody published meanwhile.", "Look at what is live, and publish on top of that: attorn policy log"},
+		{"flips", "More answers would change than may.", "Look at the examples; accept the replay, or allow more."},
+		{"replaying", "This process has as many replays under way as it makes at once.", "Wait until one has ended."},
 		{"replay_other", "The replay that was accepted is of other policies, or beside others than those that are live.", "Replay these as they are, and accept that."},
 		{"syntax", "The policy is no Cedar.", "Mend it where the message points."},
 		{"bad_path", "A file of the bundle has a path that it cannot have.", "Rename it."},

@@ -119,6 +119,7 @@ var routes = []Route{
 	{Name: "Policy", Method: "GET", Path: "/v1/policy", Permission: "attorn:policy:read", Status: 200, Doc: "Read the live policies."},
 	{Name: "PolicySchema", Method: "GET", Path: "/v1/policy/schema", Query: page, Permission: "attorn:policy:read", Status: 200, Doc: "List what policies can be about: every tool that people accepted, with its class and definition; the roles that somebody holds, and attorn's own acts."},
 	{Name: "Bundle", Method: "GET", Path: "/v1/policy/bundles/{bundle}", Permission: "attorn:policy:read", Status: 200, Doc: "Read a bundle that was published: by its digest or an unambiguous beginning of it, or as live or previous."},
+	{Name: "Replay", Method: "POST", Path: "/v1/policy/replay", Permission: "attorn:policy:replay", Status: 200, Body: maxBundleBody, Doc: "Decide again, by a candidate, what was really asked since a time; the answer is lines of JSON, the last one the outcome."},
 	{Name: "PolicyLog", Method: "GET", Path: "/v1/policy/log", Query: []string{"before", "limit"}, Permission: "attorn:policy:read", Status: 200, Doc: "List who made which bundle the live one, newest first."},
 	{Name: "Bind", Method: "POST", Path: "/v1/bindings", Permission: "attorn:role:bind", Status: 201, Doc: "Give a person, an agent or a group a role."},
 	{Name: "Bindings", Method: "GET", Path: "/v1/bindings", Permission: "attorn:role:read", Status: 200, Doc: "List who has which role."},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	cedarast "github.com/cedar-policy/cedar-go/ast"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 )
 
@@ -118,7 +119,7 @@ func byMeaning(s *Set) map[string]*compiled {
 
 // said is a policy without its layout.
 func (p *compiled) said() []byte {
-	raw, err := p.policy.MarshalJSON()
+	raw, err := (*cedarast.Policy)(p.ast).MarshalJSON()
 	if err != nil { // a policy that was parsed has a JSON form; one that had none differs from all
 		return []byte(p.source.String())
 	}

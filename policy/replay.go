@@ -12,7 +12,7 @@ import (
 // Past is a decision as it was recorded. What is not needed is not asked for: opening arguments costs more than to decide again.
 type Past struct {
 	Event   int64   // its number in the log
-	Facts   []byte  // stored, without arguments and address (Facts.Bytes)
+	Facts   []byte  // stored, without arguments and address (Facts.Bytes); nil where they are not kept any more
 	Outcome Outcome // as recorded
 	Code    string  // why it was denied
 	Inputs  Inputs
@@ -108,25 +108,29 @@ func (r *Replay) Add(p Past) error {
 		r.out.Elsewhere++
 		return nil
 	}
+	err := r.again(p, was)
+	if errors.Is(err, ErrErased) {
+		r.out.Lacking++
+		r.out.Lacks = example(r.out.Lacks, p.Event)
+		return nil
+	}
+	return err
+}
+
+func (r *Replay) again(p Past, was Outcome) error {
+	if p.Facts == nil {
+		return ErrErased
+	}
 	m, b, err := r.base(string(p.Facts))
 	if err != nil {
 		return err
 	}
 	now, err := r.answer(b, m, p)
-	if errors.Is(err, ErrErased) {
-		r.out.Lacking++
-		r.out.Lacks = example(r.out.Lacks, p.Event)
-		return nil
-	}
 	if err != nil || now.outcome == was {
 		return err
 	}
 	before, err := p.before()
-	if errors.Is(err, ErrErased) {
-		r.out.Lacking++
-		r.out.Lacks = example(r.out.Lacks, p.Event)
-		return nil
-	} else if err != nil {
+	if err != nil {
 		return err
 	}
 	if before.Outcome != was && !(p.Code == CodeUnmeetable && before.Outcome == Ask) { // too few could approve, which the server knows

@@ -24,10 +24,15 @@ const (
 
 // looksAt is what the policies look at that may be about a request: those that the index finds for its principals.
 func (s *Set) looksAt(f Facts) (all looks) {
-	r := newRequest(s, nil, f, nil)
+	r := newRequest(s, nil, &f, nil)
 	for _, p := range f.Principals {
-		keys := r.keys(entityUID(p))
-		for _, c := range s.gates.lookup(s.roles.more(s.rules.lookup(nil, keys, r.shared), &r, keys), keys, r.shared) {
+		q := r.about(entityUID(p))
+		for held := range s.roles.of(&q) {
+			if len(held.constrained(r)) > 0 { // which are policies on arguments as soon as there are any
+				all |= looksArgs
+			}
+		}
+		for _, c := range s.gates.lookup(s.roles.more(s.rules.lookup(nil, &q), r, &q), &q) {
 			all |= c.looks()
 		}
 	}

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +20,10 @@ import (
 
 func (c *cli) publishCommand() *cobra.Command {
 	in := api.Publish{}
-	var base string
+	var base, accept string
+	var yes bool
+	var days int
+	var most thresholds
 	publish := &cobra.Command{Use: "publish DIR", Short: "Make the directory's policies the live ones, signed with your key", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) (err error) {
 		if in.Files, err = readCandidate(args[0]); err != nil {
 			return err
@@ -26,6 +34,16 @@ func (c *cli) publishCommand() *cobra.Command {
 		cl, _, err := c.client(cmd.Context())
 		if err != nil {
 			return err
+		}
+		switch {
+		case accept != "":
+			if in.Replay, err = id.Parse[id.Event](accept); err != nil {
+				return usageError{fmt.Errorf("--accept takes the number of a replay: %w", err)}
+			}
+		case !yes:
+			if err := c.foresee(cmd.Context(), cl, &in, days, most); err != nil {
+				return err
+			}
 		}
 		p, err := cl.Publish(cmd.Context(), in)
 		if err != nil {
@@ -40,8 +58,45 @@ func (c *cli) publishCommand() *cobra.Command {
 		})
 	}}
 	publish.Flags().StringVarP(&in.Message, "message", "m", "", "why, in one line")
+	publish.Flags().StringVar(&accept, "accept", "", "publish what this replay was of, whatever it said would change")
+	publish.Flags().BoolVarP(&yes, "yes", "y", false, "publish without looking what would change")
+	publish.Flags().IntVar(&days, "days", 7, "look at what was asked in so many days")
+	most.flags(publish, 0)
 	publish.Flags().StringVar(&base, "base", "", "the bundle that must be live, by its digest: what somebody published since is not overwritten")
 	return publish
+}
+
+// foresee replays what is to be published and says what would change. More than may change takes somebody's word for this very replay. From then on the bundle that is
+// live now has to be, or another replay is needed. Who may not replay publishes unforeseen.
+func (c *cli) foresee(ctx context.Context, cl *attorn.Client, in *api.Publish, days int, most thresholds) error {
+	from, err := longAgo("", days)
+	if err != nil {
+		return err
+	}
+	got, err := c.replay(ctx, cl, api.Replay{Files: in.Files, Since: from.UTC().Format(time.RFC3339)})
+	if fault.Code(err) == "no_permit" {
+		say(c.talk, "you may not replay: nobody has looked what would change")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	in.Replay = got.Started.Replay
+	w := tabwriter.NewWriter(c.talk, 0, 4, 2, ' ', 0)
+	differenceRows(w, got.Started)
+	outlookRows(w, got)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	over := most.over(got.Outlook)
+	if over == "" {
+		return nil
+	}
+	err = c.sure("Answers would change: "+over+".   Go on?", "--accept "+got.Started.Replay.String())
+	if u := (usageError{}); errors.As(err, &u) { // nobody to ask
+		err = fault.New(fault.Conflict, "flips", "not published, since answers would change: %s", over).Try("attorn policy publish DIR --accept %s", got.Started.Replay)
+	}
+	return err
 }
 
 // readCandidate reads a directory that is to be published, or tried as if it were.
@@ -174,4 +229,9 @@ func (c *cli) showFile(b api.Bundle, path string) error {
 		}
 	}
 	return fault.New(fault.NotFound, "not_found", "the bundle %s has no file %s", b.Digest, path).Try("see which it has: attorn policy show %.12s", b.Digest)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

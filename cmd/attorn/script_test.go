@@ -347,7 +347,8 @@ func (s *stage) mask(args []string) {
 
 // shapes are what -o json prints, by name.
 var shapes = map[string]func() any{
-	"Me": func() any { return &api.Me{} }, "User": func() any { return &api.User{} }, "Users": func() any { return &api.List[api.User]{} },
+	"Replayed": func() any { return &api.Replayed{} },
+	"Me":       func() any { return &api.Me{} }, "User": func() any { return &api.User{} }, "Users": func() any { return &api.List[api.User]{} },
 	"Agent": func() any { return &api.Agent{} }, "Agents": func() any { return &api.List[api.Agent]{} }, "Instances": func() any { return &api.List[api.Instance]{} }, "Line": func() any { return &api.List[api.KeyRecord]{} },
 	"Bindings": func() any { return &api.List[api.Binding]{} }, "Permissions": func() any { return &api.List[api.EffectivePermission]{} }, "Bundle": func() any { return &api.Bundle{} }, "Checked": func() any { return &found{} }, "Published": func() any { return &api.Published{} }, "PolicyLog": func() any { return &api.List[api.Publication]{} }, "PolicySchema": func() any { return &api.PolicySchema{} }, "Server": func() any { return &api.Server{} },
 	"Servers": func() any { return &api.List[api.Server]{} }, "Tools": func() any { return &api.List[api.Tool]{} }, "Link": func() any { return &delegation.Link{} },

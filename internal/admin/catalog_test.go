@@ -326,3 +326,34 @@ var rulesChecks = map[string]check{
 		},
 	},
 }
+
+var replayChecks = map[string]check{
+	"Replay": {
+		func(t *testing.T, w *world) {
+			since := time.Now().Add(-time.Hour * 24 * 365 * 10).UTC().Format(time.RFC3339)
+			w.ok(only(w.priya.Publish(w.ctx, api.Publish{})))
+			heard := 0
+			got, err := w.priya.Replay(w.ctx, api.Replay{Since: since, Bundle: "live"}, func(api.ReplayStarted, int64) { heard++ })
+			w.ok(err)
+			if o := got.Outlook; o.Events == 0 || len(o.Flips)+o.Unexplained+o.Lacking != 0 || heard < 2 || got.Started.Candidate != got.Started.Live {
+				t.Errorf("the bundle of record, told %d times: %+v", heard, got)
+			}
+			in := api.Replay{Since: since, Files: []api.PolicyFile{{Path: "policies/a.cedar", Text: `@id("no") forbid (principal, action == Action::"attorn:policy:publish", resource) when { context.facts.risk == 0 };`}}}
+			got, err = w.priya.Replay(w.ctx, in, nil)
+			w.ok(err)
+			if o := got.Outlook; o.Denied != 1 || o.Flips[0].Action != "attorn:policy:publish" || o.Flips[0].Reasons[0] != "no" || len(got.Started.Difference.Policies) != 1 {
+				t.Errorf("%+v", got)
+			}
+		},
+		func(w *world) {
+			replay := func(c person, in api.Replay) func() error {
+				return func() error { return only(c.Replay(w.ctx, in, nil)) }
+			}
+			since := time.Now().UTC().Format(time.RFC3339)
+			w.refusal("by a stranger", "no_permit", w.noor.User(), replay(w.noor, api.Replay{Since: since, Bundle: "live"}))
+			w.refusal("of nonsense", "policy_invalid", w.priya.User(), replay(w.priya, api.Replay{Since: since, Files: []api.PolicyFile{{Path: "policies/x.cedar", Text: "permit everything"}}}))
+			w.refusal("of nothing", "not_found", w.priya.User(), replay(w.priya, api.Replay{Since: since, Bundle: "previous"}))
+			w.refusal("since whenever", "malformed", id.User{}, replay(w.priya, api.Replay{Since: "soon", Bundle: "live"}))
+		},
+	},
+}

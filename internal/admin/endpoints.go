@@ -41,6 +41,8 @@ func endpoints() map[string]endpoint {
 		"Publish": on(publish), "Rollback": on(rollback), "Policy": on(livePolicy), "PolicySchema": on(policySchema), "Bundle": on(oneBundle), "PolicyLog": on(policyLog),
 		"Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings), "Permissions": on(permissions),
 
+		"Replay": on(replay),
+
 		"ResourceTypes": on(resourceTypes), "ResourceType": on(oneResourceType), "SetResourceType": on(setResourceType), "RemoveResourceType": on(removeResourceType),
 		"Resources": on(listResources), "Resource": on(oneResource), "SetResource": on(setResource), "RemoveResource": on(removeResource),
 

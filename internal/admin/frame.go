@@ -13,11 +13,13 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/attorn/attorn/api"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/guard"
@@ -50,6 +52,12 @@ type none struct{}
 type file struct {
 	kind string // media type
 	body []byte
+}
+
+// lines is an answer of many lines of JSON, each sent when it is known. What goes wrong on the way is the last line.
+type lines struct {
+	run   func(send func(any) error) error
+	wrong func(api.Problem) any
 }
 
 // on makes an endpoint of a function of its body's type. An absent body is an empty object.
@@ -86,6 +94,11 @@ func (f *face) serve(w http.ResponseWriter, r *http.Request, m methods) {
 		f.refuse(w, r, err)
 		return
 	}
+	if l, ok := out.(lines); ok {
+		written = true
+		f.stream(w, r, a.Status, l)
+		return
+	}
 	kind, body := "application/json", []byte(nil)
 	if doc, ok := out.(file); ok {
 		kind, body = doc.kind, doc.body
@@ -97,6 +110,27 @@ func (f *face) serve(w http.ResponseWriter, r *http.Request, m methods) {
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(a.Status)
 	_, _ = w.Write(body) // the client is gone: nothing to do
+}
+
+// stream sends lines as they come, for as long as it takes.
+func (f *face) stream(w http.ResponseWriter, r *http.Request, status int, l lines) {
+	out := http.NewResponseController(w)
+	_ = out.SetWriteDeadline(time.Time{}) // else the listener's ends it; where it cannot be set there is none
+	w.Header().Set("Content-Type", "application/jsonl")
+	w.WriteHeader(status)
+	send := func(v any) error {
+		line, err := json.Marshal(v, json.Deterministic(true))
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	if err := l.run(send); err != nil && r.Context().Err() == nil {
+		_ = send(l.wrong(f.problem(r, err))) // the client is gone: nothing to do
+	}
 }
 
 // answer takes a request apart and runs its endpoint. Nothing of the body is read before the caller is known.

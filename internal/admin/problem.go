@@ -22,8 +22,8 @@ var statusByKind = map[fault.Kind]int{
 	fault.Limited: 429, fault.Unavailable: 503,
 }
 
-// refuse answers with a problem (RFC 9457 §3). What is no fault, or one of ours to mend, is logged and leaves opaque.
-func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
+// problem is a refusal for the outside (RFC 9457 §3). What is no fault, or one of ours to mend, is logged and leaves opaque.
+func (f *face) problem(r *http.Request, cause error) api.Problem {
 	p := api.Problem{Status: http.StatusInternalServerError, Code: "internal", RequestID: requestID()}
 	p.Detail = "something went wrong here; the server's log has it under the request id"
 	if known := fault.Of(cause); known != nil && known.Kind != fault.Internal {
@@ -36,6 +36,12 @@ func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
 	}
 	p.Type = f.Issuer + api.ErrorPath + "/" + p.Code
 	p.Title = api.ErrorTitle(p.Code)
+	return p
+}
+
+// refuse answers with a problem.
+func (f *face) refuse(w http.ResponseWriter, r *http.Request, cause error) {
+	p := f.problem(r, cause)
 	body, err := json.Marshal(p, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		f.Log.Error("admin", "request", p.RequestID, "error", err)

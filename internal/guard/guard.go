@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/attorn/attorn/dpop"
@@ -57,6 +58,7 @@ type Guard struct {
 	following following
 	issuers   issuers
 	apps      apps
+	replays   atomic.Int32 // under way
 }
 
 // New makes a Guard.

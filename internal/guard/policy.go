@@ -183,7 +183,7 @@ func (g *Guard) repoint(ctx context.Context, c *Caller, a act, base id.Digest, m
 		}
 		if p.Base = live.Digest(); !base.IsZero() && base != p.Base {
 			return p, g.refuseAct(ctx, c, nil, a, nil, fault.New(fault.Conflict, "stale_base", "another bundle than %s is live: %s", base, p.Base).
-				Try("look at what was published since, and publish on top of that: attorn policy log"))
+				Try("look at what was published since, and publish on top of that: attorn policy diff"))
 		}
 		var set *policy.Set
 		if set, p.Problems, err = next(live); err == nil {
@@ -217,7 +217,7 @@ func (g *Guard) replayed(ctx context.Context, c *Caller, replay id.Event, set, l
 		e.What != nil && e.What.Bundle == set.Digest() && e.What.Base == live.Digest() {
 		return nil
 	}
-	return fault.New(fault.Conflict, "replay_other", "%s is no replay of these policies beside those that are live now", replay).Try("replay them as they are, and accept that")
+	return fault.New(fault.Conflict, "replay_other", "%s is no replay of these policies beside those that are live now", replay).Try("replay them as they are, and accept that: attorn policy replay")
 }
 
 // logPage is how much of the log, or of the members, is read at once.
