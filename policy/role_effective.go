@@ -86,6 +86,23 @@ func (s *Set) Roles() []Role {
 	return all
 }
 
+// Role is what the set says of a role; its permissions and lists are the caller's to read only. ok is false if the set has none of the name.
+func (s *Set) Role(name string) (r Role, ok bool) {
+	if held := s.roles.whole[name]; held != nil {
+		return held.Role, true
+	}
+	return Role{}, false
+}
+
+// Inherited are a role, whether the set has it or not, and then all that it inherits.
+func (s *Set) Inherited(name string) []string {
+	all := []string{name}
+	if held := s.roles.whole[name]; held != nil {
+		all = append(all, held.all...)
+	}
+	return all
+}
+
 // RoleFile is the path of the file that states a role; "" if the set has none of the name.
 func (s *Set) RoleFile(name string) string {
 	if held := s.roles.whole[name]; held != nil {
