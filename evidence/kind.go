@@ -70,8 +70,13 @@ const (
 	ApprovalCancelled Kind = "approval.cancelled"
 	ApprovalVoided    Kind = "approval.voided"
 
-	BindingAdded   Kind = "binding.added"
-	BindingRemoved Kind = "binding.removed"
+	BindingAdded       Kind = "binding.added"
+	BindingRemoved     Kind = "binding.removed"
+	BindingActivated   Kind = "binding.activated"
+	BindingDeactivated Kind = "binding.deactivated"
+	BindingKept        Kind = "binding.kept" // a reviewer looked at it and let it stand
+
+	DutiesChanged Kind = "duties.changed" // which roles are held apart
 
 	PolicyPublished Kind = "policy.published"
 
@@ -149,6 +154,10 @@ var kinds = map[Kind]bool{
 	ApprovalVoided:      false,
 	BindingAdded:        true,
 	BindingRemoved:      true,
+	BindingActivated:    true,
+	BindingDeactivated:  true,
+	BindingKept:         false,
+	DutiesChanged:       true,
 	PolicyPublished:     true,
 	ResourceChanged:     true,
 	KeyCreated:          false,

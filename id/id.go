@@ -23,6 +23,7 @@ type (
 	trustRuleKind  struct{}
 	appKind        struct{}
 	issuerKind     struct{}
+	bindingKind    struct{}
 )
 
 type kind interface{ prefix() string }
@@ -37,6 +38,7 @@ func (serviceKind) prefix() string    { return "svc" }
 func (trustRuleKind) prefix() string  { return "tru" }
 func (appKind) prefix() string        { return "app" }
 func (issuerKind) prefix() string     { return "tis" }
+func (bindingKind) prefix() string    { return "bnd" }
 
 // Of is an identifier of kind K: a UUIDv7 (RFC 9562 §5.7) printed as `prefix_` and 26 characters of lower-case base32 (RFC 4648 §7
 // alphabet, which sorts like the bytes). The zero value is no identifier and prints as "".
@@ -54,6 +56,7 @@ type (
 	TrustRule  = Of[trustRuleKind]
 	App        = Of[appKind]
 	Issuer     = Of[issuerKind] // a rule that trusts another server
+	Binding    = Of[bindingKind]
 )
 
 // The extended-hex alphabet, in lower case, keeps the order of the bytes in the text.

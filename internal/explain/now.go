@@ -212,7 +212,7 @@ func (g *gathering) refresh(ws id.Workspace, f *policy.Facts) error {
 	if err != nil {
 		return err
 	}
-	fresh, err := g.Rules.Entities(g.ctx, ws, groups, subs...)
+	fresh, err := g.Rules.Entities(g.ctx, ws, time.UnixMicro(f.Now), groups, subs...)
 	if err != nil {
 		return err
 	}

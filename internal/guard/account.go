@@ -22,7 +22,7 @@ func (g *Guard) everywhere(ctx context.Context, user id.User) ([]id.Workspace, e
 
 // notLastOwner refuses to suspend the only owner who may still act: nobody could undo it.
 func (g *Guard) notLastOwner(ctx context.Context, ws id.Workspace, user id.User) error {
-	holders, err := g.Rules.Holders(ctx, ws, "owner")
+	holders, err := g.Rules.Owners(ctx, ws)
 	if err != nil || !slices.Contains(holders, user.String()) {
 		return err
 	}

@@ -3,15 +3,12 @@ package guard
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/httpsig"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
-	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -27,12 +24,13 @@ type act struct {
 	content  []evidence.Content
 	cause    id.Event // what led to it
 	also     []id.Workspace
-	gives    func() ([]string, error)    // roles, and groups that policy names: what their holders may do, somebody may do by it; nil: none. Read after the snapshot
-	depends  []string                    // what else it rests on
-	needs    []string                    // what it takes beside action, on the same resource
-	personal func(*evidence.Draft) error // puts sealed values into the draft
-	strict   bool                        // gives counts whatever the caller may escalate
-	own      bool                        // of the caller's own account, or taking back what is theirs: who was recovered may do it at once
+	gives    func() ([]string, error)                    // grants, and groups that policy names: what their holders may do, somebody may do by it; nil: none. Read after the snapshot
+	frees    func(*policy.Set) ([]policy.Holding, error) // denials that hold somebody no more by it; nil: none. Read after the snapshot
+	depends  []string                                    // what else it rests on
+	needs    []string                                    // what it takes beside action, on the same resource
+	personal func(*evidence.Draft) error                 // puts sealed values into the draft
+	strict   bool                                        // gives counts whatever the caller may escalate
+	own      bool                                        // of the caller's own account, or taking back what is theirs: who was recovered may do it at once
 }
 
 // question is the act in policy's terms.
@@ -125,48 +123,33 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 	}
 	for _, need := range a.needs {
 		more := a
-		more.action, more.needs, more.gives = need, nil, nil
+		more.action, more.needs, more.gives, more.frees = need, nil, nil, nil
 		if _, _, err := g.judge(ctx, c, more); err != nil {
 			return nil, nil, err
 		}
 	}
-	if a.gives == nil {
+	if a.gives == nil && a.frees == nil {
 		return s, ans, nil
 	}
-	return s, ans, g.mayGive(ctx, c, s, a)
+	return s, ans, g.mayGive(ctx, c, s, a, ans.set)
 }
 
-// mayGive refuses an act by which somebody would get a role that the caller does not hold. Code: escalation.
-func (g *Guard) mayGive(ctx context.Context, c *Caller, s *standing, a act) error {
-	given, err := a.gives()
-	if err != nil {
+// mayGive refuses an act by which somebody would have more than the caller has. Code: escalation.
+func (g *Guard) mayGive(ctx context.Context, c *Caller, s *standing, a act, set *policy.Set) error {
+	escalation, err := s.escalates(a, set)
+	if err != nil || escalation == nil {
 		return err
-	}
-	i := slices.IndexFunc(given, func(role string) bool { return !s.holds(role) })
-	if i < 0 {
-		return nil
-	}
-	escalation := fault.New(fault.Denied, "escalation", "nobody gives a role that they do not hold: %s", given[i]).Try("have somebody do it who holds it")
-	if group, ok := strings.CutPrefix(given[i], rules.Group); ok {
-		escalation = fault.New(fault.Denied, "escalation", "a policy names the group %s: who is in it decides what people may do", group).
-			Try("have somebody do it who may give any role (attorn:role:escalate)")
 	}
 	if a.strict {
 		return g.refuseAct(ctx, c, s, a, nil, escalation)
 	}
 	more := a
-	more.action, more.needs, more.gives = "attorn:role:escalate", nil, nil
+	more.action, more.needs, more.gives, more.frees = "attorn:role:escalate", nil, nil, nil
 	_, _, err = g.judge(ctx, c, more)
 	if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
 		err = escalation
 	}
 	return err
-}
-
-// holds reports whether whoever acts has a role.
-func (s *standing) holds(role string) bool {
-	i := slices.IndexFunc(s.entities, func(e policy.Entity) bool { return e.UID == s.principals[0] })
-	return i >= 0 && slices.Contains(s.entities[i].Parents, policy.UID{Type: "Role", ID: role})
 }
 
 // refuseAct records that authority was attempted and refused, and gives the refusal back.

@@ -128,7 +128,7 @@ func (r *round) said(p policy.UID) (*about, error) {
 			return nil, err
 		}
 	}
-	found, groups, err := r.Guard.known(r.ctx, r.caller.ws, p.ID)
+	found, groups, err := r.Guard.known(r.ctx, r.caller.ws, r.s.now, p.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -182,18 +183,18 @@ func (g *Guard) addVoters(ctx context.Context, ws id.Workspace, a *answer, l lif
 			return err
 		}
 	}
-	found, groups, err := g.known(ctx, ws, able...)
+	found, groups, err := g.known(ctx, ws, a.now(), able...)
 	a.facts.Entities, a.rests = merge(a.facts.Entities, found), append(a.rests, groups...)
 	return err
 }
 
 // meetable turns an ask into a denial where fewer people could vote than must.
 func (g *Guard) meetable(ctx context.Context, ws id.Workspace, a *answer, o policy.Obligation) error {
-	holders, err := g.holders(ctx, ws, a.set.Heirs(o.Role)...)
+	holders, err := g.holders(ctx, ws, a.now(), a.set.Heirs(o.Role)...)
 	if err != nil {
 		return err
 	}
-	candidates, _, err := g.known(ctx, ws, holders...)
+	candidates, _, err := g.known(ctx, ws, a.now(), holders...)
 	if err != nil {
 		return err
 	}
@@ -203,6 +204,9 @@ func (g *Guard) meetable(ctx context.Context, ws id.Workspace, a *answer, o poli
 	}
 	return nil
 }
+
+// now is the time that it was decided for.
+func (a *answer) now() time.Time { return time.UnixMicro(a.facts.Now) }
 
 // merge adds entities that are not there yet.
 func merge(have, more []policy.Entity) []policy.Entity {

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/attorn/attorn/evidence"
@@ -20,7 +21,7 @@ type Stopped struct {
 	Reason string
 }
 
-// HeldRole is a role that somebody has: bound to them, or to a group that they are in.
+// HeldRole is a role that somebody has now ("<role>", or "<role>@<scope>"): bound to them, or to a group that they are in.
 type HeldRole struct{ Role, Group string }
 
 // PersonDetail is a person as who may read them sees them in a workspace.
@@ -113,19 +114,13 @@ func (g *Guard) heldBy(ctx context.Context, ws id.Workspace, sub string) (groups
 		return nil, nil, err
 	}
 	groups = append([]string{}, in[sub]...)
-	holders := []string{sub}
-	for _, name := range groups {
-		holders = append(holders, rules.Group+name)
-	}
-	held, err := g.Rules.RolesOf(ctx, ws, holders...)
-	for i, h := range holders {
-		for _, role := range held[h] {
-			r := HeldRole{Role: role}
-			if i > 0 {
-				r.Group = groups[i-1]
-			}
-			roles = append(roles, r)
+	given, err := g.Rules.Given(ctx, ws, g.Now(), sub, groups)
+	for _, has := range given {
+		group, _ := strings.CutPrefix(has.Bound, rules.Group)
+		if has.Bound == sub {
+			group = ""
 		}
+		roles = append(roles, HeldRole{has.String(), group})
 	}
 	return groups, roles, err
 }

@@ -45,7 +45,7 @@ func (g *Guard) DeleteGroup(ctx context.Context, c *Caller, name, why string) (e
 	if _, _, err := g.People.Group(ctx, c.ws, name); err != nil {
 		return evidence.Receipt{}, g.refuseAct(ctx, c, nil, a, nil, err)
 	}
-	a.personal, a.gives = g.reason(c, why), g.namedByPolicy(ctx, c.ws, name)
+	a.personal, a.gives, a.frees = g.reason(c, why), g.namedByPolicy(ctx, c.ws, name), g.deniedBy(ctx, c.ws, name)
 	return g.do(ctx, c, a, func(tx *audit.Tx) error {
 		if err := g.People.DeleteGroup(tx, c.ws, name); err != nil {
 			return err
@@ -58,11 +58,7 @@ func (g *Guard) DeleteGroup(ctx context.Context, c *Caller, name, why string) (e
 // to give by a role.
 func (g *Guard) namedByPolicy(ctx context.Context, ws id.Workspace, name string) func() ([]string, error) {
 	return func() ([]string, error) {
-		live, err := g.Rules.Live(ctx, ws)
-		if err != nil {
-			return nil, err
-		}
-		set, err := g.Rules.Load(ctx, ws, live)
+		set, err := g.live(ctx, ws)
 		if err != nil || !policy.Names(set, policy.UID{Type: "Group", ID: name}) {
 			return nil, err
 		}
@@ -70,8 +66,20 @@ func (g *Guard) namedByPolicy(ctx context.Context, ws id.Workspace, name string)
 	}
 }
 
+// deniedBy is what the roles of a group deny its members.
+func (g *Guard) deniedBy(ctx context.Context, ws id.Workspace, name string) func(*policy.Set) ([]policy.Holding, error) {
+	return func(set *policy.Set) ([]policy.Holding, error) {
+		given, err := g.Rules.Given(ctx, ws, g.Now(), rules.Group+name, nil)
+		var grants []rules.Grant
+		for _, has := range given {
+			grants = append(grants, has.Grant)
+		}
+		return effective(set, grants...), err
+	}
+}
+
 // AddToGroup makes a user or agent a member of a group; who does it gives the group's roles, and what policy says of it. Codes: not_found, already_member,
-// escalation.
+// escalation, sod_conflict.
 func (g *Guard) AddToGroup(ctx context.Context, c *Caller, name, member, why string) (evidence.Receipt, error) {
 	a, err := g.memberAct(ctx, c, "add", name, member, groupAdded)
 	if err != nil {
@@ -83,10 +91,20 @@ func (g *Guard) AddToGroup(ctx context.Context, c *Caller, name, member, why str
 		if err != nil {
 			return nil, err
 		}
-		held, err := g.Rules.RolesOf(ctx, c.ws, rules.Group+name)
-		return append(held[rules.Group+name], named...), err
+		bound, err := g.Rules.BoundTo(ctx, c.ws, g.Now(), rules.Group+name) // what members may activate, too
+		for _, b := range bound {
+			named = append(named, b.Grant().String())
+		}
+		return named, err
 	}
-	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.People.AddToGroup(tx, c.ws, name, member) })
+	var set *policy.Set
+	a.look = func(*standing, *act) (err error) {
+		set, err = g.live(ctx, c.ws)
+		return err
+	}
+	return g.do(ctx, c, a, func(tx *audit.Tx) error {
+		return g.apart(tx, c.ws, set, g.holdersIn(c.ws, member), func() error { return g.People.AddToGroup(tx, c.ws, name, member) })
+	})
 }
 
 // RemoveFromGroup ends a membership. Codes: not_found, escalation where policy names the group, and may hold its members back.
@@ -95,8 +113,13 @@ func (g *Guard) RemoveFromGroup(ctx context.Context, c *Caller, name, member, wh
 	if err != nil {
 		return evidence.Receipt{}, err
 	}
-	a.personal, a.gives = g.reason(c, why), g.namedByPolicy(ctx, c.ws, name)
-	return g.do(ctx, c, a, func(tx *audit.Tx) error { return g.People.RemoveFromGroup(tx, c.ws, name, member) })
+	a.personal, a.gives, a.frees = g.reason(c, why), g.namedByPolicy(ctx, c.ws, name), g.deniedBy(ctx, c.ws, name)
+	return g.do(ctx, c, a, func(tx *audit.Tx) error {
+		if err := g.People.RemoveFromGroup(tx, c.ws, name, member); err != nil {
+			return err
+		}
+		return g.Rules.LeftGroups(tx, c.ws, member, name)
+	})
 }
 
 // memberAct begins what is done about a member, once group and member are known to be of the workspace. A refusal is recorded.
@@ -140,6 +163,10 @@ func (g *Guard) Group(ctx context.Context, c *Caller, name string) (people.Group
 	if err != nil {
 		return found, nil, nil, err
 	}
-	held, err := g.Rules.RolesOf(ctx, c.ws, rules.Group+name)
-	return found, members, held[rules.Group+name], err
+	given, err := g.Rules.Given(ctx, c.ws, g.Now(), rules.Group+name, nil)
+	var roles []string
+	for _, has := range given {
+		roles = append(roles, has.String())
+	}
+	return found, members, roles, err
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/db/dbtest"
+	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/policy"
 )
 
@@ -36,9 +38,9 @@ func TestARoleReachesAGroupsMembers(t *testing.T) {
 		s := newStory(t, dsn, 10)
 		omar := s.priya.invite("Omar")
 		s.group("releases")
-		_, err := s.Bind(t.Context(), s.priya.api(), "group:releases", "release-manager", "", false)
+		_, _, err := s.Bind(t.Context(), s.priya.api(), guard.NewBinding{Principal: "group:releases", Role: "release-manager"})
 		s.ok(err)
-		_, err = s.Bind(t.Context(), s.priya.api(), "group:releases", "developer", "", false)
+		_, _, err = s.Bind(t.Context(), s.priya.api(), guard.NewBinding{Principal: "group:releases", Role: "developer"})
 		s.ok(err)
 		may := func() error { return s.May(t.Context(), omar.api(), "attorn:agent:read", "workspace") }
 		if err := may(); fault.Code(err) != "no_permit" {
@@ -81,7 +83,7 @@ func TestDeletingAGroupEndsItsRoles(t *testing.T) {
 	s := newStory(t, dbtest.SQLite(t), 10)
 	omar := s.priya.invite("Omar")
 	s.group("devs")
-	_, err := s.Bind(t.Context(), s.priya.api(), "group:devs", "developer", "", false)
+	_, _, err := s.Bind(t.Context(), s.priya.api(), guard.NewBinding{Principal: "group:devs", Role: "developer"})
 	s.ok(err)
 	s.ok(s.join("devs", omar))
 	s.ok(s.May(t.Context(), omar.api(), "attorn:agent:read", "workspace"))
@@ -139,7 +141,7 @@ func TestNobodyGivesAGroupsRolesThatTheyHaveNot(t *testing.T) {
 	s.priya.publish(rulesOfTheStory + `@id("clerks") permit (principal in Role::"clerk", action in [Action::"attorn:group:add", Action::"attorn:role:bind"], resource);`)
 	s.group("plain")
 	s.group("strong")
-	_, err := s.Bind(t.Context(), s.priya.api(), "group:strong", "admin", "", false)
+	_, _, err := s.Bind(t.Context(), s.priya.api(), guard.NewBinding{Principal: "group:strong", Role: "admin"})
 	s.ok(err)
 	add := func(group string, who *party) error {
 		_, err := s.AddToGroup(t.Context(), clerk.api(), group, who.sub(), "")
@@ -152,13 +154,13 @@ func TestNobodyGivesAGroupsRolesThatTheyHaveNot(t *testing.T) {
 	if err := add("strong", s.maya); fault.Code(err) != "escalation" {
 		t.Errorf("another: %v", err)
 	}
-	if _, err := s.Bind(t.Context(), clerk.api(), "group:plain", "admin", "", false); fault.Code(err) != "escalation" {
+	if _, _, err := s.Bind(t.Context(), clerk.api(), guard.NewBinding{Principal: "group:plain", Role: "admin"}); fault.Code(err) != "escalation" {
 		t.Errorf("a role to her own group: %v", err)
 	}
-	if _, err := s.Bind(t.Context(), s.priya.api(), "group:plain", "owner", "", false); fault.Code(err) != "owner_group" {
+	if _, _, err := s.Bind(t.Context(), s.priya.api(), guard.NewBinding{Principal: "group:plain", Role: "owner"}); fault.Code(err) != "owner_group" {
 		t.Errorf("owners by group: %v", err)
 	}
-	if _, err := s.Bind(t.Context(), s.priya.api(), "group:none", "admin", "", false); fault.Code(err) != "not_found" {
+	if _, _, err := s.Bind(t.Context(), s.priya.api(), guard.NewBinding{Principal: "group:none", Role: "admin"}); fault.Code(err) != "not_found" {
 		t.Errorf("a group that there is not: %v", err)
 	}
 }
@@ -205,7 +207,7 @@ func TestADecisionIsStaleOnceAGroupMoved(t *testing.T) {
 	for name, move := range map[string]func(s *story) error{
 		"the member leaves": func(s *story) error { return s.leave("g", s.bot) },
 		"its role is taken": func(s *story) error {
-			_, err := s.Bind(t.Context(), s.priya.api(), "group:g", "tool-user", "", true)
+			_, err := s.Unbind(t.Context(), s.priya.api(), "group:g", rules.Grant{Role: "tool-user"}, "")
 			return err
 		},
 		"it is deleted": func(s *story) error { _, err := s.DeleteGroup(t.Context(), s.priya.api(), "g", ""); return err },
@@ -213,7 +215,7 @@ func TestADecisionIsStaleOnceAGroupMoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStory(t, dbtest.SQLite(t), 10)
 			s.group("g")
-			_, err := s.Bind(t.Context(), s.priya.api(), "group:g", "tool-user", "", false)
+			_, _, err := s.Bind(t.Context(), s.priya.api(), guard.NewBinding{Principal: "group:g", Role: "tool-user"})
 			s.ok(err)
 			s.ok(s.join("g", s.bot))
 			s.priya.publish(`@id("people") permit (principal is User, action, resource) when { context.perm.s0 == "tool" };`)

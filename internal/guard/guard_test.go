@@ -37,7 +37,7 @@ func newStory(t *testing.T, dsn string, uses int64) *story {
 	s.maya = s.priya.invite("Maya Chen")
 	s.priya.publish(rulesOfTheStory)
 	s.priya.addFiles()
-	_, err := s.Bind(t.Context(), s.priya.api(), s.maya.user.String(), "release-manager", "she releases", false)
+	_, _, err := s.Bind(t.Context(), s.priya.api(), guard.NewBinding{Principal: s.maya.user.String(), Role: "release-manager", Reason: "she releases"})
 	s.ok(err)
 	s.bot, s.deployer = s.priya.register("release-bot"), s.priya.register("deployer")
 	s.root = s.priya.lend(s.bot, lent{depth: 2, ttl: 2 * time.Hour}, "tool:files:*")
@@ -194,7 +194,7 @@ func TestNothingOutlivesItsGround(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStory(t, dbtest.SQLite(t), 10)
 			if name == "person suspended" {
-				_, err := s.Bind(ctx, s.priya.api(), s.maya.user.String(), "owner", "", false)
+				_, _, err := s.Bind(ctx, s.priya.api(), guard.NewBinding{Principal: s.maya.user.String(), Role: "owner"})
 				s.ok(err)
 			}
 			c := s.deployer.tool(s.leaf)

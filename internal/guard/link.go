@@ -146,11 +146,19 @@ func (g *Guard) rolesGiven(ctx context.Context, c *Caller, user id.User) ([]stri
 	}
 	var given []string
 	for _, ws := range all {
-		found, _, err := g.known(ctx, ws, user.String(), c.person.String())
+		bound, err := g.boundTo(ctx, ws, g.Now(), user.String()) // what they may activate, too
 		if err != nil {
 			return nil, err
 		}
-		theirs, mine := rolesOf(found[0]), rolesOf(found[1])
+		theirs := make([]string, len(bound))
+		for i, b := range bound {
+			theirs[i] = b.Grant().String()
+		}
+		found, _, err := g.known(ctx, ws, g.Now(), c.person.String())
+		if err != nil {
+			return nil, err
+		}
+		mine := rolesOf(found[0])
 		if ws == c.ws {
 			given = append(given, theirs...)
 			continue
@@ -201,11 +209,11 @@ func (g *Guard) mayStill(ctx context.Context, l *link, user id.User) error {
 		return err
 	}
 	for _, ws := range in {
-		found, _, err := g.known(ctx, ws, user.String())
+		bound, err := g.boundTo(ctx, ws, g.Now(), user.String())
 		if err != nil {
 			return err
 		}
-		l.tie = l.tie || len(rolesOf(found[0])) > 0
+		l.tie = l.tie || len(bound) > 0
 	}
 	p, err := g.People.Anywhere(ctx, l.by)
 	if err == nil {

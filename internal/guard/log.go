@@ -109,7 +109,7 @@ func (g *Guard) Me(ctx context.Context, c *Caller) (name string, roles []string,
 		}
 		name = a.Name
 	}
-	found, _, err := g.known(ctx, c.ws, c.Sub())
+	found, _, err := g.known(ctx, c.ws, g.Now(), c.Sub())
 	if err != nil {
 		return "", nil, err
 	}

@@ -205,15 +205,11 @@ func (p *Page) Asked(ctx context.Context, a id.Approval) (Asked, error) {
 	if x.Tool, err = g.toolOf(ctx, found); err != nil {
 		return x, err
 	}
-	live, err := g.Rules.Live(ctx, ws)
+	set, err := g.live(ctx, ws)
 	if err != nil {
 		return x, err
 	}
-	set, err := g.Rules.Load(ctx, ws, live)
-	if err != nil {
-		return x, err
-	}
-	holders, err := g.holders(ctx, ws, set.Heirs(found.Role)...)
+	holders, err := g.holders(ctx, ws, g.Now(), set.Heirs(found.Role)...)
 	if err != nil {
 		return x, err
 	}

@@ -10,12 +10,13 @@ import (
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/people"
+	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/internal/tickets"
 )
 
 // BootstrapLink makes the one-time secret for the first administrator, while there is none. It is the server's own act.
 func (g *Guard) BootstrapLink(ctx context.Context) (secret string, err error) {
-	if n, err := g.Rules.Holders(ctx, id.Default, "owner"); err != nil || len(n) > 0 {
+	if n, err := g.Rules.Owners(ctx, id.Default); err != nil || len(n) > 0 {
 		return "", err
 	}
 	d := evidence.Draft{Workspace: id.Default, Target: "workspace"}
@@ -163,7 +164,7 @@ func (g *Guard) spendLink(ctx context.Context, secret, name string, key id.Key, 
 			return keepable(err)
 		}
 		if first {
-			owned, err := g.Rules.Held(tx, t.Workspace, "owner")
+			owned, err := g.Rules.Owned(tx, t.Workspace)
 			if err != nil {
 				return err
 			}
@@ -237,7 +238,8 @@ func (g *Guard) firstOwner(tx *audit.Tx, ws id.Workspace, user id.User, name str
 	if err := g.People.Join(tx, ws, user); err != nil {
 		return err
 	}
-	return g.Rules.Bind(tx, ws, user.String(), "owner", evidence.ServerSub, "the first administrator")
+	_, err = g.Rules.Bind(tx, ws, rules.Binding{Principal: user.String(), Role: rules.Owner, BoundBy: evidence.ServerSub, Reason: "the first administrator"})
+	return err
 }
 
 // ListPeople lists members, for who may read them, and when each of them was last seen; who is not in that never signed in.

@@ -259,7 +259,7 @@ func (g *Guard) couldPublish(ctx context.Context, c *Caller, set *policy.Set, pe
 	for i, p := range people {
 		subs[i] = p.String()
 	}
-	found, groups, err := g.known(ctx, c.ws, subs...)
+	found, groups, err := g.known(ctx, c.ws, g.Now(), subs...)
 	if err != nil {
 		return nil, false, err
 	}

@@ -104,7 +104,7 @@ func TestPublishingRefused(t *testing.T) {
 			_, err := r.Rollback(t.Context(), c, ref, base, "")
 			return err
 		}
-		_, err = ann.Bind(t.Context(), ann.api(), bot.agent.String(), "tool-user", "", false)
+		_, _, err = ann.Bind(t.Context(), ann.api(), guard.NewBinding{Principal: bot.agent.String(), Role: "tool-user"})
 		r.ok(err)
 		stale, other := candidate(forTools), candidate(forTools)
 		stale.Base = old

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
@@ -11,9 +12,9 @@ import (
 	"github.com/attorn/attorn/policy"
 )
 
-// known are principals as policy sees them, with their groups and roles, in the order given; and the groups, which what is decided by them
+// known are principals as policy sees them at a time, with their groups and roles, in the order given; and the groups, which what is decided by them
 // rests on.
-func (g *Guard) known(ctx context.Context, ws id.Workspace, subs ...string) (found []policy.Entity, groups []string, err error) {
+func (g *Guard) known(ctx context.Context, ws id.Workspace, now time.Time, subs ...string) (found []policy.Entity, groups []string, err error) {
 	in, err := g.People.GroupsOf(ctx, ws, subs...)
 	if err != nil {
 		return nil, nil, err
@@ -24,27 +25,33 @@ func (g *Guard) known(ctx context.Context, ws id.Workspace, subs ...string) (fou
 		}
 	}
 	slices.Sort(groups)
-	found, err = g.Rules.Entities(ctx, ws, in, subs...)
+	found, err = g.Rules.Entities(ctx, ws, now, in, subs...)
 	return found, slices.Compact(groups), err
 }
 
-// holders lists, sorted, who has one of the roles: by their own name or a group's.
-func (g *Guard) holders(ctx context.Context, ws id.Workspace, of ...string) ([]string, error) {
-	var bound, groups []string
+// holders lists, sorted, who has one of the roles everywhere at a time: by their own name or a group's.
+func (g *Guard) holders(ctx context.Context, ws id.Workspace, now time.Time, of ...string) ([]string, error) {
+	var bound []string
 	for _, role := range of {
-		more, err := g.Rules.Holders(ctx, ws, role)
+		more, err := g.Rules.Holders(ctx, ws, now, role)
 		if err != nil {
 			return nil, err
 		}
 		bound = append(bound, more...)
 	}
-	all := slices.DeleteFunc(bound, func(p string) bool {
-		name, isGroup := strings.CutPrefix(p, rules.Group)
-		if isGroup {
+	return g.withMembers(ctx, ws, bound)
+}
+
+// withMembers is a list of principals with the members of groups in their places, sorted, each once.
+func (g *Guard) withMembers(ctx context.Context, ws id.Workspace, bound []string) ([]string, error) {
+	var groups, all []string
+	for _, p := range bound {
+		if name, isGroup := strings.CutPrefix(p, rules.Group); isGroup {
 			groups = append(groups, name)
+		} else {
+			all = append(all, p)
 		}
-		return isGroup
-	})
+	}
 	members, err := g.People.InGroups(ctx, ws, groups...)
 	if err != nil {
 		return nil, err

@@ -171,7 +171,7 @@ func TestARecoveredPersonWaitsADay(t *testing.T) {
 			},
 			"invites": func() error { _, _, err := s.Invite(t.Context(), maya.api(), "Sock"); return err },
 			"binds": func() error {
-				_, err := s.Bind(t.Context(), maya.api(), s.priya.sub(), "developer", "", false)
+				_, _, err := s.Bind(t.Context(), maya.api(), guard.NewBinding{Principal: s.priya.sub(), Role: "developer"})
 				return err
 			},
 			"recovers": func() error { _, err := s.Recover(t.Context(), maya.api(), s.priya.user, ""); return err },

@@ -253,7 +253,7 @@ func (g *Guard) entities(ctx context.Context, ws id.Workspace, s *standing) erro
 	for i, p := range s.principals {
 		subs[i] = p.ID
 	}
-	found, groups, err := g.known(ctx, ws, subs...)
+	found, groups, err := g.known(ctx, ws, s.now, subs...)
 	if err != nil {
 		return err
 	}

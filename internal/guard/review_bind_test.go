@@ -5,6 +5,8 @@ import (
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/internal/db/dbtest"
+	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/internal/rules"
 )
 
 // TestNobodyGivesWhatTheyHaveNot: who may bind roles binds those that they hold; more takes attorn:role:escalate (policy.md §7).
@@ -15,7 +17,7 @@ func TestNobodyGivesWhatTheyHaveNot(t *testing.T) {
 	s.bind(clerk, "tool-reader", false)
 	s.priya.publish(rulesOfTheStory + `@id("clerks") permit (principal in Role::"clerk", action == Action::"attorn:role:bind", resource);`)
 	give := func(by, to *party, role string) error {
-		_, err := s.Bind(t.Context(), by.api(), to.sub(), role, "", false)
+		_, _, err := s.Bind(t.Context(), by.api(), guard.NewBinding{Principal: to.sub(), Role: role})
 		return err
 	}
 	if err := give(clerk, s.deployer, "tool-reader"); err != nil {
@@ -26,7 +28,7 @@ func TestNobodyGivesWhatTheyHaveNot(t *testing.T) {
 			t.Errorf("%s: %v", role, err)
 		}
 	}
-	_, err := s.Bind(t.Context(), clerk.api(), s.maya.sub(), "release-manager", "", true)
+	_, err := s.Unbind(t.Context(), clerk.api(), s.maya.sub(), rules.Grant{Role: "release-manager"}, "")
 	s.ok(err) // to take is not to give
 	if err := give(s.maya, s.maya, "owner"); fault.Code(err) != "no_permit" {
 		t.Errorf("who may not bind at all: %v", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/attorn/attorn/internal/approvals"
 	"github.com/attorn/attorn/internal/db/dbtest"
 	"github.com/attorn/attorn/internal/guard"
+	"github.com/attorn/attorn/internal/rules"
 )
 
 // meanwhile is the door of s with a clock that lets something happen when it is first read: in every decision that is after the log's position
@@ -29,7 +30,12 @@ func (s *story) meanwhile(happens func()) *guard.Guard {
 
 func (s *story) bind(to *party, role string, remove bool) {
 	s.t.Helper()
-	_, err := s.Bind(context.Background(), s.priya.api(), to.sub(), role, "", remove)
+	var err error
+	if remove {
+		_, err = s.Unbind(context.Background(), s.priya.api(), to.sub(), rules.Grant{Role: role}, "")
+	} else {
+		_, _, err = s.Bind(context.Background(), s.priya.api(), guard.NewBinding{Principal: to.sub(), Role: role})
+	}
 	s.ok(err)
 }
 

@@ -51,7 +51,7 @@ func (g *Guard) Holders(ctx context.Context, c *Caller) (map[string]int, error) 
 			continue
 		}
 		people[b.Role] = 0
-		all, err := g.holders(ctx, c.ws, b.Role)
+		all, err := g.holders(ctx, c.ws, g.Now(), b.Role)
 		if err != nil {
 			return nil, err
 		}

@@ -206,7 +206,7 @@ func (g *Guard) simulatedEntities(ctx context.Context, ws id.Workspace, in Simul
 	for i, p := range f.Principals {
 		subs[i] = p.ID
 	}
-	found, _, err := g.known(ctx, ws, subs...)
+	found, _, err := g.known(ctx, ws, time.UnixMicro(f.Now), subs...)
 	if err != nil {
 		return err
 	}

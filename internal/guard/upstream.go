@@ -321,8 +321,25 @@ func (g *Guard) claimGroups(ctx context.Context, i Identity, person id.User, cau
 	}
 	d.Workspace, d.Also, d.Cause = i.Workspace, []id.Workspace{id.Server}, cause
 	d.What.Group, d.What.Use = strings.Join(would, " "), "upstream "+i.Provider
+	set, err := g.live(ctx, i.Workspace)
+	if err != nil {
+		return cause, err
+	}
 	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
-		return g.People.SetUpstreamGroups(tx, i.Workspace, person, i.Provider, i.Groups)
+		in, out, err := g.separable(tx, i.Workspace, set, person.String(), has, would)
+		if err != nil {
+			return err
+		}
+		told := *tx.Event().What
+		if told.Group = strings.Join(in, " "); len(out) > 0 {
+			told.Status = "kept apart: " + strings.Join(out, " ")
+		}
+		tx.Event().What = &told
+		left := slices.DeleteFunc(slices.Clone(has), func(name string) bool { return slices.Contains(in, name) })
+		if err := g.Rules.LeftGroups(tx, i.Workspace, person.String(), left...); err != nil {
+			return err
+		}
+		return g.People.SetUpstreamGroups(tx, i.Workspace, person, i.Provider, in)
 	})
 	return got.ID, err
 }

@@ -116,7 +116,7 @@ func (g *Guard) eligible(ctx context.Context, ws id.Workspace, voter id.User, a 
 	if err := g.untied(ctx, voter, a.Excluded); err != nil {
 		return err
 	}
-	found, _, err := g.known(ctx, ws, voter.String())
+	found, _, err := g.known(ctx, ws, g.Now(), voter.String())
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/attorn/attorn/internal/audit"
 	"github.com/attorn/attorn/internal/lending"
 	"github.com/attorn/attorn/internal/people"
+	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/jose"
 )
 
@@ -61,7 +62,8 @@ func (g *Guard) CreateWorkspace(ctx context.Context, c *Caller, w people.Workspa
 			if err := g.joinKnown(tx, w.Name, c.person, known); err != nil {
 				return err
 			}
-			return g.Rules.Bind(tx, w.Name, c.Sub(), "owner", c.Sub(), "made the workspace")
+			_, err = g.Rules.Bind(tx, w.Name, rules.Binding{Principal: c.Sub(), Role: rules.Owner, BoundBy: c.Sub(), Reason: "made the workspace"})
+			return err
 		})
 	})
 	return w, err

@@ -178,11 +178,11 @@ func TestAnotherWorkspaceIsNotThere(t *testing.T) {
 				return err
 			},
 			"bind person": func(c *guard.Caller, theirs bool) error {
-				_, err := s.Bind(t.Context(), c, pick(theirs, s.maya.sub(), none.user.String()), "developer", "", false)
+				_, _, err := s.Bind(t.Context(), c, guard.NewBinding{Principal: pick(theirs, s.maya.sub(), none.user.String()), Role: "developer"})
 				return err
 			},
 			"bind group": func(c *guard.Caller, theirs bool) error {
-				_, err := s.Bind(t.Context(), c, pick(theirs, "group:theirs", "group:nobody"), "developer", "", false)
+				_, _, err := s.Bind(t.Context(), c, guard.NewBinding{Principal: pick(theirs, "group:theirs", "group:nobody"), Role: "developer"})
 				return err
 			},
 			"group": func(c *guard.Caller, theirs bool) error {
@@ -234,7 +234,7 @@ func TestAnotherWorkspaceIsNotThere(t *testing.T) {
 		zoe := func() *party {
 			p, secret, err := s.Invite(t.Context(), s.priya.in(acme), "Zoe")
 			s.ok(err)
-			_, err = s.Bind(t.Context(), s.priya.in(acme), p.ID.String(), "owner", "", false)
+			_, _, err = s.Bind(t.Context(), s.priya.in(acme), guard.NewBinding{Principal: p.ID.String(), Role: "owner"})
 			s.ok(err)
 			return s.signIn(secret, "")
 		}()
@@ -384,7 +384,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		p, secret, err := s.Invite(t.Context(), s.priya.in(acme), "Zoe")
 		s.ok(err)
 		zoe := s.signIn(secret, "")
-		_, err = s.Bind(t.Context(), s.priya.in(acme), p.ID.String(), "admin", "", false)
+		_, _, err = s.Bind(t.Context(), s.priya.in(acme), guard.NewBinding{Principal: p.ID.String(), Role: "admin"})
 		s.ok(err)
 		if _, _, err := s.AddMember(t.Context(), zoe.in(acme), s.maya.user); fault.Code(err) != "not_found" {
 			t.Errorf("Zoe has never met Maya: %v", err)
@@ -402,7 +402,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		s.ok(err)
 		_, err = s.AddToGroup(t.Context(), s.priya.in(acme), "ops", s.maya.sub(), "")
 		s.ok(err)
-		_, err = s.Bind(t.Context(), s.priya.in(acme), s.maya.sub(), "developer", "", false)
+		_, _, err = s.Bind(t.Context(), s.priya.in(acme), guard.NewBinding{Principal: s.maya.sub(), Role: "developer"})
 		s.ok(err)
 		old, err := s.maya.PersonToken(t.Context(), s.maya.client(), acme, guard.TokenRequest{})
 		s.ok(err)
@@ -441,7 +441,7 @@ func TestAccountsAreTheServers(t *testing.T) {
 	zoe := s.signIn(secret, "")
 	_, _, err = s.AddMember(t.Context(), s.priya.in(acme), s.maya.user)
 	s.ok(err)
-	_, err = s.Bind(t.Context(), s.priya.in(acme), p.ID.String(), "owner", "", false)
+	_, _, err = s.Bind(t.Context(), s.priya.in(acme), guard.NewBinding{Principal: p.ID.String(), Role: "owner"})
 	s.ok(err)
 	if _, err := s.Recover(t.Context(), zoe.in(acme), s.maya.user, ""); fault.Code(err) != "server_act" {
 		t.Errorf("recovers: %v", err)

@@ -159,6 +159,16 @@ func (room *Room) GroupsOf(ctx context.Context, ws id.Workspace, members ...stri
 	return room.groupsOf(ctx, ws, members)
 }
 
+// GroupsIn is GroupsOf inside a transaction.
+func (*Room) GroupsIn(tx *audit.Tx, ws id.Workspace, members ...string) (map[string][]string, error) {
+	return grouped(pairs(tx.Rows, ws, "member", members))
+}
+
+// MembersIn lists, sorted and each once, who is in a group, inside a transaction.
+func (*Room) MembersIn(tx *audit.Tx, ws id.Workspace, group string) ([]string, error) {
+	return membersAmong(pairs(tx.Rows, ws, "grp", []string{group}))
+}
+
 // InGroups lists, sorted and each once, who is in any of these groups.
 func (room *Room) InGroups(ctx context.Context, ws id.Workspace, groups ...string) ([]string, error) {
 	return room.inGroups(ctx, ws, groups)

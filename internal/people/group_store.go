@@ -2,6 +2,7 @@ package people
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +91,7 @@ const manyNames = 500
 type pair struct{ group, member string }
 
 // pairs reads memberships by one of their two columns.
-func (room *Room) pairs(ctx context.Context, ws id.Workspace, column string, names []string) ([]pair, error) {
+func pairs(read func(query string, args ...any) (*sql.Rows, error), ws id.Workspace, column string, names []string) ([]pair, error) {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	var found []pair
 	for some := range slices.Chunk(names, manyNames) {
@@ -98,7 +99,7 @@ func (room *Room) pairs(ctx context.Context, ws id.Workspace, column string, nam
 		for i, n := range some {
 			marks[i], args = "$"+strconv.Itoa(i+2), append(args, n)
 		}
-		rows, err := room.r.Rows(ctx, `SELECT DISTINCT grp, member FROM group_member WHERE workspace = $1 AND `+column+` IN (`+strings.Join(marks, ", ")+`) ORDER BY grp, member`, args...)
+		rows, err := read(`SELECT DISTINCT grp, member FROM group_member WHERE workspace = $1 AND `+column+` IN (`+strings.Join(marks, ", ")+`) ORDER BY grp, member`, args...)
 		more, err := all(rows, err, func(p *pair) []any { return []any{&p.group, &p.member} })
 		if err != nil {
 			return nil, err
@@ -108,8 +109,16 @@ func (room *Room) pairs(ctx context.Context, ws id.Workspace, column string, nam
 	return found, nil
 }
 
+// rows reads outside of transactions.
+func (room *Room) rows(ctx context.Context) func(query string, args ...any) (*sql.Rows, error) {
+	return func(query string, args ...any) (*sql.Rows, error) { return room.r.Rows(ctx, query, args...) }
+}
+
 func (room *Room) groupsOf(ctx context.Context, ws id.Workspace, members []string) (map[string][]string, error) {
-	found, err := room.pairs(ctx, ws, "member", members)
+	return grouped(pairs(room.rows(ctx), ws, "member", members))
+}
+
+func grouped(found []pair, err error) (map[string][]string, error) {
 	of := map[string][]string{}
 	for _, p := range found {
 		of[p.member] = append(of[p.member], p.group)
@@ -118,7 +127,10 @@ func (room *Room) groupsOf(ctx context.Context, ws id.Workspace, members []strin
 }
 
 func (room *Room) inGroups(ctx context.Context, ws id.Workspace, groups []string) ([]string, error) {
-	found, err := room.pairs(ctx, ws, "grp", groups)
+	return membersAmong(pairs(room.rows(ctx), ws, "grp", groups))
+}
+
+func membersAmong(found []pair, err error) ([]string, error) {
 	in := make([]string, len(found))
 	for i, p := range found {
 		in[i] = p.member

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"context"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -14,14 +12,35 @@ import (
 	"github.com/attorn/attorn/policy"
 )
 
-// Binding is a role given to a principal in a workspace.
+// State says whether a binding gives its role at once.
+type State string
+
+// The states of a binding.
+const (
+	Active   State = "active"
+	Eligible State = "eligible" // gives nothing but the right to activate it for a time
+)
+
+// Binding is a role given to a principal in a workspace. There is one for each principal, role and scope.
 type Binding struct {
+	ID        id.Binding
 	Principal string // "usr_…", "agt_…" or "group:<name>"
 	Role      string
+	Scope     string // see CheckScope
+	State     State
+	ExpiresAt time.Time // whole seconds; from then on it gives nothing; zero: never
 	BoundBy   string
 	Reason    string
 	CreatedAt time.Time
+	KeptBy    string    // who last looked at it in a review and let it stand
+	KeptAt    time.Time // zero: nobody
 }
+
+// Grant is the role in its scope.
+func (b Binding) Grant() Grant { return Grant{b.Role, b.Scope} }
+
+// Stands reports whether the binding has not expired.
+func (b Binding) Stands(now time.Time) bool { return b.ExpiresAt.IsZero() || now.Before(b.ExpiresAt) }
 
 // Owner is the role that a workspace is never left without.
 const Owner = "owner"
@@ -44,6 +63,13 @@ func checkRole(role string) error {
 	return nil
 }
 
+func checkReason(reason string) error {
+	if len(reason) > maxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl) {
+		return fault.New(fault.Invalid, "reason_invalid", "a reason is one line of text of at most %d bytes", maxReason)
+	}
+	return nil
+}
+
 // Group begins the name of a group as what a role is bound to.
 const Group = "group:"
 
@@ -58,43 +84,74 @@ func uid(principal string) (policy.UID, error) {
 	return policy.UID{}, fault.New(fault.Invalid, "principal_invalid", "a role is held by a user or an agent")
 }
 
-// Bind gives a principal a role; that both exist in the workspace is the caller's to see to, and so is whether by may give it. Codes:
-// principal_invalid, role_invalid, owner_group, reason_invalid, already_bound.
-func (*Room) Bind(tx *audit.Tx, ws id.Workspace, principal, role, by, reason string) error {
-	group := strings.HasPrefix(principal, Group) && len(principal) > len(Group)
-	if _, err := uid(principal); err != nil && !group {
+// check holds a binding that is to be made to its form. Codes: principal_invalid, role_invalid, scope_invalid, owner_group, agent_eligible, reason_invalid,
+// expiry_invalid.
+func (b Binding) check(now time.Time) error {
+	group := strings.HasPrefix(b.Principal, Group) && len(b.Principal) > len(Group)
+	who, err := uid(b.Principal)
+	if err != nil && !group {
 		return err
 	}
-	if err := checkRole(role); err != nil {
+	if err := checkRole(b.Role); err != nil {
 		return err
 	}
-	if group && role == Owner { // an owner is never lost because a group, or a claim of another provider's, changed
+	if err := CheckScope(b.Scope); err != nil {
+		return err
+	}
+	if group && b.Role == Owner { // an owner is never lost because a group, or a claim of another provider's, changed
 		return fault.New(fault.Invalid, "owner_group", "the role %s is given to people one by one, not to a group", Owner).Try("bind it to a person")
 	}
-	if len(reason) > maxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl) {
-		return fault.New(fault.Invalid, "reason_invalid", "a reason is one line of text of at most %d bytes", maxReason)
+	if b.State == Eligible && who.Type == policy.TypeAgent {
+		return fault.New(fault.Invalid, "agent_eligible", "only people activate roles: an agent that may only activate one would never have it").Try("bind it without --eligible")
 	}
-	written, err := insertBinding(tx, ws, Binding{principal, role, by, reason, tx.Now()})
-	if err == nil && !written {
-		err = fault.New(fault.Conflict, "already_bound", "%s holds the role %s already", principal, role).Try("there is nothing to do")
+	if !b.Stands(now) {
+		return fault.New(fault.Invalid, "expiry_invalid", "the binding would end before it begins").Try("give a time in the future")
 	}
-	return err
+	return checkReason(b.Reason)
 }
 
-// Unbind takes a role from a principal. Codes: not_found, and lockout where nobody would be left to own the workspace.
-func (*Room) Unbind(tx *audit.Tx, ws id.Workspace, principal, role string) error {
-	gone, err := deleteBinding(tx, ws, principal, role)
-	if err != nil || gone {
+// Bind gives a principal a role: b without ID, CreatedAt and Kept; no State is Active, and ExpiresAt counts to the second. That the principal exists in the
+// workspace is the caller's to see to, and so is whether b.BoundBy may give the role. What has expired is replaced. Codes: those of a binding's form, and
+// already_bound.
+func (*Room) Bind(tx *audit.Tx, ws id.Workspace, b Binding) (Binding, error) {
+	if b.State == "" {
+		b.State = Active
+	}
+	b.ExpiresAt = b.ExpiresAt.Truncate(time.Second)
+	if err := b.check(tx.Now()); err != nil {
+		return b, err
+	}
+	b.ID, b.CreatedAt, b.KeptBy, b.KeptAt = id.New[id.Binding](tx.Now()), tx.Now(), "", time.Time{}
+	if err := deleteExpired(tx, ws, b); err != nil {
+		return b, err
+	}
+	written, err := insertBinding(tx, ws, b)
+	if err == nil && !written {
+		err = fault.New(fault.Conflict, "already_bound", "%s holds the role %s already", b.Principal, b.Grant()).Try("there is nothing to do, or take it away first")
+	}
+	return b, err
+}
+
+// Unbind takes a role in a scope from a principal, and ends what was activated of it. Codes: not_found, and lockout where nobody would be left to own the
+// workspace at any time.
+func (*Room) Unbind(tx *audit.Tx, ws id.Workspace, principal string, what Grant) error {
+	b, err := bindingOf(tx, ws, principal, what)
+	if err != nil {
 		return err
 	}
-	held, err := holds(tx, ws, principal, role)
-	switch {
-	case err != nil:
+	if err := deleteBinding(tx, b.ID); err != nil || what != (Grant{Role: Owner}) {
 		return err
-	case held:
-		return fault.New(fault.Conflict, "lockout", "%s is the last to hold the role %s", principal, role).Try("give it to somebody else first")
 	}
-	return fault.New(fault.NotFound, "not_found", "%s does not hold the role %s", principal, role).Try("see who has which: attorn role ls")
+	return ownerLeft(tx, ws, principal)
+}
+
+// ownerLeft refuses a change that has left nobody who owns the workspace without end. Code: lockout.
+func ownerLeft(tx *audit.Tx, ws id.Workspace, principal string) error {
+	left, err := owned(tx, ws)
+	if err == nil && !left {
+		err = fault.New(fault.Conflict, "lockout", "%s is the last to hold the role %s, everywhere and for ever", principal, Owner).Try("give it to somebody else first")
+	}
+	return err
 }
 
 // UnbindGroup takes every role from a group, which is deleted.
@@ -102,54 +159,16 @@ func (*Room) UnbindGroup(tx *audit.Tx, ws id.Workspace, group string) error {
 	return deleteBindings(tx, ws, Group+group)
 }
 
-// UnbindAll takes every role from somebody who leaves the workspace. Code: lockout where nobody would be left to own it.
+// UnbindAll takes every role from somebody who leaves the workspace, and what they activated. Code: lockout where nobody would be left to own it.
 func (*Room) UnbindAll(tx *audit.Tx, ws id.Workspace, principal string) error {
 	if err := deleteBindings(tx, ws, principal); err != nil {
 		return err
 	}
-	left, err := held(tx, ws, Owner)
-	if err == nil && !left {
-		err = fault.New(fault.Conflict, "lockout", "%s is the last to hold the role %s", principal, Owner).Try("give it to somebody else first")
+	if err := deleteActivations(tx, ws, principal); err != nil {
+		return err
 	}
-	return err
+	return ownerLeft(tx, ws, principal)
 }
 
-// Entities are the principals as policy sees them, in the order given: their parents are the workspace, their groups (which the caller knows, by
-// principal) and their roles, those of their groups too. What else other rooms know of them (an agent's owner) is the caller's to add. Code:
-// principal_invalid.
-func (r *Room) Entities(ctx context.Context, ws id.Workspace, groups map[string][]string, principals ...string) ([]policy.Entity, error) {
-	all := make([]policy.Entity, 0, len(principals))
-	for _, p := range principals {
-		u, err := uid(p)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, policy.Entity{UID: u, Parents: []policy.UID{{Type: "Workspace", ID: ws.String()}}})
-	}
-	bound := slices.Clone(principals)
-	for _, p := range principals {
-		for _, g := range groups[p] {
-			bound = append(bound, Group+g)
-		}
-	}
-	roles, err := r.RolesOf(ctx, ws, bound...)
-	if err != nil {
-		return nil, err
-	}
-	for i, p := range principals {
-		held := roles[p]
-		for _, g := range groups[p] {
-			all[i].Parents = append(all[i].Parents, policy.UID{Type: "Group", ID: g})
-			held = append(held[:len(held):len(held)], roles[Group+g]...)
-		}
-		for _, role := range slices.Compact(slices.Sorted(slices.Values(held))) {
-			all[i].Parents = append(all[i].Parents, policy.UID{Type: "Role", ID: role})
-		}
-	}
-	return all, nil
-}
-
-// Held reports, inside a transaction, whether anybody holds the role in the workspace.
-func (*Room) Held(tx *audit.Tx, ws id.Workspace, role string) (bool, error) {
-	return held(tx, ws, role)
-}
+// Owned reports, inside a transaction, whether anybody owns the workspace everywhere and without end.
+func (*Room) Owned(tx *audit.Tx, ws id.Workspace) (bool, error) { return owned(tx, ws) }

@@ -4,10 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/attorn/attorn/fault"
 	"github.com/attorn/attorn/id"
@@ -93,94 +89,4 @@ func found(err error) error {
 		return fault.New(fault.NotFound, "not_found", "there is no such bundle")
 	}
 	return err
-}
-
-func insertBinding(tx *audit.Tx, ws id.Workspace, b Binding) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO binding (workspace, principal, role, bound_by, reason, created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
-		ws, b.Principal, b.Role, b.BoundBy, b.Reason, b.CreatedAt.UnixMicro())
-	return n == 1, err
-}
-
-// deleteBinding leaves the last owner.
-func deleteBinding(tx *audit.Tx, ws id.Workspace, principal, role string) (bool, error) {
-	n, err := tx.Exec(`DELETE FROM binding WHERE workspace = $1 AND principal = $2 AND role = $3 AND (role <> $4
-		OR EXISTS (SELECT 1 FROM binding other WHERE other.workspace = $1 AND other.role = $4 AND other.principal <> $2))`, ws, principal, role, Owner)
-	return n == 1, err
-}
-
-func deleteBindings(tx *audit.Tx, ws id.Workspace, principal string) error {
-	_, err := tx.Exec(`DELETE FROM binding WHERE workspace = $1 AND principal = $2`, ws, principal)
-	return err
-}
-
-func holds(tx *audit.Tx, ws id.Workspace, principal, role string) (bool, error) {
-	var n int
-	err := tx.Row(`SELECT COUNT(*) FROM binding WHERE workspace = $1 AND principal = $2 AND role = $3`, ws, principal, role).Scan(&n)
-	return n > 0, err
-}
-
-func held(tx *audit.Tx, ws id.Workspace, role string) (bool, error) {
-	var n int
-	err := tx.Row(`SELECT COUNT(*) FROM binding WHERE workspace = $1 AND role = $2`, ws, role).Scan(&n)
-	return n > 0, err
-}
-
-// manyIDs is how many identifiers one statement names.
-const manyIDs = 500
-
-// RolesOf lists, sorted, the roles that each of these principals holds in the workspace.
-func (r *Room) RolesOf(ctx context.Context, ws id.Workspace, principals ...string) (map[string][]string, error) {
-	principals = slices.Compact(slices.Sorted(slices.Values(principals)))
-	roles := make(map[string][]string, len(principals))
-	for ids := range slices.Chunk(principals, manyIDs) {
-		marks, args := make([]string, len(ids)), []any{ws}
-		for i, p := range ids {
-			marks[i], args = "$"+strconv.Itoa(i+2), append(args, p)
-		}
-		all, err := r.bindings(ctx, `principal IN (`+strings.Join(marks, ", ")+`)`, args...)
-		if err != nil {
-			return nil, err
-		}
-		for _, b := range all {
-			roles[b.Principal] = append(roles[b.Principal], b.Role)
-		}
-	}
-	return roles, nil
-}
-
-// Holders lists, sorted, the principals that hold a role in the workspace.
-func (r *Room) Holders(ctx context.Context, ws id.Workspace, role string) ([]string, error) {
-	all, err := r.bindings(ctx, `role = $2`, ws, role)
-	if err != nil {
-		return nil, err
-	}
-	holders := make([]string, len(all))
-	for i, b := range all {
-		holders[i] = b.Principal
-	}
-	return holders, nil
-}
-
-// Bindings lists all bindings of the workspace, by principal and role.
-func (r *Room) Bindings(ctx context.Context, ws id.Workspace) ([]Binding, error) {
-	return r.bindings(ctx, `TRUE`, ws)
-}
-
-func (r *Room) bindings(ctx context.Context, cond string, args ...any) ([]Binding, error) {
-	rows, err := r.r.Rows(ctx, `SELECT principal, role, bound_by, reason, created_at FROM binding WHERE workspace = $1 AND `+cond+` ORDER BY principal, role`, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []Binding
-	for rows.Next() {
-		var b Binding
-		var at int64
-		if err := rows.Scan(&b.Principal, &b.Role, &b.BoundBy, &b.Reason, &at); err != nil {
-			return nil, err
-		}
-		b.CreatedAt = time.UnixMicro(at).UTC()
-		all = append(all, b)
-	}
-	return all, rows.Err()
 }
