@@ -54,21 +54,6 @@ func (c *Client) RemoveService(ctx context.Context, service string) (api.Done, e
 	return ask[api.Done](ctx, c.door, "RemoveService", []string{service}, nil, nil)
 }
 
-// Bind gives a person or an agent a role.
-func (c *Client) Bind(ctx context.Context, in api.Binding) (api.Done, error) {
-	return ask[api.Done](ctx, c.door, "Bind", nil, nil, in)
-}
-
-// Unbind takes a role away.
-func (c *Client) Unbind(ctx context.Context, in api.Binding) (api.Done, error) {
-	return ask[api.Done](ctx, c.door, "Unbind", nil, nil, in)
-}
-
-// Bindings lists who has which role.
-func (c *Client) Bindings(ctx context.Context) (api.List[api.Binding], error) {
-	return ask[api.List[api.Binding]](ctx, c.door, "Bindings", nil, nil, nil)
-}
-
 // EventQuery narrows a search of the log; "me" is the caller.
 type EventQuery struct {
 	Agent   string

@@ -200,7 +200,7 @@ func TestSpawn(t *testing.T) {
 	server := w.files()
 	bot, deployer := w.agent("bot"), w.agent("deployer")
 	for _, a := range []*attorn.Agent{bot, deployer} {
-		must[api.Done](t)(w.priya.Bind(t.Context(), api.Binding{Principal: a.ID().String(), Role: "tool-user"}))
+		must[api.Bound](t)(w.priya.Bind(t.Context(), api.Binding{Principal: a.ID().String(), Role: "tool-user"}))
 	}
 	root := must[delegation.Link](t)(w.priya.Delegate(t.Context(), "bot", attorn.Lend{Permissions: permissions("tool:files:*"), Depth: 1}))
 	child := must[*attorn.Agent](t)(bot.Spawn(t.Context(), "deployer", attorn.Lend{

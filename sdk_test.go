@@ -168,7 +168,7 @@ func TestStory(t *testing.T) {
 	server := w.files()
 	must[api.Published](t)(w.priya.Publish(ctx, api.Publish{Files: []api.PolicyFile{{Path: "policies/release.cedar", Text: gate}}}))
 	for principal, role := range map[string]string{bot.ID().String(): "tool-user", deployer.ID().String(): "tool-user", maya.User().String(): "release-manager"} {
-		must[api.Done](t)(w.priya.Bind(ctx, api.Binding{Principal: principal, Role: role}))
+		must[api.Bound](t)(w.priya.Bind(ctx, api.Binding{Principal: principal, Role: role}))
 	}
 
 	root := must[delegation.Link](t)(w.priya.Delegate(ctx, "release-bot", attorn.Lend{Permissions: write("staging/", "production/"), TTL: 2 * time.Hour, Depth: 2}))

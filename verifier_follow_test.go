@@ -52,7 +52,7 @@ func TestVerifierHearsOfEnds(t *testing.T) {
 	maya := w.person("Maya Chen")
 	bot, key := w.agentWithKey("bot")
 	other, otherKey := w.agentWithKey("other")
-	bind := must[api.Done](t)
+	bind := must[api.Bound](t)
 	bind(w.priya.Bind(ctx, api.Binding{Principal: maya.User().String(), Role: "developer", Reason: "x"}))
 	lend := func(by *attorn.Client) delegation.Link {
 		return must[delegation.Link](t)(by.Delegate(ctx, "bot", attorn.Lend{Permissions: []delegation.Permission{{Permission: "repo:acme:read"}}, Depth: 1}))

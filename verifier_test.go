@@ -286,7 +286,7 @@ func TestVerifierKnowsItsWorkspace(t *testing.T) {
 	ada := newSigner(t)
 	u := must[api.User](t)(w.priya.Invite(t.Context(), api.NewUser{Name: "Ada"}))
 	must[api.SignedIn](t)(attorn.SignIn(t.Context(), attorn.SignInConfig{Server: w.URL, Secret: u.Link, Signer: ada}))
-	must[api.Done](t)(w.priya.Bind(t.Context(), api.Binding{Principal: u.ID.String(), Role: "owner", Reason: "x"}))
+	must[api.Bound](t)(w.priya.Bind(t.Context(), api.Binding{Principal: u.ID.String(), Role: "owner", Reason: "x"}))
 	in := func(ws id.Workspace) *attorn.Client {
 		return must[*attorn.Client](t)(attorn.NewClient(attorn.ClientConfig{Server: w.URL, Workspace: ws, User: u.ID, Signer: ada}))
 	}

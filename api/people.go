@@ -89,15 +89,6 @@ type Link struct {
 	Link string `json:"link"`
 }
 
-// Binding gives a principal a role.
-type Binding struct {
-	Principal string `json:"principal"`
-	Role      string `json:"role"`
-	Reason    string `json:"reason,omitempty"`
-	By        string `json:"by,omitempty"`
-	Created   string `json:"created,omitempty"`
-}
-
 // Reason is why something is ended, in the caller's words.
 type Reason struct {
 	Reason string `json:"reason,omitempty"`

@@ -24,7 +24,7 @@ func (c *cli) root() *cobra.Command {
 	root := noun("attorn", "Power of attorney for AI agents",
 		c.devCommand(), c.serveCommand(), c.configCommand(), versionCommand(c),
 		c.killCommand(), c.loginCommand(), c.logoutCommand(), c.whoamiCommand(), c.ctxCommand(), c.workspaceCommand(),
-		c.userCommand(), c.groupCommand(), c.roleCommand(), c.permissionsCommand(), c.agentCommand(), c.instanceCommand(), c.deviceCommand(),
+		c.userCommand(), c.groupCommand(), c.roleCommand(), c.sodCommand(), c.permissionsCommand(), c.agentCommand(), c.instanceCommand(), c.deviceCommand(),
 		c.lendCommand(), c.narrowCommand(), c.revokeCommand(), c.delegationCommand(), c.tokenCommand(),
 		c.approvalCommand(), c.approveCommand(), c.denyCommand(),
 		c.checkCommand(), c.policyCommand(), c.resourceCommand(), c.mcpCommand(), c.toolCommand(), c.serviceCommand(), c.issuerCommand(), c.clientCommand(),

@@ -39,7 +39,9 @@ func endpoints() map[string]endpoint {
 		"Kill": on(kill), "ResumeTool": on(resumeTool), "ResumeWorkspace": on(resumeWorkspace), "Feed": on(feed), "Confirmations": on(confirmations),
 
 		"Publish": on(publish), "Rollback": on(rollback), "Policy": on(livePolicy), "PolicySchema": on(policySchema), "Bundle": on(oneBundle), "PolicyLog": on(policyLog),
-		"Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings), "Permissions": on(permissions),
+		"Bind": on(bind), "Unbind": on(unbind), "Bindings": on(bindings), "Activate": on(activate), "Deactivate": on(deactivate),
+		"Duties": on(listDuties), "SetDuties": on(setDuties), "RemoveDuties": on(removeDuties),
+		"Permissions": on(permissions),
 
 		"Replay": on(replay),
 

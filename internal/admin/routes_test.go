@@ -26,7 +26,7 @@ type check struct {
 // Every route: it does what it is for, and refuses whoever may not, with an event where authority was attempted and nothing changed.
 func TestEveryRoute(t *testing.T) {
 	checks := map[string]check{}
-	for _, more := range []map[string]check{peopleChecks, accountChecks, agentChecks, instanceChecks, deviceChecks, trustChecks, issuerChecks, clientChecks, lendingChecks, catalogChecks, killChecks, keyChecks, rulesChecks, replayChecks, schemaChecks, resourceChecks, explainChecks, authzenChecks, permissionChecks, approvalChecks, logChecks, manyChecks} {
+	for _, more := range []map[string]check{peopleChecks, accountChecks, agentChecks, instanceChecks, deviceChecks, trustChecks, issuerChecks, clientChecks, lendingChecks, catalogChecks, killChecks, keyChecks, rulesChecks, replayChecks, schemaChecks, resourceChecks, rolesChecks, explainChecks, authzenChecks, permissionChecks, approvalChecks, logChecks, manyChecks} {
 		for name, c := range more {
 			checks[name] = c
 		}

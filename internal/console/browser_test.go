@@ -280,7 +280,7 @@ func (p *person) invite(name string, roles ...string) *person {
 	p.ok(err)
 	other := p.join(secret, "")
 	for _, role := range roles {
-		_, err := p.Bind(p.t.Context(), p.caller(), other.id.String(), role, "", false)
+		_, _, err := p.Bind(p.t.Context(), p.caller(), guard.NewBinding{Principal: other.id.String(), Role: role})
 		p.ok(err)
 	}
 	return other

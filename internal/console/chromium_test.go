@@ -13,6 +13,7 @@ import (
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/console"
+	"github.com/attorn/attorn/internal/guard"
 )
 
 // chromium is a real browser, each of its pages with a virtual authenticator of its own.
@@ -207,7 +208,7 @@ func TestChromium(t *testing.T) {
 	c.arrive("omar", "/")
 	_, omar, err := story.People.Session(t.Context(), c.cookie("omar", "attorn-dev").Value, story.now())
 	r.ok(err)
-	_, err = story.Bind(t.Context(), story.priya.caller(), omar.ID.String(), "release-manager", "", false)
+	_, _, err = story.Bind(t.Context(), story.priya.caller(), guard.NewBinding{Principal: omar.ID.String(), Role: "release-manager"})
 	r.ok(err)
 	c.visit("omar", story.ApprovalURL(story.asked))
 	c.shot("omar", "approval")

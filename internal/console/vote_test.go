@@ -304,7 +304,7 @@ func TestVotersWithoutPasskey(t *testing.T) {
 		t.Fatal(got.body)
 	}
 	lena := s.at(b)
-	_, err = s.Bind(t.Context(), s.priya.caller(), lena.id.String(), "release-manager", "", false)
+	_, _, err = s.Bind(t.Context(), s.priya.caller(), guard.NewBinding{Principal: lena.id.String(), Role: "release-manager"})
 	s.ok(err)
 	page := lena.page("/approvals/" + s.asked.String())
 	lacks(t, page, buttons)

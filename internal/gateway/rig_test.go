@@ -119,9 +119,9 @@ func (r *rig) people() {
 	_, secret, err = r.guard.Invite(r.t.Context(), r.priya.caller, "Maya")
 	r.must(err)
 	r.maya = r.signIn(secret, "")
-	_, err = r.guard.Bind(r.t.Context(), r.priya.caller, r.maya.id.String(), "approver", "", false)
+	_, _, err = r.guard.Bind(r.t.Context(), r.priya.caller, guard.NewBinding{Principal: r.maya.id.String(), Role: "approver"})
 	r.must(err)
-	_, err = r.guard.Bind(r.t.Context(), r.priya.caller, r.maya.id.String(), "release-manager", "", false)
+	_, _, err = r.guard.Bind(r.t.Context(), r.priya.caller, guard.NewBinding{Principal: r.maya.id.String(), Role: "release-manager"})
 	r.must(err)
 }
 
@@ -179,7 +179,7 @@ func (r *rig) agent(name string, roles ...string) agent {
 	_, _, err = r.guard.Enrol(r.t.Context(), secret, guard.Credentials{Method: "POST", URL: url, DPoP: []string{r.proof(key, "POST", url, "")}, Face: "admin"})
 	r.must(err)
 	for _, role := range roles {
-		_, err := r.guard.Bind(r.t.Context(), r.priya.caller, a.ID.String(), role, "", false)
+		_, _, err := r.guard.Bind(r.t.Context(), r.priya.caller, guard.NewBinding{Principal: a.ID.String(), Role: role})
 		r.must(err)
 	}
 	return agent{r, a.ID, key}
