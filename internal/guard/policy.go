@@ -248,7 +248,7 @@ func (g *Guard) open(ctx context.Context, c *Caller, set *policy.Set) ([]string,
 		}
 		if len(people) < logPage {
 			return nil, fault.New(fault.Conflict, "lockout", "under these policies nobody in the workspace could publish or roll back any more").
-				Try("leave somebody a way to it: see who may: attorn role ls; and which policy forbids it: attorn policy show")
+				Try("leave somebody a way to it: see who may: attorn role bindings; and which policy forbids it: attorn policy show")
 		}
 	}
 }

@@ -82,7 +82,7 @@ func bindingOf(tx *audit.Tx, ws id.Workspace, principal string, what Grant) (Bin
 	b, err := scanBinding(tx.Row(`SELECT `+bindingColumns+` FROM binding b WHERE b.workspace = $1 AND b.principal = $2 AND b.role = $3 AND b.scope = $4`+tx.ForUpdate(),
 		ws, principal, what.Role, what.Scope))
 	if errors.Is(err, sql.ErrNoRows) {
-		err = fault.New(fault.NotFound, "not_found", "%s does not hold the role %s", principal, what).Try("see who has which: attorn role ls")
+		err = fault.New(fault.NotFound, "not_found", "%s does not hold the role %s", principal, what).Try("see who has which: attorn role bindings")
 	}
 	return b, err
 }
@@ -178,7 +178,7 @@ func (r *Room) Bindings(ctx context.Context, ws id.Workspace) ([]Binding, error)
 func (r *Room) Binding(ctx context.Context, ws id.Workspace, b id.Binding) (Binding, error) {
 	found, err := scanBinding(r.r.Row(ctx, `SELECT `+bindingColumns+` FROM binding b WHERE b.workspace = $1 AND b.id = $2`, ws, b))
 	if errors.Is(err, sql.ErrNoRows) {
-		err = fault.New(fault.NotFound, "not_found", "there is no such binding").Try("see who has which: attorn role ls")
+		err = fault.New(fault.NotFound, "not_found", "there is no such binding").Try("see who has which: attorn role bindings")
 	}
 	return found, err
 }
