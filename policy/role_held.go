@@ -180,11 +180,17 @@ func (h *heldRoles) loose(r *request, q *asking) (scoped, maybe found) {
 	return scoped, maybe
 }
 
-// constrained are the parts that have constraints and cover the action.
+// constrained are the parts that have constraints and cover the permission that is asked for: of a service's own object it names the object, which the action does not.
 func (held *heldRole) constrained(r *request) (parts []*rolePart) {
+	if len(held.wheres) == 0 {
+		return nil
+	}
+	asked, err := delegation.ParsePermission(r.facts.permission())
+	if err != nil || !asked.Concrete() {
+		return nil
+	}
 	for _, part := range held.wheres {
-		action, err := delegation.ParsePermission(string(r.action.self.ID))
-		if err == nil && action.Concrete() && part.pattern.Covers(action) {
+		if part.pattern.Covers(asked) {
 			parts = append(parts, part)
 		}
 	}
