@@ -21,7 +21,7 @@ type Past struct {
 // Inputs finds the rest of what a recorded decision was made on. ErrErased says that it is not known any more.
 type Inputs interface {
 	Arguments() ([]byte, error) // in RFC 8785 form; nil where the action has none
-	Shape() (*Shape, error)     // of the tool's definition then
+	Shape() (*Shape, error)     // of the tool's definition then; of services' own actions, which the bundle's types shape, it is not asked
 	IP() (string, error)
 	Lifts() ([]Lift, error) // the approvals that it was permitted by
 	Before() (*Set, error)  // that decided
@@ -188,11 +188,14 @@ func (r *Replay) answer(b *base, m storedFacts, p Past) (answered, error) {
 	}
 	var args []byte
 	var shape *Shape
-	if b.looks&looksArgs != 0 {
-		if args, err = p.Inputs.Arguments(); err != nil {
+	own := ownAction(b.facts)
+	if b.looks&looksArgs != 0 || own { // the candidate's type may not admit what a service's own action was told
+		if args, err = p.arguments(own); err != nil {
 			return answered{}, err
 		}
-		if args != nil {
+		if own {
+			shape = r.set.ShapeOf(b.facts)
+		} else if args != nil {
 			if shape, err = p.Inputs.Shape(); err != nil {
 				return answered{}, err
 			}
@@ -213,8 +216,11 @@ func (r *Replay) answer(b *base, m storedFacts, p Past) (answered, error) {
 			r.key = append(append(r.key, part.text...), 0)
 		}
 	}
-	if shape != nil {
-		r.key = append(append(append(r.key, shape.digest.String()...), args...), 0)
+	if args != nil {
+		if shape != nil {
+			r.key = append(r.key, shape.digest.String()...)
+		}
+		r.key = append(append(r.key, args...), 0)
 	}
 	if a, ok := b.answers[string(r.key)]; ok && len(lifts) == 0 {
 		return a, nil
@@ -265,11 +271,14 @@ func (p Past) before() (Decision, error) {
 	if f.IP, err = p.Inputs.IP(); err != nil {
 		return Decision{}, err
 	}
-	if f.Arguments, err = p.Inputs.Arguments(); err != nil {
+	own := ownAction(f)
+	if f.Arguments, err = p.arguments(own); err != nil {
 		return Decision{}, err
 	}
 	var shape *Shape
-	if f.Arguments != nil {
+	if own {
+		shape = set.ShapeOf(f)
+	} else if f.Arguments != nil {
 		if shape, err = p.Inputs.Shape(); err != nil {
 			return Decision{}, err
 		}
@@ -277,6 +286,18 @@ func (p Past) before() (Decision, error) {
 	lifts, err := p.Inputs.Lifts()
 	return Decide(set, shape, f, lifts), err
 }
+
+// arguments are those of a recorded decision. A service's own action is always told something, of which the log does not keep an empty object.
+func (p Past) arguments(own bool) ([]byte, error) {
+	args, err := p.Inputs.Arguments()
+	if own && args == nil && err == nil {
+		args = []byte("{}")
+	}
+	return args, err
+}
+
+// ownAction reports whether the action is one of a service's own types, which stand in a bundle.
+func ownAction(f Facts) bool { return strings.HasPrefix(f.Action, f.Resource.Type+":") }
 
 func (r *Replay) flip(p Past, b *base, before Decision, now answered) {
 	f := Flip{Was: before.Outcome, Actor: b.facts.Principals[0].ID, Action: b.facts.Action, Code: now.code, Reasons: now.reasons}
