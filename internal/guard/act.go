@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -25,6 +26,7 @@ type act struct {
 	cause    id.Event // what led to it
 	also     []id.Workspace
 	gives    func() ([]string, error)                    // grants, and groups that policy names: what their holders may do, somebody may do by it; nil: none. Read after the snapshot
+	lasts    func() time.Time                            // gives: to when; zero: for ever; nil: as long as the caller has it
 	frees    func(*policy.Set) ([]policy.Holding, error) // denials that hold somebody no more by it; nil: none. Read after the snapshot
 	depends  []string                                    // what else it rests on
 	needs    []string                                    // what it takes beside action, on the same resource
@@ -123,7 +125,7 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 	}
 	for _, need := range a.needs {
 		more := a
-		more.action, more.needs, more.gives, more.frees = need, nil, nil, nil
+		more.action, more.needs, more.gives, more.frees, more.lasts = need, nil, nil, nil, nil
 		if _, _, err := g.judge(ctx, c, more); err != nil {
 			return nil, nil, err
 		}
@@ -136,7 +138,7 @@ func (g *Guard) judge(ctx context.Context, c *Caller, a act) (*standing, *answer
 
 // mayGive refuses an act by which somebody would have more than the caller has. Code: escalation.
 func (g *Guard) mayGive(ctx context.Context, c *Caller, s *standing, a act, set *policy.Set) error {
-	escalation, err := s.escalates(a, set)
+	escalation, err := g.escalates(ctx, c.ws, s, a, set)
 	if err != nil || escalation == nil {
 		return err
 	}
@@ -144,7 +146,7 @@ func (g *Guard) mayGive(ctx context.Context, c *Caller, s *standing, a act, set 
 		return g.refuseAct(ctx, c, s, a, nil, escalation)
 	}
 	more := a
-	more.action, more.needs, more.gives, more.frees = "attorn:role:escalate", nil, nil, nil
+	more.action, more.needs, more.gives, more.frees, more.lasts = "attorn:role:escalate", nil, nil, nil, nil
 	_, _, err = g.judge(ctx, c, more)
 	if f := fault.Of(err); f != nil && f.Kind == fault.Denied {
 		err = escalation

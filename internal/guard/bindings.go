@@ -58,7 +58,7 @@ func (g *Guard) nameHolder(ctx context.Context, ws id.Workspace, principal strin
 	return err
 }
 
-// Bind gives a principal a role. Codes: those of rules.Room.Bind; escalation, where the caller gives what they have not (policy.md §7); binding_too_long,
+// Bind gives a principal a role. Codes: those of rules.Room.Bind; escalation, where the caller gives what they have not, or not for so long (policy.md §7); binding_too_long,
 // where the role may not be bound for so long; sod_conflict.
 func (g *Guard) Bind(ctx context.Context, c *Caller, n NewBinding) (made rules.Binding, got evidence.Receipt, err error) {
 	what := rules.Grant{Role: n.Role, Scope: n.Scope}
@@ -75,6 +75,7 @@ func (g *Guard) Bind(ctx context.Context, c *Caller, n NewBinding) (made rules.B
 	if n.Eligible {
 		b.State = rules.Eligible
 	}
+	a.lasts = func() time.Time { return b.ExpiresAt }
 	var set *policy.Set
 	a.look = func(s *standing, a *act) (err error) {
 		if set, err = g.live(ctx, c.ws); err != nil {

@@ -58,17 +58,14 @@ func (g *Guard) holdersIn(ws id.Workspace, principal string) func(*audit.Tx) ([]
 	}
 }
 
-// separable are those of a person's groups by another provider's word, now and wanted, that they may be in: what they are in already comes before what is new,
-// so that of two which are to be held apart the later one stays out.
-func (g *Guard) separable(tx *audit.Tx, ws id.Workspace, set *policy.Set, person string, has, wanted []string) (in, out []string, err error) {
+// separable are those of a person's groups by another provider's word, now and wanted, that they may be in: what they are in already, by whose word ever, comes before
+// what is new, so that of two which are to be held apart the later one stays out. It leaves the person in those that they stay in.
+func (g *Guard) separable(tx *audit.Tx, ws id.Workspace, set *policy.Set, provider string, user id.User, has, wanted []string) (in, out []string, err error) {
 	sets, err := g.Rules.DutySetsIn(tx, ws)
 	if err != nil || len(sets) == 0 {
 		return wanted, nil, err
 	}
-	all, err := g.People.GroupsIn(tx, ws, person)
-	if err != nil {
-		return nil, nil, err
-	}
+	person := user.String()
 	var fresh []string
 	for _, name := range wanted {
 		if slices.Contains(has, name) {
@@ -77,7 +74,14 @@ func (g *Guard) separable(tx *audit.Tx, ws id.Workspace, set *policy.Set, person
 			fresh = append(fresh, name)
 		}
 	}
-	now := slices.DeleteFunc(slices.Clone(all[person]), func(name string) bool { return slices.Contains(has, name) && !slices.Contains(wanted, name) })
+	if err := g.People.SetUpstreamGroups(tx, ws, user, provider, in); err != nil {
+		return nil, nil, err
+	}
+	all, err := g.People.GroupsIn(tx, ws, person)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := all[person]
 	for _, name := range fresh {
 		then := append(slices.Clone(now), name)
 		before, err := g.Rules.HoldingIn(tx, ws, map[string][]string{person: now}, person)

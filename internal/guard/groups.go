@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"time"
 
 	"github.com/attorn/attorn/evidence"
 	"github.com/attorn/attorn/fault"
@@ -86,17 +87,22 @@ func (g *Guard) AddToGroup(ctx context.Context, c *Caller, name, member, why str
 		return evidence.Receipt{}, err
 	}
 	a.personal = g.reason(c, why)
+	var last time.Time
 	a.gives = func() ([]string, error) {
 		named, err := g.namedByPolicy(ctx, c.ws, name)()
 		if err != nil {
 			return nil, err
 		}
 		bound, err := g.Rules.BoundTo(ctx, c.ws, g.Now(), rules.Group+name) // what members may activate, too
-		for _, b := range bound {
+		for i, b := range bound {
 			named = append(named, b.Grant().String())
+			if i == 0 || b.ExpiresAt.IsZero() || !last.IsZero() && b.ExpiresAt.After(last) {
+				last = b.ExpiresAt
+			}
 		}
 		return named, err
 	}
+	a.lasts = func() time.Time { return last }
 	var set *policy.Set
 	a.look = func(*standing, *act) (err error) {
 		set, err = g.live(ctx, c.ws)

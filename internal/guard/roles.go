@@ -1,11 +1,13 @@
 package guard
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/attorn/attorn/fault"
+	"github.com/attorn/attorn/id"
 	"github.com/attorn/attorn/internal/rules"
 	"github.com/attorn/attorn/policy"
 )
@@ -20,8 +22,8 @@ func boundFor(set *policy.Set, role string) (most time.Duration) {
 	return most
 }
 
-// escalates is why an act would give somebody more than whoever acts has; nil if it would not.
-func (s *standing) escalates(a act, set *policy.Set) (error, error) {
+// escalates is why an act would give somebody more than whoever acts has, or for longer; nil if it would not.
+func (g *Guard) escalates(ctx context.Context, ws id.Workspace, s *standing, a act, set *policy.Set) (error, error) {
 	var given []string
 	var err error
 	if a.gives != nil {
@@ -29,12 +31,24 @@ func (s *standing) escalates(a act, set *policy.Set) (error, error) {
 			return nil, err
 		}
 	}
-	if i := slices.IndexFunc(given, func(grant string) bool { return !s.mayGive(set, grant) }); i >= 0 {
+	beyond := func(mine []policy.UID) int {
+		return slices.IndexFunc(given, func(grant string) bool { return !gives(set, mine, grant) })
+	}
+	if i := beyond(s.roles()); i >= 0 {
 		if group, ok := strings.CutPrefix(given[i], rules.Group); ok {
 			return fault.New(fault.Denied, "escalation", "a policy names the group %s: who is in it decides what people may do", group).
 				Try("have somebody do it who may give any role (attorn:role:escalate)"), nil
 		}
 		return fault.New(fault.Denied, "escalation", "nobody gives a role that gives more than they have themselves: %s", given[i]).Try("have somebody do it who has it"), nil
+	}
+	if a.lasts != nil && len(given) > 0 { // what is had for a time would else be had for ever
+		then, err := g.rolesAtEnd(ctx, ws, s, a.lasts())
+		if err != nil {
+			return nil, err
+		}
+		if i := beyond(then); i >= 0 {
+			return fault.New(fault.Denied, "escalation", "nobody gives a role for longer than they have it themselves: %s", given[i]).Try("give it for a shorter time: --ttl"), nil
+		}
 	}
 	if a.frees == nil {
 		return nil, nil
@@ -43,7 +57,7 @@ func (s *standing) escalates(a act, set *policy.Set) (error, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h, lacking := s.lacks(set, freed(denied)); lacking {
+	if h, lacking := lacks(set, s.roles(), freed(denied)); lacking {
 		return fault.New(fault.Denied, "escalation", "the role %s denies %s, and nobody lifts that who may not do it themselves", h.Role, h.Permission.Permission).
 			Try("have somebody do it who may"), nil
 	}
@@ -62,9 +76,9 @@ func freed(all []policy.Holding) []policy.Holding {
 	return free
 }
 
-// lacks finds one of these permissions that whoever acts has not by a role.
-func (s *standing) lacks(set *policy.Set, given []policy.Holding) (policy.Holding, bool) {
-	return policy.Uncovered(policy.EffectiveOf(set, s.roles()), given)
+// lacks finds one of these permissions that somebody with these parents has not by a role.
+func lacks(set *policy.Set, mine []policy.UID, given []policy.Holding) (policy.Holding, bool) {
+	return policy.Uncovered(policy.EffectiveOf(set, mine), given)
 }
 
 // roles are the groups and roles of whoever acts.
@@ -76,19 +90,31 @@ func (s *standing) roles() []policy.UID {
 	return s.entities[i].Parents
 }
 
-// mayGive reports whether whoever acts has all that a grant ("<role>" or "<role>@<scope>") gives: its permissions, there; and a role of which policy says more than
+// rolesAtEnd are the groups and roles that whoever acts still has when something ends; zero: never.
+func (g *Guard) rolesAtEnd(ctx context.Context, ws id.Workspace, s *standing, end time.Time) ([]policy.UID, error) {
+	if end.IsZero() {
+		end = s.now.AddDate(1000, 0, 0)
+	}
+	found, _, err := g.known(ctx, ws, end.Add(-time.Microsecond), s.principals[0].ID)
+	if err != nil {
+		return nil, err
+	}
+	return found[0].Parents, nil
+}
+
+// gives reports whether somebody with these parents has all that a grant ("<role>" or "<role>@<scope>") gives: its permissions, there; and a role of which policy says more than
 // permissions, or says it in writing, that role itself. Of a group that policy names (group:<name>) nobody has all.
-func (s *standing) mayGive(set *policy.Set, grant string) bool {
+func gives(set *policy.Set, mine []policy.UID, grant string) bool {
 	if strings.HasPrefix(grant, rules.Group) {
 		return false
 	}
 	wanted := rules.ParseGrant(grant)
 	for _, role := range set.Inherited(wanted.Role) {
-		if _, stated := set.Role(role); (!stated || set.NamesRole(role, wanted.Scope)) && !holds(set, s.roles(), rules.Grant{Role: role, Scope: wanted.Scope}) {
+		if _, stated := set.Role(role); (!stated || set.NamesRole(role, wanted.Scope)) && !holds(set, mine, rules.Grant{Role: role, Scope: wanted.Scope}) {
 			return false
 		}
 	}
-	_, lacking := s.lacks(set, effective(set, wanted))
+	_, lacking := lacks(set, mine, effective(set, wanted))
 	return !lacking
 }
 

@@ -326,7 +326,7 @@ func (g *Guard) claimGroups(ctx context.Context, i Identity, person id.User, cau
 		return cause, err
 	}
 	got, err := g.Log.Record(ctx, d, func(tx *audit.Tx) error {
-		in, out, err := g.separable(tx, i.Workspace, set, person.String(), has, would)
+		in, out, err := g.separable(tx, i.Workspace, set, i.Provider, person, has, would)
 		if err != nil {
 			return err
 		}
