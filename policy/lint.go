@@ -154,14 +154,6 @@ func (l *linter) gate(p *compiled) {
 		"context.actor has agent && context.actor.agent == …, and for the person context has subject && context.subject == …", e)
 }
 
-// holders is how many people hold a role at most, also through one that inherits it.
-func (l *linter) holders(role string) (n int) {
-	for _, heir := range l.set.Heirs(role) {
-		n += l.world.Holders[heir]
-	}
-	return n
-}
-
 // unused finds roles of the authors' that nobody holds, no role inherits and no policy names.
 func (l *linter) unused() {
 	if l.world.Holders == nil {
