@@ -29,7 +29,7 @@ func (g *Guard) Callable(ctx context.Context, c *Caller) ([]catalog.Tool, error)
 			return nil, err
 		}
 		for _, t := range tools {
-			if len(t.Definition) > 0 && t.Kind != catalog.KindInstructions {
+			if t.Status == catalog.Accepted && t.Kind != catalog.KindInstructions {
 				all = append(all, t)
 			}
 		}
