@@ -24,7 +24,7 @@ func Main() int {
 func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) int {
 	c := &cli{in: in, out: out, talk: talk, home: home()}
 	root := c.root()
-	root.SetArgs(args)
+	root.SetArgs(markDashed(root, args))
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(talk)
