@@ -72,6 +72,9 @@ func TestLendingAndExchangeAgreeWithTheWords(t *testing.T) {
 			}
 		})
 		t.Logf("%d steps: %v", steps, d.counts)
+		if steps < 2000 { // few histories, as with the race detector: they need not hold everything
+			return
+		}
 		for _, what := range []string{
 			"lend yes", "lend no", "sign yes", "exchange yes", "exchange no", "pass on yes", "pass on no", "call yes", "call no", "introspect yes", "introspect no",
 			"revoke a token yes", "revoke yes", "replace yes", "replace no", "a stranger no",
