@@ -185,13 +185,16 @@ func TestExplanationsOfALog(t *testing.T) {
 	asked := w.ask(call, "a")
 	w.ok(only(w.maya.Vote(w.ctx, asked, evidence.Approve, "")))
 	refused := w.refusedInvite()
-	for range 500 { // the call goes on by itself
+	finished := false
+	for i := 0; i < 500 && !finished; i++ { // the call goes on by itself
 		l, err := w.priya.Events(w.ctx, attorn.EventQuery{Kind: "tool.finished"})
 		w.ok(err)
-		if len(l.Items) > 0 {
-			break
+		if finished = len(l.Items) > 0; !finished {
+			time.Sleep(10 * time.Millisecond) // as ask waits for it
 		}
-		time.Sleep(10 * time.Millisecond)
+	}
+	if !finished {
+		t.Fatal("the approved call did not finish")
 	}
 	l, err := w.priya.Events(w.ctx, attorn.EventQuery{Page: attorn.Page{Limit: 100}})
 	w.ok(err)

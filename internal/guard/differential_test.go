@@ -72,7 +72,7 @@ func TestLendingAndExchangeAgreeWithTheWords(t *testing.T) {
 			}
 		})
 		t.Logf("%d steps: %v", steps, d.counts)
-		if steps < 2000 { // few histories, as with the race detector: they need not hold everything
+		if testing.Short() { // as with the race detector: few histories need not hold everything
 			return
 		}
 		for _, what := range []string{
